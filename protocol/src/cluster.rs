@@ -1,0 +1,237 @@
+//! What gates and games say to each other.
+//!
+//! Every message travels under a [`Header`], also between two halves of one process.
+
+use crate::client::Pose;
+use crate::id::{EntityId, Id, SessionId};
+use crate::schema::Schema;
+use bytes::Bytes;
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// One life of one process: random bits and a start counter. Greater counter is younger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Incarnation {
+    /// How often the process of this name was started.
+    pub start: u32,
+    /// Random, so that two processes of one name are told apart.
+    pub random: u64,
+}
+
+/// Whom a frame is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// An entity, wherever it lives.
+    Entity(EntityId),
+    /// A space, wherever it is.
+    Space(EntityId),
+    /// A client's session.
+    Session(SessionId),
+    /// One life of a process.
+    Process(Incarnation),
+}
+
+/// Who says it, and which of its sayings it is: never used again, the same when resent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct MessageId {
+    /// A space, a service shard, or a session.
+    pub sender: Id,
+    /// Epoch of the sender.
+    pub epoch: u32,
+    /// Rises by one with each message of the sender.
+    pub counter: u64,
+}
+
+/// Goes before every message between processes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Which life of which process says it.
+    pub source: Incarnation,
+    /// Place in the stream from `source` to the peer; gaps close the link.
+    pub lane_sequence: u64,
+    /// Whom it is for.
+    pub target: Target,
+    /// Epoch of the target's space, 0 if unknown.
+    pub space_epoch: u32,
+    /// Epoch of the target's location, 0 if unknown.
+    pub location_epoch: u32,
+    /// Identity, for dedupe at the target.
+    pub message: MessageId,
+    /// All messages of the sender to this target below this counter are acknowledged.
+    pub low_water: u64,
+    /// Epoch of the session, 0 if none is concerned.
+    pub session_epoch: u32,
+    /// View epoch of the session, 0 if none is concerned.
+    pub view_epoch: u32,
+    /// Call that this belongs to, zero if none.
+    pub call: Id,
+    /// Milliseconds until nobody waits any more, 0 = no deadline.
+    pub deadline_ms: u32,
+    /// BLAKE3 of the method's name, first 8 bytes; 0 if no method is called.
+    pub method_hash: u64,
+    /// BLAKE3 of the method's signature, first 8 bytes.
+    pub signature_hash: u64,
+    /// Generation of the sender's module.
+    pub generation: u32,
+    /// Follows the cause over all processes, zero if not traced.
+    pub trace: Id,
+}
+
+/// From a gate to a game.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ToGame {
+    /// A client greeted: make its boot entity.
+    Connected {
+        /// New session.
+        session: SessionId,
+        /// Id that the boot entity gets.
+        boot: EntityId,
+        /// Whose boot entity.
+        module: String,
+        /// As the gate saw it.
+        address: String,
+        /// From the greeting.
+        token: String,
+        /// From the greeting.
+        version: String,
+        /// From the greeting.
+        locale: String,
+    },
+    /// A client calls a method.
+    Request {
+        /// Whose client.
+        session: SessionId,
+        /// Rises with each request of the session.
+        request: u64,
+        /// All replies up to this one may be forgotten.
+        acknowledged: u64,
+        /// Target.
+        target: EntityId,
+        /// Small id of the method.
+        method: u32,
+        /// 0 = nobody waits for an answer.
+        deadline_ms: u32,
+        /// One CBOR array, well-formed.
+        args: Bytes,
+    },
+    /// The client has the replies up to this request.
+    Acknowledged {
+        /// Whose client.
+        session: SessionId,
+        /// Last request of the prefix.
+        request: u64,
+    },
+    /// A client moved its own entity.
+    Moved {
+        /// Whose client.
+        session: SessionId,
+        /// Where to.
+        pose: Pose,
+        /// Up to 16 bytes.
+        motion: Bytes,
+    },
+    /// Round trip as last measured.
+    RoundTrip {
+        /// Whose client.
+        session: SessionId,
+        /// Milliseconds.
+        ms: f32,
+    },
+    /// The connection is gone.
+    Closed {
+        /// Whose client.
+        session: SessionId,
+        /// 0 closed, 1 kicked, 4 timed out, as `hook.client-lost` counts.
+        reason: u32,
+    },
+}
+
+/// From a game to a gate. Everything for one gate takes one lane, in one order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ToGate {
+    /// What clients of a module may see and call; before the first frame that uses it.
+    Schema {
+        /// Whole, newest.
+        schema: Arc<Schema>,
+    },
+    /// Frames for some clients, encoded once for all of them.
+    Frames {
+        /// For whom.
+        sessions: SmallVec<[SessionId; 4]>,
+        /// One or more encoded [`crate::client::ServerFrame`]s.
+        frames: Bytes,
+    },
+    /// A new view begins for a client: frames of older views are void.
+    View {
+        /// Whose client.
+        session: SessionId,
+        /// The new view epoch.
+        view: u32,
+        /// The client's own entity from now on.
+        owner: EntityId,
+        /// Small id of its type.
+        type_id: u32,
+    },
+    /// Newest positions for one client; may be dropped.
+    Positions {
+        /// For whom.
+        session: SessionId,
+        /// Encoded [`crate::client::PositionDatagram`] without its sequence, which the gate sets.
+        datagram: crate::client::PositionDatagram,
+    },
+    /// Sets or removes a filter text of a client.
+    Filter {
+        /// Whose client.
+        session: SessionId,
+        /// Key.
+        key: String,
+        /// None removes it.
+        value: Option<String>,
+    },
+    /// Removes all filter texts of a client.
+    ClearFilters {
+        /// Whose client.
+        session: SessionId,
+    },
+    /// Frames for all clients of a module whose filter text compares so.
+    Broadcast {
+        /// Clients of this module.
+        module: String,
+        /// Empty: all of them.
+        key: String,
+        /// How.
+        compare: Comparison,
+        /// Beside what.
+        value: String,
+        /// Clients whose own entity is of another type skip it.
+        type_id: u32,
+        /// Encoded frames.
+        frames: Bytes,
+    },
+    /// Close a client's connection.
+    Close {
+        /// Whose client.
+        session: SessionId,
+        /// Why.
+        code: crate::client::CloseCode,
+        /// For people, at most 256 bytes.
+        reason: String,
+    },
+}
+
+/// How a filter text is compared, by bytes: `client's text <comparison> given text`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// Equal.
+    Equal,
+    /// Not equal; clients without the key do not match.
+    NotEqual,
+    /// Less.
+    Less,
+    /// Less or equal.
+    LessOrEqual,
+    /// Greater.
+    Greater,
+    /// Greater or equal.
+    GreaterOrEqual,
+}
