@@ -2,6 +2,11 @@
 //!
 //! # Layout
 //! - [`guest`]: what a space and a module instance say to each other; one trait, two kinds.
+//! - [`manifest`]: what a module says about itself.
+//! - [`message`]: what spaces and the game core exchange.
+//! - [`versions`]: checked versions, small ids, differences.
 
 pub mod guest;
 pub mod manifest;
+pub mod message;
+pub mod versions;

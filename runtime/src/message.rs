@@ -1,0 +1,518 @@
+//! What spaces and the game core exchange: values, one enum in each direction.
+//!
+//! Whatever leaves a space that another space, a client or the store can notice goes through
+//! the space's one output FIFO (`Output`), in commit order.
+
+use crate::guest::{ClientInfo, Origin, TrapKind, VersionHash};
+use crate::versions::{MethodKey, ModuleVersion};
+use bytes::Bytes;
+use everwake_protocol::attributes::Attributes;
+use everwake_protocol::client::Pose;
+use everwake_protocol::cluster::{Comparison, MessageId, ToGate};
+use everwake_protocol::outcome::Outcome;
+use everwake_protocol::{EntityId, Id, SessionId};
+use std::sync::Arc;
+
+/// Whether a message outlives processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Exactly once over crashes, once there is a store.
+    Durable,
+    /// Exactly once while sender, target and route live.
+    Volatile,
+}
+
+/// Who waits for the answer to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AnswerTo {
+    /// Nobody.
+    Nobody,
+    /// A pending call of an entity.
+    Entity {
+        /// The caller.
+        entity: EntityId,
+        /// Its pending entry.
+        call: Id,
+    },
+    /// A request of a client.
+    Client {
+        /// Whose client.
+        session: SessionId,
+        /// Rises with each request of the session.
+        request: u64,
+    },
+    /// An operator at the admin API.
+    Operator {
+        /// Given out by the game core.
+        ticket: u64,
+    },
+}
+
+/// A message to an entity, wherever it lives. Goes through the directory, also inside of one game.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// Identity for dedupe: sender space (or session) and counter.
+    pub id: MessageId,
+    /// The entity that is shown as caller; none for host and operators.
+    pub from: Option<EntityId>,
+    /// Whom it is for.
+    pub target: EntityId,
+    /// Whether it outlives processes.
+    pub class: Class,
+    /// Follows the cause over all processes.
+    pub trace: Id,
+    /// What it says.
+    pub body: Body,
+}
+
+/// What a message says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// Run a method.
+    Call {
+        /// Which one.
+        method: MethodKey,
+        /// One CBOR array.
+        args: Bytes,
+        /// Who asks.
+        origin: Origin,
+        /// Who waits.
+        answer: AnswerTo,
+        /// UTC ms after which nobody waits; `u64::MAX` = none.
+        deadline_ms: u64,
+        /// Pending entry at the sender that wants to know if it cannot be delivered.
+        bounce: Option<Id>,
+    },
+    /// The answer to a pending call (or the bounce of a send) of the target.
+    Answer {
+        /// The target's pending entry.
+        call: Id,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// The sender wants one [`Body::WatchFired`].
+    Watch {
+        /// The sender's watch.
+        watch: Id,
+        /// The sender.
+        owner: EntityId,
+    },
+    /// The sender wants it no more.
+    Unwatch {
+        /// The sender's watch.
+        watch: Id,
+        /// The sender.
+        owner: EntityId,
+    },
+    /// What the target watched happened.
+    WatchFired {
+        /// The target's watch.
+        watch: Id,
+        /// 0 destroyed, 1 client lost, 2 asleep, 3 process died.
+        reason: u32,
+    },
+    /// Take over a client (or get the first one, from the host).
+    Attach {
+        /// The client.
+        client: Client,
+        /// View epoch that begins here.
+        view: u32,
+        /// A client that the target has: replace it, or refuse.
+        replace: bool,
+        /// The giver's pending entry, answered with null or not-run; none from the host.
+        answer: AnswerTo,
+    },
+    /// The client of the target's is gone, or was given away.
+    Detach {
+        /// Which one; ignored if the target has another by now.
+        session: SessionId,
+        /// As `hook.client-lost` counts.
+        reason: u32,
+    },
+}
+
+/// An entity's client.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Client {
+    /// The session.
+    pub session: SessionId,
+    /// What the guest may ask about it.
+    pub info: ClientInfo,
+    /// Highest request id that any target took, to keep ids rising over hand-overs.
+    pub view: u32,
+}
+
+/// Into a space. All of it is recorded, in this order.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A message to one of its entities, or one that it must forward.
+    Message(Message),
+    /// A client calls a method of one of its entities by small id.
+    Request {
+        /// Whose client.
+        session: SessionId,
+        /// Rises with each request of the session.
+        request: u64,
+        /// Replies up to here may be forgotten.
+        acknowledged: u64,
+        /// Target.
+        target: EntityId,
+        /// Small id.
+        method: u32,
+        /// UTC ms; `u64::MAX` = none, nobody waits if 0.
+        deadline_ms: u64,
+        /// One CBOR array.
+        args: Bytes,
+    },
+    /// The client has the replies up to this request.
+    Acknowledged {
+        /// Whose client.
+        session: SessionId,
+        /// The entity whose marks may be trimmed.
+        target: EntityId,
+        /// Last request of the prefix.
+        request: u64,
+    },
+    /// A client moved its entity; applied at an event boundary.
+    Moved {
+        /// Whose client.
+        session: SessionId,
+        /// Its entity.
+        target: EntityId,
+        /// Where to.
+        pose: Pose,
+        /// Up to 16 bytes.
+        motion: Bytes,
+    },
+    /// Last measured round trip of an entity's client.
+    RoundTrip {
+        /// Whose client.
+        session: SessionId,
+        /// Its entity.
+        target: EntityId,
+        /// Milliseconds.
+        ms: f32,
+    },
+    /// Make an entity: `hook.construct`, `hook.create`, then `hook.ready` for services.
+    Create {
+        /// Its id.
+        entity: EntityId,
+        /// Name of its type.
+        type_name: String,
+        /// One CBOR array for the constructor.
+        args: Bytes,
+        /// Where, in a space.
+        pose: Pose,
+        /// Who gets the id, or not-run `create-failed`.
+        answer: AnswerTo,
+        /// A client that it gets right after `create` (boot entities).
+        client: Option<Client>,
+    },
+    /// Everything that was sent to the entity before its `enter` has arrived; see rule A8.
+    Marker {
+        /// The entity that asked to enter another space.
+        entity: EntityId,
+        /// Counts the entity's asks; an older one is ignored.
+        intent: u32,
+    },
+    /// An entity arrives.
+    Install(Box<Traveller>),
+    /// A swap: from the next event on this version.
+    Swap(Arc<SwapOrder>),
+    /// Somebody at the admin API wants to see the space; answered by [`Output::Inspected`].
+    Inspect {
+        /// Given back.
+        ticket: u64,
+        /// One entity, or none for the space's summary and members.
+        entity: Option<EntityId>,
+    },
+    /// All entities are destroyed in order, then the space.
+    Close,
+}
+
+/// Out of a space.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// To the entity's place in the directory.
+    Message(Message),
+    /// To the gate of the session that it names (or to all gates).
+    Gate(ToGate),
+    /// An answer for the admin API.
+    Operator {
+        /// The ticket of the call.
+        ticket: u64,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// One operation on the module's key-value map.
+    KeyValue {
+        /// Who gets the answer.
+        owner: EntityId,
+        /// The owner's pending entry.
+        call: Id,
+        /// What to do.
+        operation: KeyValueOperation,
+    },
+    /// `entities.create`: place and make it.
+    Create {
+        /// Minted by the asker.
+        entity: EntityId,
+        /// Name of its type.
+        type_name: String,
+        /// For the constructor.
+        args: Bytes,
+        /// Where.
+        place: crate::guest::Place,
+        /// The asker's pending entry.
+        answer: AnswerTo,
+    },
+    /// The entity is here: the directory learns it before any later output.
+    Registered {
+        /// The entity.
+        entity: EntityId,
+        /// Its type's small id.
+        type_id: u32,
+        /// Location epoch, higher wins.
+        epoch: u32,
+    },
+    /// The entity is destroyed; messages to it answer `gone` from now on.
+    Unregistered {
+        /// The entity.
+        entity: EntityId,
+        /// Location epoch.
+        epoch: u32,
+    },
+    /// An entity wants to enter a space (none: nil): block it in the directory, send the marker.
+    EnterAsked {
+        /// The entity.
+        entity: EntityId,
+        /// Where to.
+        space: Option<EntityId>,
+        /// For the marker.
+        intent: u32,
+    },
+    /// The entity has left; install it, or give it back with `enter-failed`.
+    Departed(Box<Traveller>),
+    /// An arrived entity was refused: send it back to where it came from.
+    Refused(Box<Traveller>, &'static str),
+    /// The session's own entity is this one now (the game core routes by it).
+    ClientBound {
+        /// The session.
+        session: SessionId,
+        /// Its entity.
+        entity: EntityId,
+    },
+    /// A swap took place, or did not.
+    Swapped(SwapReport),
+    /// A handler failed badly; for the crash book.
+    Crashed(Box<Crash>),
+    /// For [`Input::Inspect`].
+    Inspected {
+        /// The ticket.
+        ticket: u64,
+        /// What was found, in plain data for people.
+        view: serde_json::Value,
+    },
+    /// The space is gone.
+    Closed,
+}
+
+/// One operation on the module's key-value map. See `wit/key-value.wit`.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "wit/key-value.wit says it")]
+pub enum KeyValueOperation {
+    Get { key: String },
+    Put { key: String, value: Option<Bytes> },
+    GetOrPut { key: String, value: Bytes },
+    CompareAndSet { key: String, expected: Option<Bytes>, value: Option<Bytes> },
+    Range { first: String, end: String, most: u32 },
+}
+
+/// A whole entity on its way from one space to another.
+#[derive(Clone, Debug)]
+pub struct Traveller {
+    /// The entity.
+    pub entity: EntityId,
+    /// Where it was; none for nil.
+    pub from: Option<EntityId>,
+    /// Where it goes; none for nil.
+    pub to: Option<EntityId>,
+    /// Where in the space.
+    pub pose: Pose,
+    /// Location epoch under which it is installed.
+    pub epoch: u32,
+    /// Set if it comes back: `hook.enter-failed` with this code instead of `enter-space`.
+    pub failed: Option<&'static str>,
+    /// Everything that makes it up.
+    pub body: EntityBody,
+}
+
+/// Everything that makes up an entity and follows it: nothing else is state.
+#[derive(Clone, Debug)]
+pub struct EntityBody {
+    /// Small id of its type.
+    pub type_id: u32,
+    /// Schema number of the attributes.
+    pub schema: u32,
+    /// By small attribute id.
+    pub attributes: Attributes,
+    /// Its client.
+    pub client: Option<Client>,
+    /// Filter texts of its client.
+    pub filters: std::collections::BTreeMap<String, String>,
+    /// Timers by id.
+    pub timers: std::collections::BTreeMap<Id, Timer>,
+    /// Calls, bounces and gatherings that wait for an answer, by call id.
+    pub pending: std::collections::BTreeMap<Id, Pending>,
+    /// Calls that it will answer later, by deferred id.
+    pub deferred: std::collections::BTreeMap<Id, Deferred>,
+    /// What it watches, by watch id.
+    pub watches: std::collections::BTreeMap<Id, Watch>,
+    /// Who watches it: (owner, watch).
+    pub watchers: std::collections::BTreeSet<(EntityId, Id)>,
+    /// Dedupe marks: sender to last counter taken.
+    pub marks: std::collections::BTreeMap<Id, Mark>,
+    /// Bits that it sees, and by which it is seen.
+    pub layers: (u32, u32),
+    /// Whether its client may move it.
+    pub client_moves: bool,
+    /// Up to 16 bytes that travel with its pose.
+    pub motion: Bytes,
+}
+
+/// A timer, as data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Timer {
+    /// Method it names.
+    pub method: MethodKey,
+    /// One CBOR item.
+    pub context: Bytes,
+    /// UTC ms of the first firing.
+    pub start_ms: u64,
+    /// 0 = once.
+    pub repeat_ms: u64,
+    /// UTC ms of the next firing.
+    pub next_ms: u64,
+    /// Never journaled.
+    pub volatile: bool,
+}
+
+/// A call that waits for its answer, as data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pending {
+    /// Method to resume; none for a bounce that nobody listens to.
+    pub method: MethodKey,
+    /// One CBOR item.
+    pub context: Bytes,
+    /// UTC ms after which the outcome is unknown; `u64::MAX` for bounces.
+    pub deadline_ms: u64,
+    /// What is still missing of a gathering: outcomes by place.
+    pub gather: Option<Vec<Option<Outcome>>>,
+    /// A part of a gathering points to it: (the gathering's call id, place).
+    pub part_of: Option<(Id, u32)>,
+}
+
+/// A call that was not answered yet, as data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deferred {
+    /// Who waits.
+    pub answer: AnswerTo,
+    /// UTC ms after which nobody does.
+    pub deadline_ms: u64,
+}
+
+/// A watch, as data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Watch {
+    /// Who is watched.
+    pub target: EntityId,
+    /// Method to resume.
+    pub method: MethodKey,
+    /// One CBOR item.
+    pub context: Bytes,
+}
+
+/// What a target remembers of a sender. For clients also the replies that may be lost.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Mark {
+    /// Last counter (or request id) taken.
+    pub last: u64,
+    /// Replies by request id that the client has not acknowledged; none = still running.
+    pub replies: std::collections::BTreeMap<u64, Option<Bytes>>,
+    /// Bytes in `replies`.
+    pub reply_bytes: usize,
+}
+
+/// Go over to another version.
+#[derive(Debug)]
+pub struct SwapOrder {
+    /// The version to run from now on.
+    pub version: Arc<ModuleVersion>,
+    /// Types by small id whose schema number differs from the running version's: `migrate` runs.
+    pub migrate: Vec<u32>,
+    /// True if this is a roll-back.
+    pub rollback: bool,
+}
+
+/// How a swap went in one space.
+#[derive(Clone, Debug)]
+pub struct SwapReport {
+    /// The version before.
+    pub from: VersionHash,
+    /// The version that was ordered.
+    pub to: VersionHash,
+    /// Why it did not take place: the old version goes on.
+    pub failed: Option<String>,
+    /// Entities in the space.
+    pub entities: usize,
+    /// How many went through `migrate`.
+    pub migrated: usize,
+}
+
+/// A handler that trapped or was cut, with what is known about it.
+#[derive(Clone, Debug)]
+pub struct Crash {
+    /// UTC ms.
+    pub at_ms: u64,
+    /// Module and version.
+    pub module: String,
+    /// Author's label.
+    pub label: String,
+    /// Version that ran.
+    pub version: VersionHash,
+    /// `Type::method` or `Type hook create`.
+    pub handler: String,
+    /// The entity; the culprit if it was a tick.
+    pub entity: EntityId,
+    /// Its space.
+    pub space: EntityId,
+    /// Who asked.
+    pub origin: Origin,
+    /// The caller, if there is one.
+    pub caller: Option<EntityId>,
+    /// Whose client asked, if one did: it is charged for it.
+    pub session: Option<SessionId>,
+    /// Arguments in CBOR diagnostic notation, secrets masked, cut at 2 KiB.
+    pub args: String,
+    /// Kind of death.
+    pub kind: TrapKind,
+    /// Panic message or what the engine said.
+    pub message: String,
+    /// For symbolising.
+    pub frames: Vec<crate::guest::RawFrame>,
+    /// The event's log lines.
+    pub log: Vec<String>,
+    /// Patch so far, in diagnostic notation, cut at 2 KiB.
+    pub patch: String,
+}
+
+/// How a filter broadcast is addressed; see `wit/clients.wit`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Selector {
+    /// Empty: all clients of the module.
+    pub key: String,
+    /// How.
+    pub compare: Comparison,
+    /// Beside what.
+    pub value: String,
+}
