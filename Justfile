@@ -1,0 +1,45 @@
+# The door to everything that is done here. `just` lists it.
+
+_default:
+    @just --list --unsorted
+
+# The yard moves in this terminal, chat answers from a second one.
+[group('play')]
+demo:
+    cargo run --release -- demo
+
+# Run module folders and swap them on save, e.g. `just dev samples/chat`.
+[group('play')]
+dev +dirs:
+    cargo run --release -- dev {{dirs}}
+
+# Everything that a fresh machine with Rust can test.
+[group('check')]
+test:
+    cargo test --workspace
+
+# Formatting and lints, as CI runs them.
+[group('check')]
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Every fuzz target for a short while (seconds each).
+[group('check')]
+fuzz seconds="20":
+    fuzz/run {{seconds}}
+
+# Exactly what CI runs.
+[group('check')]
+ci:
+    bash .ci/run
+
+# The quick benchmarks, each beside its baseline; writes bench/results/latest.md.
+[group('measure')]
+bench *ids:
+    cargo run --release -p everwake-bench -- --quick {{ids}}
+
+# All benchmarks.
+[group('measure')]
+bench-all:
+    cargo run --release -p everwake-bench --
