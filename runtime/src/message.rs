@@ -61,6 +61,8 @@ pub struct Message {
     pub class: Class,
     /// Follows the cause over all processes.
     pub trace: Id,
+    /// How often the directory has handed it to a space; whoever makes one says 0.
+    pub hops: u8,
     /// What it says.
     pub body: Body,
 }
@@ -219,6 +221,14 @@ pub enum Input {
     Install(Box<Traveller>),
     /// A swap: from the next event on this version.
     Swap(Arc<SwapOrder>),
+    /// What would this swap do? Runs `migrate` on copies and looks through what is parked; changes
+    /// nothing. Answered by [`Output::Rehearsed`].
+    Rehearse {
+        /// Given back.
+        ticket: u64,
+        /// The swap that may come.
+        order: Arc<SwapOrder>,
+    },
     /// Somebody at the admin API wants to see the space; answered by [`Output::Inspected`].
     Inspect {
         /// Given back.
@@ -304,8 +314,17 @@ pub enum Output {
     },
     /// A swap took place, or did not.
     Swapped(SwapReport),
+    /// For [`Input::Rehearse`].
+    Rehearsed {
+        /// The ticket.
+        ticket: u64,
+        /// What was found.
+        rehearsal: Box<Rehearsal>,
+    },
     /// A handler failed badly; for the crash book.
     Crashed(Box<Crash>),
+    /// A guest's log line; at once, also if its event is rolled back.
+    Log(Box<LogLine>),
     /// For [`Input::Inspect`].
     Inspected {
         /// The ticket.
@@ -467,6 +486,56 @@ pub struct SwapReport {
     pub entities: usize,
     /// How many went through `migrate`.
     pub migrated: usize,
+}
+
+/// What a swap would do to one space.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rehearsal {
+    /// Entities in the space.
+    pub entities: usize,
+    /// How many of them `migrate` would have to change.
+    pub migrated: usize,
+    /// How many `migrate` failed on.
+    pub failed: usize,
+    /// The first few failures, for people.
+    pub failures: Vec<String>,
+    /// True if `migrate` down again gave back what was there before, for each of them (and if
+    /// nothing had to migrate).
+    pub reversible: bool,
+    /// What waits for a method that the new version does not have.
+    pub parked: Vec<Parked>,
+}
+
+/// Work in flight that names a method which a version lacks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parked {
+    /// Name of the entity's type.
+    pub type_name: String,
+    /// Name of the method in the running version.
+    pub method: String,
+    /// `timer`, `answer`, `watch` or `mailbox`.
+    pub kind: &'static str,
+    /// How many.
+    pub count: usize,
+}
+
+/// One line of a guest's, with its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogLine {
+    /// Severity.
+    pub level: crate::guest::LogLevel,
+    /// What the guest says.
+    pub message: String,
+    /// Name of the module.
+    pub module: String,
+    /// Version that ran.
+    pub version: VersionHash,
+    /// `Type::method` or `Type hook create`.
+    pub handler: String,
+    /// The entity of the event.
+    pub entity: EntityId,
+    /// Its space.
+    pub space: EntityId,
 }
 
 /// A handler that trapped or was cut, with what is known about it.
