@@ -4,9 +4,12 @@
 //! - [`guest`]: what a space and a module instance say to each other; one trait, two kinds.
 //! - [`manifest`]: what a module says about itself.
 //! - [`message`]: what spaces and the game core exchange.
+//! - [`replicate`]: what clients see of a space: mirrors, interest, deltas, positions.
 //! - [`versions`]: checked versions, small ids, differences.
 
 pub mod guest;
 pub mod manifest;
 pub mod message;
+pub mod replicate;
 pub mod versions;
+pub mod wasm;
