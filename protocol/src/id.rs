@@ -1,6 +1,7 @@
 //! The 128-bit names of things, and their text form.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// 128 bits, most significant word first. Text form: 26 characters of Crockford's base 32
 /// (`0-9 a-z` without `i l o u`), lower case, no separators.
@@ -15,20 +16,171 @@ pub struct EntityId(pub Id);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct SessionId(pub Id);
 
+/// A text that is no id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an id has 26 characters of 0-9 a-z without i l o u, the first at most 7")]
+pub struct IdTextError;
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+const TEXT_LEN: usize = 26;
+
+impl Id {
+    /// Names nothing.
+    pub const ZERO: Id = Id([0; 4]);
+
+    /// From 16 bytes, most significant first.
+    pub fn from_bytes(bytes: [u8; 16]) -> Id {
+        Id::from_u128(u128::from_be_bytes(bytes))
+    }
+
+    /// From exactly 16 bytes.
+    pub fn from_slice(bytes: &[u8]) -> Option<Id> {
+        bytes.try_into().ok().map(Id::from_bytes)
+    }
+
+    /// From a number.
+    pub fn from_u128(value: u128) -> Id {
+        Id([(value >> 96) as u32, (value >> 64) as u32, (value >> 32) as u32, value as u32])
+    }
+
+    /// An id that `parts` decide: the first 16 bytes of the BLAKE3 hash of the parts, each
+    /// behind its length as u32, big end first.
+    pub fn derive(parts: &[&[u8]]) -> Id {
+        let mut hasher = blake3::Hasher::new();
+        for part in parts {
+            hasher.update(&(part.len() as u32).to_be_bytes());
+            hasher.update(part);
+        }
+        let mut first = [0; 16];
+        hasher.finalize_xof().fill(&mut first);
+        Id::from_bytes(first)
+    }
+
+    /// 16 bytes, most significant first.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.to_u128().to_be_bytes()
+    }
+
+    /// As a number.
+    pub fn to_u128(self) -> u128 {
+        let [a, b, c, d] = self.0;
+        u128::from(a) << 96 | u128::from(b) << 64 | u128::from(c) << 32 | u128::from(d)
+    }
+
+    /// True for the id that names nothing.
+    pub fn is_zero(self) -> bool {
+        self == Id::ZERO
+    }
+}
+
+impl FromStr for Id {
+    type Err = IdTextError;
+
+    fn from_str(text: &str) -> Result<Id, IdTextError> {
+        if text.len() != TEXT_LEN {
+            return Err(IdTextError);
+        }
+        let mut value = 0u128;
+        for (place, byte) in text.bytes().enumerate() {
+            let byte = byte.to_ascii_lowercase();
+            let digit = ALPHABET.iter().position(|digit| *digit == byte).ok_or(IdTextError)?;
+            if place == 0 && digit > 7 {
+                return Err(IdTextError);
+            }
+            value = value << 5 | digit as u128;
+        }
+        Ok(Id::from_u128(value))
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_u128();
+        let mut text = [0u8; TEXT_LEN];
+        for (place, byte) in text.iter_mut().rev().enumerate() {
+            let digit = (value >> (5 * place)) as usize & 31;
+            *byte = ALPHABET.get(digit).copied().unwrap_or(b'0');
+        }
+        f.pad(std::str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
 impl fmt::Debug for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}{:08x}{:08x}{:08x}", self.0[0], self.0[1], self.0[2], self.0[3])
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for EntityId {
+    type Err = IdTextError;
+
+    fn from_str(text: &str) -> Result<EntityId, IdTextError> {
+        text.parse().map(EntityId)
+    }
+}
+
+impl FromStr for SessionId {
+    type Err = IdTextError;
+
+    fn from_str(text: &str) -> Result<SessionId, IdTextError> {
+        text.parse().map(SessionId)
+    }
+}
+
+impl fmt::Display for EntityId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
     }
 }
 
 impl fmt::Debug for EntityId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
     }
 }
 
 impl fmt::Debug for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_bytes_go_both_ways() {
+        for value in [0, 1, u128::MAX, 0x0123_4567_89ab_cdef_0011_2233_4455_6677] {
+            let id = Id::from_u128(value);
+            assert_eq!(id.to_string().parse(), Ok(id));
+            assert_eq!(id.to_string().to_uppercase().parse(), Ok(id));
+            assert_eq!(Id::from_bytes(id.to_bytes()), id);
+        }
+        assert_eq!(Id::from_u128(u128::MAX).to_string(), "7zzzzzzzzzzzzzzzzzzzzzzzzz");
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for text in [
+            "",
+            "0",
+            "80000000000000000000000000",
+            "0000000000000000000000000l",
+            "0000000000000000000000000é",
+        ] {
+            assert_eq!(text.parse::<Id>(), Err(IdTextError), "{text}");
+        }
+    }
+
+    #[test]
+    fn parts_do_not_run_together() {
+        assert_ne!(Id::derive(&[b"ab", b"c"]), Id::derive(&[b"a", b"bc"]));
     }
 }

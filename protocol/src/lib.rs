@@ -7,6 +7,7 @@
 //! - [`limits`]: every limit that a peer can run into, with the attack it stops.
 //! - [`cbor`]: the hand-written codec for the few CBOR shapes on hot paths.
 //! - [`attributes`]: an entity's attributes as encoded spans, and patches to them.
+//! - [`outcome`]: the one answer to a call.
 //! - [`schema`]: what a client must know of a module: small ids, names, types.
 //! - [`client`]: frames and datagrams between a client and a gate.
 //! - [`cluster`]: what gates and games say to each other.
@@ -17,6 +18,7 @@ pub mod client;
 pub mod cluster;
 pub mod id;
 pub mod limits;
+pub mod outcome;
 pub mod schema;
 
 pub use id::{EntityId, Id, SessionId};

@@ -35,5 +35,9 @@ pub const MODULE_NAME_BYTES_MAX: usize = 64;
 
 const _: () = assert!(ARGS_BYTES_MAX + 1024 <= FRAME_BYTES_MAX, "a call fits a frame");
 const _: () = assert!(VALUE_BYTES_MAX + 1024 <= FRAME_BYTES_MAX, "a delta fits a frame");
-const _: () = assert!(TOKEN_BYTES_MAX + CLIENT_VERSION_BYTES_MAX + LOCALE_BYTES_MAX + MODULE_NAME_BYTES_MAX + 64 <= FRAME_BYTES_BEFORE_WELCOME_MAX, "a greeting fits");
+const _: () = assert!(
+    TOKEN_BYTES_MAX + CLIENT_VERSION_BYTES_MAX + LOCALE_BYTES_MAX + MODULE_NAME_BYTES_MAX + 64
+        <= FRAME_BYTES_BEFORE_WELCOME_MAX,
+    "a greeting fits"
+);
 const _: () = assert!(VALUE_BYTES_MAX <= ENTITY_BYTES_MAX, "a value fits its entity");
