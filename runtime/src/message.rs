@@ -585,3 +585,14 @@ pub struct Selector {
     /// Beside what.
     pub value: String,
 }
+
+/// The id of a service's shard: fixed by names alone, so it is valid before and after everything.
+pub fn service_shard(module: &str, type_name: &str, shard: u32) -> EntityId {
+    let shard = shard.to_be_bytes();
+    EntityId(Id::derive(&[b"service", module.as_bytes(), type_name.as_bytes(), &shard]))
+}
+
+/// The id of one of a module's nil shards.
+pub fn nil_shard(module: &str, shard: u32) -> EntityId {
+    EntityId(Id::derive(&[b"nil", module.as_bytes(), &shard.to_be_bytes()]))
+}
