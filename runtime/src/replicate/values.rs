@@ -112,6 +112,8 @@ pub enum Change {
     Reply {
         /// Whose request.
         session: SessionId,
+        /// The entity that it was for.
+        entity: EntityId,
         /// Which one.
         request: u64,
         /// CBOR of an outcome.
