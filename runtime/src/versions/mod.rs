@@ -1,7 +1,18 @@
 //! Versions of a module: what they declare, which small ids they have, how they differ.
 //!
 //! Knows nothing of instances, entities or clients: manifests in, tables and reports out.
+//!
+//! # Layout
+//! - [`type_text`]: types as modules write them.
+//! - [`structure`]: types with their definitions filled in, and how two of them relate.
+//! - [`value`]: is a value of its type, and how is it shown.
+//! - [`table`]: a version as spaces use it.
 
+pub mod structure;
 pub mod table;
+pub mod type_text;
+pub mod value;
 
+pub use structure::{Member, Relation, Structure};
 pub use table::{AttributeTable, MethodKey, MethodTable, ModuleVersion, TypeTable};
+pub use value::{check_args, check_value, describe_args, describe_value};
