@@ -4,7 +4,7 @@ use crate::id::{EntityId, SessionId};
 use bytes::Bytes;
 
 /// Where an entity stands: metres, and degrees clockwise from +z.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Pose {
     /// East.
     pub x: f32,

@@ -32,7 +32,7 @@ pub enum Target {
 }
 
 /// Who says it, and which of its sayings it is: never used again, the same when resent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
 pub struct MessageId {
     /// A space, a service shard, or a session.
     pub sender: Id,
@@ -220,7 +220,7 @@ pub enum ToGate {
 }
 
 /// How a filter text is compared, by bytes: `client's text <comparison> given text`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Comparison {
     /// Equal.
     Equal,

@@ -4,7 +4,7 @@ use crate::cbor::{self, CborError, Kind, Reader};
 use bytes::Bytes;
 
 /// How a call ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Outcome {
     /// It was done; one CBOR item.
     Ok(Bytes),
@@ -20,7 +20,7 @@ pub enum Outcome {
 }
 
 /// Whether a call that failed may have happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[repr(u8)]
 pub enum Certainty {
     /// Surely not.

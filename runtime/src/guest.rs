@@ -11,7 +11,7 @@ use everwake_protocol::cluster::Comparison;
 use everwake_protocol::{EntityId, Id};
 
 /// What an event is; decides what `method` and `args` mean. `wit/logic.wit`, `event-kind`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[repr(u8)]
 pub enum EventKind {
     /// A method call.
@@ -27,7 +27,7 @@ pub enum EventKind {
 }
 
 /// The hooks, by number. `wit/logic.wit`, `hook`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[repr(u32)]
 #[expect(missing_docs, reason = "wit/logic.wit has the table")]
 pub enum Hook {
@@ -56,7 +56,7 @@ pub enum Hook {
 }
 
 /// Who asked for an event. `wit/logic.wit`, `event.origin`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[repr(u32)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Origin {
@@ -144,7 +144,7 @@ pub struct Trap {
 }
 
 /// What kind of death.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum TrapKind {
     /// A panic, an unreachable, an access out of bounds, a division by zero.
     Fault,
@@ -195,7 +195,7 @@ pub trait GuestSource: Send {
 }
 
 /// BLAKE3 of a component.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize)]
 pub struct VersionHash(pub [u8; 32]);
 
 impl std::fmt::Debug for VersionHash {
@@ -267,7 +267,7 @@ pub struct Neighbour {
 }
 
 /// `wit/clients.wit`, `info`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[expect(missing_docs, reason = "wit/clients.wit says it")]
 pub struct ClientInfo {
     pub session: Id,
@@ -288,7 +288,7 @@ pub enum Audience {
 }
 
 /// Severity of a guest's log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum LogLevel {
     Trace,

@@ -5,11 +5,13 @@
 //! - [`manifest`]: what a module says about itself.
 //! - [`message`]: what spaces and the game core exchange.
 //! - [`replicate`]: what clients see of a space: mirrors, interest, deltas, positions.
+//! - [`space`]: the actor that runs events as transactions, and everything that is state in it.
 //! - [`versions`]: checked versions, small ids, differences.
 
 pub mod guest;
 pub mod manifest;
 pub mod message;
 pub mod replicate;
+pub mod space;
 pub mod versions;
 pub mod wasm;

@@ -11,10 +11,11 @@ use everwake_protocol::client::Pose;
 use everwake_protocol::cluster::{Comparison, MessageId, ToGate};
 use everwake_protocol::outcome::Outcome;
 use everwake_protocol::{EntityId, Id, SessionId};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Whether a message outlives processes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Class {
     /// Exactly once over crashes, once there is a store.
     Durable,
@@ -23,7 +24,7 @@ pub enum Class {
 }
 
 /// Who waits for the answer to a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum AnswerTo {
     /// Nobody.
     Nobody,
@@ -49,7 +50,7 @@ pub enum AnswerTo {
 }
 
 /// A message to an entity, wherever it lives. Goes through the directory, also inside of one game.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Message {
     /// Identity for dedupe: sender space (or session) and counter.
     pub id: MessageId,
@@ -68,7 +69,7 @@ pub struct Message {
 }
 
 /// What a message says.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Body {
     /// Run a method.
     Call {
@@ -124,6 +125,12 @@ pub enum Body {
         /// The giver's pending entry, answered with null or not-run; none from the host.
         answer: AnswerTo,
     },
+    /// Sent by a space to an entity that arrived in it. Once it is back, everything that the space
+    /// sent to the entity before by way of the directory has arrived, and the short way is safe.
+    Flush {
+        /// Location epoch of the arrival; nobody waits for an older one.
+        epoch: u32,
+    },
     /// The client of the target's is gone, or was given away.
     Detach {
         /// Which one; ignored if the target has another by now.
@@ -134,7 +141,7 @@ pub enum Body {
 }
 
 /// An entity's client.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Client {
     /// The session.
     pub session: SessionId,
@@ -367,13 +374,14 @@ pub struct Traveller {
 }
 
 /// Everything that makes up an entity and follows it: nothing else is state.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EntityBody {
     /// Small id of its type.
     pub type_id: u32,
     /// Schema number of the attributes.
     pub schema: u32,
     /// By small attribute id.
+    #[serde(with = "crate::space::attributes_serde")]
     pub attributes: Attributes,
     /// Its client.
     pub client: Option<Client>,
@@ -400,7 +408,7 @@ pub struct EntityBody {
 }
 
 /// A timer, as data.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Timer {
     /// Method it names.
     pub method: MethodKey,
@@ -417,9 +425,9 @@ pub struct Timer {
 }
 
 /// A call that waits for its answer, as data.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pending {
-    /// Method to resume; none for a bounce that nobody listens to.
+    /// Method to resume.
     pub method: MethodKey,
     /// One CBOR item.
     pub context: Bytes,
@@ -429,10 +437,14 @@ pub struct Pending {
     pub gather: Option<Vec<Option<Outcome>>>,
     /// A part of a gathering points to it: (the gathering's call id, place).
     pub part_of: Option<(Id, u32)>,
+    /// It waits for a bounce: a good outcome ends it without a word.
+    pub bounce: bool,
+    /// It waits for a client to be taken over: (giver, taker).
+    pub give: Option<(EntityId, EntityId)>,
 }
 
 /// A call that was not answered yet, as data.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Deferred {
     /// Who waits.
     pub answer: AnswerTo,
@@ -441,7 +453,7 @@ pub struct Deferred {
 }
 
 /// A watch, as data.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Watch {
     /// Who is watched.
     pub target: EntityId,
@@ -452,7 +464,7 @@ pub struct Watch {
 }
 
 /// What a target remembers of a sender. For clients also the replies that may be lost.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Mark {
     /// Last counter (or request id) taken.
     pub last: u64,
@@ -460,6 +472,8 @@ pub struct Mark {
     pub replies: std::collections::BTreeMap<u64, Option<Bytes>>,
     /// Bytes in `replies`.
     pub reply_bytes: usize,
+    /// UTC ms when something came from the sender last: the longest idle one makes room.
+    pub used_ms: u64,
 }
 
 /// Go over to another version.

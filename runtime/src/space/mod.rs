@@ -1,0 +1,3 @@
+//! A space.
+
+pub mod attributes_serde;
