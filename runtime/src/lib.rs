@@ -7,6 +7,7 @@
 //! - [`replicate`]: what clients see of a space: mirrors, interest, deltas, positions.
 //! - [`space`]: the actor that runs events as transactions, and everything that is state in it.
 //! - [`versions`]: checked versions, small ids, differences.
+//! - [`wasm`]: module instances; the only place that names wasmtime.
 
 pub mod guest;
 pub mod manifest;
