@@ -6,6 +6,12 @@ use bytes::Bytes;
 use everwake_protocol::schema::{Definition, Field};
 use serde::{Deserialize, Serialize};
 
+mod check;
+mod problem;
+
+pub use check::{Checked, CheckedMethod, CheckedType};
+pub use problem::{ManifestError, ManifestLimits, ManifestProblem};
+
 /// A module's own description. Indexes in it are the guest's.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "wit/manifests.wit says it")]

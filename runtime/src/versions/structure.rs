@@ -14,7 +14,7 @@ use std::fmt;
 /// of arguments, an outcome, a path.
 pub const STRUCTURE_DEPTH_MAX: usize = 24;
 /// Most parts of one resolved type. Stops definitions that double at each level.
-pub const STRUCTURE_NODES_MAX: usize = 4_096;
+pub const STRUCTURE_NODES_MAX: usize = 1_024;
 
 const _: () = assert!(STRUCTURE_DEPTH_MAX + 4 <= CBOR_DEPTH_MAX, "wrapped values stay within CBOR's depth");
 
@@ -119,12 +119,12 @@ impl Definitions {
         (Definitions { resolved, entities }, failures)
     }
 
-    /// Resolves a type text.
-    pub fn resolve(&self, text: &TypeText) -> Result<Structure, ResolveError> {
+    /// Resolves a type text; beside it the number of its parts.
+    pub fn resolve(&self, text: &TypeText) -> Result<(Structure, usize), ResolveError> {
         let mut lookup = |name: &str| {
             self.resolved.get(name).cloned().ok_or_else(|| ResolveError::Unknown(name.to_owned()))
         };
-        resolve(text, &self.entities, &mut lookup).map(|measured| measured.structure)
+        resolve(text, &self.entities, &mut lookup).map(|measured| (measured.structure, measured.nodes))
     }
 }
 
