@@ -53,8 +53,8 @@ pub enum Change {
     Patched {
         /// The entity.
         entity: EntityId,
-        /// CBOR sequence `path value ...` by small id, equal writes left out. Attributes that
-        /// no client sees may be in it.
+        /// CBOR sequence `path value ...` by small id, equal writes left out. Also attributes
+        /// that no client sees: a later version may show them.
         changes: Bytes,
     },
     /// An entity moved.
