@@ -3,6 +3,10 @@
 use crate::id::{EntityId, SessionId};
 use bytes::Bytes;
 
+mod codec;
+
+pub use codec::{PLACED_BYTES, POSITION_HEAD_BYTES, SCHEMA_KIND};
+
 /// Where an entity stands: metres, and degrees clockwise from +z.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Pose {
@@ -72,10 +76,11 @@ pub enum ServerFrame {
     /// The schema of the module, whole (it replaces what the client has; ids keep their
     /// meaning). Before the first frame that uses what is new in it.
     Schema {
-        /// CBOR by serde of [`crate::schema::Schema`].
+        /// [`crate::schema::Schema::encode`].
         schema: Bytes,
     },
-    /// Everything that the client mirrors is void; a new view follows.
+    /// Everything that the client mirrors is void; a new view follows. Written by the gate
+    /// when the game says [`crate::cluster::ToGate::View`].
     Resync {
         /// View epoch of what follows.
         view: u32,
@@ -92,7 +97,8 @@ pub enum ServerFrame {
         handle: u16,
         /// Where it stands.
         pose: Pose,
-        /// CBOR sequence `path value ...` of what differs from the initial values.
+        /// CBOR sequence `path value ...` of what differs from the initial values. What does not
+        /// fit a frame follows at once in deltas.
         attributes: Bytes,
     },
     /// Attributes of an entity in view changed.

@@ -9,6 +9,11 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
+mod codec;
+mod header;
+
+pub use header::CLUSTER_VERSION;
+
 /// One life of one process: random bits and a start counter. Greater counter is younger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Incarnation {
@@ -161,7 +166,8 @@ pub enum ToGate {
         /// One or more encoded [`crate::client::ServerFrame`]s.
         frames: Bytes,
     },
-    /// A new view begins for a client: frames of older views are void.
+    /// A new view begins for a client: frames of older views are void. The gate tells the
+    /// client ([`crate::client::ServerFrame::Resync`]); the game does not.
     View {
         /// Whose client.
         session: SessionId,

@@ -9,16 +9,20 @@
 //! - [`attributes`]: an entity's attributes as encoded spans, and patches to them.
 //! - [`outcome`]: the one answer to a call.
 //! - [`schema`]: what a client must know of a module: small ids, names, types.
+//! - [`frame`]: cutting a stream into frames.
 //! - [`client`]: frames and datagrams between a client and a gate.
 //! - [`cluster`]: what gates and games say to each other.
+//! - [`wire`]: the fixed binary fields that frames and messages are made of.
 
 pub mod attributes;
 pub mod cbor;
 pub mod client;
 pub mod cluster;
+pub mod frame;
 pub mod id;
 pub mod limits;
 pub mod outcome;
 pub mod schema;
+pub mod wire;
 
 pub use id::{EntityId, Id, SessionId};

@@ -32,7 +32,61 @@ pub const CLIENT_VERSION_BYTES_MAX: usize = 64;
 pub const LOCALE_BYTES_MAX: usize = 32;
 /// Name of a module.
 pub const MODULE_NAME_BYTES_MAX: usize = 64;
+/// A schema. Stops a client from being filled, and a module from having a million methods.
+pub const SCHEMA_BYTES_MAX: usize = 1024 * 1024;
+/// Why a connection is closed, for people.
+pub const REASON_BYTES_MAX: usize = 256;
+/// Filter texts of one client.
+pub const FILTERS_MAX: usize = 16;
+/// Key of a filter text.
+pub const FILTER_KEY_BYTES_MAX: usize = 64;
+/// Value of a filter text.
+pub const FILTER_VALUE_BYTES_MAX: usize = 256;
 
+/// Connections of one gate, those that still shake hands included. Defaults of a configuration,
+/// as everything below that a gate counts. Stops a flood of connections from filling memory.
+pub const CONNECTIONS_MAX: usize = 10_000;
+/// Connections from one IP address. Stops one machine from taking all places.
+pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 1_024;
+/// Handshakes that wait to be looked at.
+pub const INCOMING_MAX: usize = 1_024;
+/// Until the QUIC handshake is done. Stops half-open connections from staying.
+pub const HANDSHAKE_TIMEOUT_MS: u64 = 5_000;
+/// From the handshake to a whole greeting. Stops silent connections from staying.
+pub const HELLO_TIMEOUT_MS: u64 = 10_000;
+/// A peer that says nothing so long is gone.
+pub const IDLE_TIMEOUT_MS: u64 = 20_000;
+/// Both sides say something at least so often. Keeps NATs open.
+pub const KEEP_ALIVE_MS: u64 = 5_000;
+/// A write that a client does not take in this time ends the connection.
+pub const WRITE_STALL_MS: u64 = 10_000;
+/// Bytes that wait for one client. Stops a client that does not read from filling memory.
+pub const CLIENT_QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Pieces that wait for one client; each has one or more frames.
+pub const CLIENT_QUEUE_PIECES_MAX: usize = 16 * 1024;
+/// Requests of one client in a second; over it they are answered not-run `limit`.
+pub const REQUESTS_PER_SECOND: u32 = 100;
+/// Frames of one client in a second; over it the connection is closed.
+pub const FRAMES_PER_SECOND: u32 = 500;
+/// Bytes on one client's stream in a second; over it the connection is closed.
+pub const STREAM_BYTES_PER_SECOND: u32 = 512 * 1024;
+/// Moves of one client in a second; over it the newest wins and others are dropped.
+pub const MOVES_PER_SECOND: u32 = 60;
+/// Datagrams of one client in a second; over it the connection is closed.
+pub const DATAGRAMS_PER_SECOND: u32 = 1_000;
+/// Calls of one method by one client in a minute, where the method says nothing.
+pub const METHOD_CALLS_PER_MINUTE: u32 = 6_000;
+/// How many seconds of each rate may come at once after silence.
+pub const BURST_SECONDS: u32 = 2;
+/// A deadline that a client may ask for.
+pub const DEADLINE_MS_MAX: u32 = 3_600_000;
+/// How long a gate that shuts down waits for its clients.
+pub const SHUTDOWN_WAIT_MS: u64 = 3_000;
+
+const _: () = assert!(HELLO_TIMEOUT_MS < IDLE_TIMEOUT_MS, "silence is told apart from absence");
+const _: () = assert!(FRAME_BYTES_MAX * 4 <= CLIENT_QUEUE_BYTES_MAX, "a few large frames are no slowness");
+const _: () = assert!(SCHEMA_BYTES_MAX * 2 <= CLIENT_QUEUE_BYTES_MAX, "a schema fits a queue");
+const _: () = assert!(FRAME_BYTES_MAX <= STREAM_BYTES_PER_SECOND as usize, "the largest frame is no flood");
 const _: () = assert!(ARGS_BYTES_MAX + 1024 <= FRAME_BYTES_MAX, "a call fits a frame");
 const _: () = assert!(VALUE_BYTES_MAX + 1024 <= FRAME_BYTES_MAX, "a delta fits a frame");
 const _: () = assert!(

@@ -1,0 +1,262 @@
+//! The bytes of [`ToGame`] and [`ToGate`], behind their header: a kind as u8 and the fields.
+
+use super::{Comparison, ToGame, ToGate};
+use crate::client::{CloseCode, PositionDatagram};
+use crate::id::{EntityId, SessionId};
+use crate::limits::{
+    CLIENT_VERSION_BYTES_MAX, FILTER_KEY_BYTES_MAX, FILTER_VALUE_BYTES_MAX, LOCALE_BYTES_MAX,
+    MODULE_NAME_BYTES_MAX, REASON_BYTES_MAX, TOKEN_BYTES_MAX,
+};
+use crate::schema::Schema;
+use crate::wire::{Fields, Put, WireError};
+use bytes::Bytes;
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// An address as text.
+const ADDRESS_BYTES_MAX: usize = 64;
+
+impl ToGame {
+    /// Whose message it is.
+    pub fn session(&self) -> SessionId {
+        match self {
+            ToGame::Connected { session, .. }
+            | ToGame::Request { session, .. }
+            | ToGame::Acknowledged { session, .. }
+            | ToGame::Moved { session, .. }
+            | ToGame::RoundTrip { session, .. }
+            | ToGame::Closed { session, .. } => *session,
+        }
+    }
+
+    /// Writes it.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            ToGame::Connected { session, boot, module, address, token, version, locale } => {
+                out.put_u8(1);
+                out.put_id(session.0);
+                out.put_id(boot.0);
+                out.put_text(module, MODULE_NAME_BYTES_MAX);
+                out.put_text(address, ADDRESS_BYTES_MAX);
+                out.put_text(token, TOKEN_BYTES_MAX);
+                out.put_text(version, CLIENT_VERSION_BYTES_MAX);
+                out.put_text(locale, LOCALE_BYTES_MAX);
+            }
+            ToGame::Request { session, request, acknowledged, target, method, deadline_ms, args } => {
+                out.put_u8(2);
+                out.put_id(session.0);
+                out.put_u64(*request);
+                out.put_u64(*acknowledged);
+                out.put_id(target.0);
+                out.put_u32(*method);
+                out.put_u32(*deadline_ms);
+                out.extend_from_slice(args);
+            }
+            ToGame::Acknowledged { session, request } => {
+                out.put_u8(3);
+                out.put_id(session.0);
+                out.put_u64(*request);
+            }
+            ToGame::Moved { session, pose, motion } => {
+                out.put_u8(4);
+                out.put_id(session.0);
+                out.put_pose(pose);
+                out.put_motion(motion);
+            }
+            ToGame::RoundTrip { session, ms } => {
+                out.put_u8(5);
+                out.put_id(session.0);
+                out.put_u32(ms.to_bits());
+            }
+            ToGame::Closed { session, reason } => {
+                out.put_u8(6);
+                out.put_id(session.0);
+                out.put_u32(*reason);
+            }
+        }
+    }
+
+    /// Reads it.
+    pub fn decode(input: Bytes) -> Result<ToGame, WireError> {
+        let mut fields = Fields::new(input);
+        let kind = fields.u8()?;
+        if !(1..=6).contains(&kind) {
+            return Err(WireError::Kind(kind));
+        }
+        let session = SessionId(fields.id()?);
+        let message = match kind {
+            1 => ToGame::Connected {
+                session,
+                boot: EntityId(fields.id()?),
+                module: fields.text("module", MODULE_NAME_BYTES_MAX)?,
+                address: fields.text("address", ADDRESS_BYTES_MAX)?,
+                token: fields.text("token", TOKEN_BYTES_MAX)?,
+                version: fields.text("version", CLIENT_VERSION_BYTES_MAX)?,
+                locale: fields.text("locale", LOCALE_BYTES_MAX)?,
+            },
+            2 => ToGame::Request {
+                session,
+                request: fields.u64()?,
+                acknowledged: fields.u64()?,
+                target: EntityId(fields.id()?),
+                method: fields.u32()?,
+                deadline_ms: fields.u32()?,
+                args: fields.rest(),
+            },
+            3 => ToGame::Acknowledged { session, request: fields.u64()? },
+            4 => ToGame::Moved { session, pose: fields.pose()?, motion: fields.motion()? },
+            5 => ToGame::RoundTrip { session, ms: fields.f32()? },
+            _ => ToGame::Closed { session, reason: fields.u32()? },
+        };
+        fields.end()?;
+        Ok(message)
+    }
+}
+
+impl ToGate {
+    /// Writes it.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            ToGate::Schema { schema } => {
+                out.put_u8(1);
+                out.extend_from_slice(&schema.encode());
+            }
+            ToGate::Frames { sessions, frames } => {
+                out.put_u8(2);
+                out.put_u32(sessions.len() as u32);
+                for session in sessions {
+                    out.put_id(session.0);
+                }
+                out.extend_from_slice(frames);
+            }
+            ToGate::View { session, view, owner, type_id } => {
+                out.put_u8(3);
+                out.put_id(session.0);
+                out.put_u32(*view);
+                out.put_id(owner.0);
+                out.put_u32(*type_id);
+            }
+            ToGate::Positions { session, datagram } => {
+                out.put_u8(4);
+                out.put_id(session.0);
+                datagram.encode(out);
+            }
+            ToGate::Filter { session, key, value } => {
+                out.put_u8(5);
+                out.put_id(session.0);
+                out.put_text(key, FILTER_KEY_BYTES_MAX);
+                out.put_u8(u8::from(value.is_some()));
+                if let Some(value) = value {
+                    out.put_text(value, FILTER_VALUE_BYTES_MAX);
+                }
+            }
+            ToGate::ClearFilters { session } => {
+                out.put_u8(6);
+                out.put_id(session.0);
+            }
+            ToGate::Broadcast { module, key, compare, value, type_id, frames } => {
+                out.put_u8(7);
+                out.put_text(module, MODULE_NAME_BYTES_MAX);
+                out.put_text(key, FILTER_KEY_BYTES_MAX);
+                out.put_u8(compare.number());
+                out.put_text(value, FILTER_VALUE_BYTES_MAX);
+                out.put_u32(*type_id);
+                out.extend_from_slice(frames);
+            }
+            ToGate::Close { session, code, reason } => {
+                out.put_u8(8);
+                out.put_id(session.0);
+                out.put_u32(*code as u32);
+                out.put_text(reason, REASON_BYTES_MAX);
+            }
+        }
+    }
+
+    /// Reads it.
+    pub fn decode(input: Bytes) -> Result<ToGate, WireError> {
+        let mut fields = Fields::new(input);
+        let message = match fields.u8()? {
+            1 => ToGate::Schema { schema: Arc::new(Schema::decode(&fields.rest())?) },
+            2 => {
+                let mut sessions = SmallVec::new();
+                for _ in 0..fields.u32()? {
+                    sessions.push(SessionId(fields.id()?));
+                }
+                ToGate::Frames { sessions, frames: fields.rest() }
+            }
+            3 => ToGate::View {
+                session: SessionId(fields.id()?),
+                view: fields.u32()?,
+                owner: EntityId(fields.id()?),
+                type_id: fields.u32()?,
+            },
+            4 => ToGate::Positions {
+                session: SessionId(fields.id()?),
+                datagram: PositionDatagram::decode(fields.rest())?.ok_or(WireError::Unused("datagram"))?,
+            },
+            5 => {
+                let session = SessionId(fields.id()?);
+                let key = fields.text("key", FILTER_KEY_BYTES_MAX)?;
+                let value = match fields.flag("value")? {
+                    true => Some(fields.text("value", FILTER_VALUE_BYTES_MAX)?),
+                    false => None,
+                };
+                ToGate::Filter { session, key, value }
+            }
+            6 => ToGate::ClearFilters { session: SessionId(fields.id()?) },
+            7 => ToGate::Broadcast {
+                module: fields.text("module", MODULE_NAME_BYTES_MAX)?,
+                key: fields.text("key", FILTER_KEY_BYTES_MAX)?,
+                compare: Comparison::from_number(fields.u8()?).ok_or(WireError::Unused("compare"))?,
+                value: fields.text("value", FILTER_VALUE_BYTES_MAX)?,
+                type_id: fields.u32()?,
+                frames: fields.rest(),
+            },
+            8 => ToGate::Close {
+                session: SessionId(fields.id()?),
+                code: CloseCode::from_code(u64::from(fields.u32()?)).ok_or(WireError::Unused("code"))?,
+                reason: fields.text("reason", REASON_BYTES_MAX)?,
+            },
+            kind => return Err(WireError::Kind(kind)),
+        };
+        fields.end()?;
+        Ok(message)
+    }
+}
+
+impl Comparison {
+    /// All of them, by number.
+    pub const ALL: [Comparison; 6] = [
+        Comparison::Equal,
+        Comparison::NotEqual,
+        Comparison::Less,
+        Comparison::LessOrEqual,
+        Comparison::Greater,
+        Comparison::GreaterOrEqual,
+    ];
+
+    /// Its place in `wit/clients.wit`.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// By its place in `wit/clients.wit`.
+    pub fn from_number(number: u8) -> Option<Comparison> {
+        Comparison::ALL.get(usize::from(number)).copied()
+    }
+
+    /// `text <comparison> beside`, by bytes.
+    pub fn holds(self, text: &str, beside: &str) -> bool {
+        match self {
+            Comparison::Equal => text == beside,
+            Comparison::NotEqual => text != beside,
+            Comparison::Less => text < beside,
+            Comparison::LessOrEqual => text <= beside,
+            Comparison::Greater => text > beside,
+            Comparison::GreaterOrEqual => text >= beside,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
