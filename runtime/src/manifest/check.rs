@@ -14,10 +14,11 @@ use everwake_protocol::schema::{Definition, Field, Shape};
 use std::collections::BTreeSet;
 
 /// A manifest that keeps every rule, with its types resolved. Type texts are canonical in it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Checked {
     manifest: Manifest,
     types: Vec<CheckedType>,
+    definitions: Definitions,
 }
 
 /// The resolved types of one entity type, in the manifest's order.
@@ -32,7 +33,7 @@ pub struct CheckedType {
 }
 
 /// The resolved types of one method.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct CheckedMethod {
     /// Its parameters.
     pub parameters: Vec<Member>,
@@ -51,6 +52,18 @@ impl Checked {
     #[must_use]
     pub fn types(&self) -> &[CheckedType] {
         &self.types
+    }
+
+    /// What a type text means among this manifest's definitions; none if it means nothing.
+    #[must_use]
+    pub fn resolve(&self, text: &str) -> Option<Structure> {
+        self.definitions.resolve(&text.parse().ok()?).ok().map(|(structure, _)| structure)
+    }
+
+    /// The manifest alone.
+    #[must_use]
+    pub fn into_manifest(self) -> Manifest {
+        self.manifest
     }
 }
 
@@ -87,7 +100,7 @@ impl Manifest {
             return Err(errors.found);
         }
         self.canonicalise();
-        Ok(Checked { manifest: self, types })
+        Ok(Checked { manifest: self, types, definitions })
     }
 
     fn canonicalise(&mut self) {

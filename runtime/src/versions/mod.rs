@@ -7,12 +7,16 @@
 //! - [`structure`]: types with their definitions filled in, and how two of them relate.
 //! - [`value`]: is a value of its type, and how is it shown.
 //! - [`table`]: a version as spaces use it.
+//! - [`lineage`]: who gave out which small id to what.
 
+pub mod lineage;
+mod schema;
 pub mod structure;
 pub mod table;
 pub mod type_text;
 pub mod value;
 
+pub use lineage::{Lineage, LineageError};
 pub use structure::{Member, Relation, Structure};
-pub use table::{AttributeTable, MethodKey, MethodTable, ModuleVersion, TypeTable};
+pub use table::{AttributeTable, MethodKey, MethodLookup, MethodTable, ModuleVersion, TypeTable};
 pub use value::{check_args, check_value, describe_args, describe_value};
