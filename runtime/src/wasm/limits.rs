@@ -59,8 +59,6 @@ pub const CACHED_VERSIONS_MAX: usize = 64;
 pub const CRASH_FINGERPRINTS_MAX: usize = 256;
 /// Log lines that a crash report keeps: the last ones of the event.
 pub const CRASH_LOG_LINES_MAX: usize = 40;
-/// Bytes of a value's text in a crash report.
-pub const CRASH_VALUE_BYTES_MAX: usize = 2 * 1024;
 /// Names of different functions that a fingerprint looks at, innermost first.
 pub const CRASH_FINGERPRINT_FRAMES: usize = 6;
 

@@ -8,6 +8,7 @@ mod cache;
 mod contract;
 mod convert;
 mod cpu;
+mod crash;
 mod describe;
 mod engine;
 mod imports;
@@ -21,8 +22,9 @@ mod symbols;
 mod trap;
 
 pub use contract::CONTRACT;
+pub use crash::{CrashBook, CrashEntry, CrashReport, Fingerprint};
 pub use engine::{Engine, EngineConfig, EngineError, Interruption};
 pub use instance::WasmGuest;
 pub use load::{CodeSource, LoadError, LoadedVersion, Loader};
 pub use source::{LoadedVersions, WasmSource};
-pub use symbols::Symbols;
+pub use symbols::{Frame, Symbols};

@@ -79,7 +79,8 @@ pub(super) const CUSTOM: u8 = 0;
 pub(super) const CODE: u8 = 10;
 const CORE_MODULE_IN_COMPONENT: u8 = 1;
 const COMPONENT_IN_COMPONENT: u8 = 4;
-const HEADER_BYTES: usize = 8;
+/// Magic and version of a core module or component.
+pub(super) const HEADER_BYTES: usize = 8;
 
 enum Kind {
     Module,
@@ -175,6 +176,12 @@ fn write_section(out: &mut Vec<u8>, id: u8, body: &[u8]) -> usize {
     start
 }
 
+/// Bytes that [`write_section`] puts before a body: id and length.
+pub(super) fn section_header_bytes(body_bytes: usize) -> usize {
+    let bits = usize::BITS - (body_bytes | 1).leading_zeros();
+    1 + bits.div_ceil(7) as usize
+}
+
 fn split_section(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&id, rest) = bytes.split_first()?;
     let (length, rest) = leb(rest)?;
@@ -229,6 +236,14 @@ mod tests {
         }
         assert_eq!(strip(&stripped.bytes).unwrap(), Stripped { had_symbols: false, ..stripped.clone() });
         assert_eq!(modules(&whole).unwrap(), [&plain[..], &named[..], &named[..]]);
+    }
+
+    #[test]
+    fn headers_have_the_length_that_is_told() {
+        for length in [0, 1, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152] {
+            let start = write_section(&mut Vec::new(), CODE, &vec![0; length]);
+            assert_eq!(start, section_header_bytes(length), "{length}");
+        }
     }
 
     #[test]
