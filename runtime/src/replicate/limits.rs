@@ -15,10 +15,6 @@ pub const BATCH_BYTES_MAX: usize = FRAME_BYTES_MAX;
 /// Bytes of positions for one client in one flush; the rest waits and gains priority. Stops a
 /// crowd from taking a player's line.
 pub const POSITION_BYTES_PER_FLUSH_MAX: usize = 3 * DATAGRAM_BYTES_MAX;
-/// Bytes of a datagram besides the positions.
-pub const DATAGRAM_HEAD_BYTES: usize = 24;
-/// Bytes of one position besides its motion.
-pub const PLACED_BYTES: usize = 20;
 /// A handle that was given up rests so long: a late datagram must not move another entity.
 pub const HANDLE_REST_MS: u64 = 30_000;
 /// When the last position of an entity that stopped is sent again, after it was sent before. A

@@ -27,6 +27,8 @@ mod mirror;
 mod roster;
 mod sight;
 mod stage;
+#[cfg(test)]
+mod tests;
 mod values;
 mod view;
 

@@ -3,14 +3,11 @@
 //! Knows nothing of attributes or of who should see whom.
 
 use super::interest::Row;
-use super::limits::{
-    DATAGRAM_HEAD_BYTES, HALF_URGENCY_METRES, HANDLE_REST_MS, PLACED_BYTES, POSITION_BYTES_PER_FLUSH_MAX,
-    REPEAT_AFTER_MS,
-};
+use super::limits::{HALF_URGENCY_METRES, HANDLE_REST_MS, POSITION_BYTES_PER_FLUSH_MAX, REPEAT_AFTER_MS};
 use super::mirror::Mirror;
 use bytes::Bytes;
 use everwake_protocol::SessionId;
-use everwake_protocol::client::{Placed, Pose, PositionDatagram};
+use everwake_protocol::client::{PLACED_BYTES, POSITION_HEAD_BYTES, Placed, Pose, PositionDatagram};
 use everwake_protocol::limits::{DATAGRAM_BYTES_MAX, MOTION_BYTES_MAX};
 use std::collections::VecDeque;
 
@@ -199,7 +196,7 @@ fn pack(view: u32, now_ms: u64, candidates: Vec<Candidate>) -> Vec<PositionDatag
                 datagram.placed.push(placed);
             }
             _ => {
-                bytes = DATAGRAM_HEAD_BYTES + more;
+                bytes = POSITION_HEAD_BYTES + more;
                 // The sequence is the gate's.
                 let (sequence, time_ms) = (0, now_ms as u32);
                 datagrams.push(PositionDatagram { view, sequence, time_ms, placed: vec![placed] });
