@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 mod check;
 mod problem;
+#[cfg(test)]
+mod tests;
 
 pub use check::{Checked, CheckedMethod, CheckedType};
 pub use problem::{ManifestError, ManifestLimits, ManifestProblem};

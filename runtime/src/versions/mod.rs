@@ -10,6 +10,8 @@
 //! - [`lineage`]: who gave out which small id to what.
 
 pub mod lineage;
+#[cfg(test)]
+pub(crate) mod samples;
 mod schema;
 pub mod structure;
 pub mod table;

@@ -3,7 +3,8 @@
 //! Bounded on the way: cycles, depth and size are refused, so that whoever walks a structure
 //! needs no further guard.
 
-use super::type_text::{Scalar, TypeText, TypeTextError};
+pub use super::type_text::Scalar;
+use super::type_text::{TypeText, TypeTextError};
 use everwake_protocol::limits::CBOR_DEPTH_MAX;
 use everwake_protocol::schema::{Definition, Shape};
 use serde::{Deserialize, Serialize};
@@ -473,3 +474,6 @@ fn integers(old: Scalar, new: Scalar) -> Relation {
         Relation::Different
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -371,3 +371,6 @@ fn describe_sequence(
     out.push(close);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
