@@ -24,7 +24,8 @@ pub(in crate::versions) struct TypeLine {
     pub(in crate::versions) client_methods: Vec<ClientMethodLine>,
 }
 
-/// One attribute through all versions; the last one that had it says what it is.
+/// One attribute through all versions. Flags and initial value are those of the last one that
+/// had it; the type is the widest, since values of all versions may be under way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(in crate::versions) struct AttributeLine {
     pub(in crate::versions) last: u32,
@@ -114,7 +115,7 @@ impl TypeLine {
             &self.methods,
             |(method, _)| (&method.name, &method.was),
             |line| (&line.names, line.last),
-            |(_, types), line| reads(&line.variants, |variant| between_signatures(variant, types)),
+            |(method, types), line| line.holds(method, types),
         );
         let mut tables = Vec::new();
         for ((method, types), place) in wanted.into_iter().zip(found) {
@@ -152,8 +153,10 @@ impl TypeLine {
         let fits = lines.filter(|line| line.name == method.name && reads(&line.variants, between));
         if let Some(line) = fits.max_by_key(|line| line.last) {
             line.last = self.last;
-            line.parameters.clone_from(&method.parameters);
-            line.types = parameters.to_vec();
+            if is_widest(&line.variants, between) {
+                line.parameters.clone_from(&method.parameters);
+                line.types = parameters.to_vec();
+            }
             let kept = remember(&mut line.variants, between, || parameters.to_vec());
             return kept.map(|()| line.id).ok_or(exhausted);
         }
@@ -256,8 +259,10 @@ impl AttributeLine {
 
     fn publish(&mut self, generation: u32, attribute: &Attribute, structure: &Structure) -> Option<()> {
         self.last = generation;
-        self.type_text.clone_from(&attribute.type_text);
-        self.structure.clone_from(structure);
+        if is_widest(&self.variants, |variant| Relation::between(variant, structure)) {
+            self.type_text.clone_from(&attribute.type_text);
+            self.structure.clone_from(structure);
+        }
         self.flags = attribute.flags;
         self.told |= attribute.flags.client || attribute.flags.all_clients;
         self.initial = attribute.initial.clone();
@@ -282,6 +287,12 @@ impl MethodLine {
 
     pub(in crate::versions) fn name(&self) -> &str {
         self.names.last().map_or("", String::as_str)
+    }
+
+    /// By its arguments, or because it differs in optional parameters at the end alone.
+    fn holds(&self, method: &Method, types: &CheckedMethod) -> bool {
+        reads(&self.variants, |variant| between_signatures(variant, types))
+            || self.keys.contains(&MethodKey::of(&method.name, &types.parameters, &types.returns))
     }
 
     pub(in crate::versions) fn types(&self) -> &CheckedMethod {
@@ -342,9 +353,11 @@ fn identify<W, L>(
 
 /// True if values of some variant are read by the new one without loss: it is or was the widest.
 fn reads<V>(variants: &[V], between: impl Fn(&V) -> Relation) -> bool {
-    let widest = variants.last().map(&between);
-    matches!(widest, Some(Relation::Same | Relation::Grown))
-        || variants.iter().any(|variant| between(variant) == Relation::Same)
+    is_widest(variants, &between) || variants.iter().any(|variant| between(variant) == Relation::Same)
+}
+
+fn is_widest<V>(variants: &[V], between: impl Fn(&V) -> Relation) -> bool {
+    matches!(variants.last().map(between), Some(Relation::Same | Relation::Grown))
 }
 
 /// Appends a variant that is wider than all before; none if there are too many.
