@@ -127,25 +127,19 @@ impl<'a> ModuleSymbols<'a> {
 
     /// Appends the frame, the innermost inlined function first.
     fn symbolise(&self, raw: &RawFrame, out: &mut Vec<Frame>) {
-        let named = |name: Option<String>| {
-            let name = name.or_else(|| self.names.get(&raw.function).map(|name| (*name).to_owned()));
-            name.map(|name| without_hash(&name).to_owned())
-        };
-        let before = out.len();
-        for place in self.places(raw) {
-            // Its caller follows, so what came before was part of it.
-            out.iter_mut().skip(before).for_each(|frame| frame.inlined = true);
-            let function = if place.function.is_some() { place.function } else { named(None) };
-            out.push(Frame {
-                function: function.map(|name| without_hash(&name).to_owned()),
-                file: place.file,
-                line: place.line,
-                ..Frame::bare(raw)
-            });
+        let name = || self.names.get(&raw.function).map(|name| readable(name));
+        let mut places = self.places(raw);
+        if places.is_empty() {
+            places.push(Place::default());
         }
-        if out.len() == before {
-            out.push(Frame { function: named(None), ..Frame::bare(raw) });
-        }
+        let outermost = places.len() - 1;
+        out.extend(places.into_iter().enumerate().map(|(index, place)| Frame {
+            function: place.function.or_else(name),
+            file: place.file,
+            line: place.line,
+            inlined: index < outermost,
+            ..Frame::bare(raw)
+        }));
     }
 
     /// Line information counts from the start of the code section's contents.
@@ -156,10 +150,10 @@ impl<'a> ModuleSymbols<'a> {
         };
         let Ok(mut frames) = lines.find_frames(u64::from(address)).skip_all_loads() else { return places };
         while let Ok(Some(frame)) = frames.next() {
-            let function = frame.function.as_ref().and_then(|name| name.demangle().ok());
+            let function = frame.function.as_ref().and_then(|name| name.raw_name().ok());
             let location = frame.location.as_ref();
             places.push(Place {
-                function: function.map(Cow::into_owned),
+                function: function.map(|name| readable(&name)),
                 file: location.and_then(|location| location.file).map(tidy_path),
                 line: location.and_then(|location| location.line),
             });
@@ -168,6 +162,7 @@ impl<'a> ModuleSymbols<'a> {
     }
 }
 
+#[derive(Default)]
 struct Place {
     function: Option<String>,
     file: Option<String>,
@@ -176,7 +171,8 @@ struct Place {
 
 fn names(section: &[u8]) -> BTreeMap<u32, &str> {
     let mut names = BTreeMap::new();
-    for subsection in NameSectionReader::new(BinaryReader::new(section, 0)).into_iter().map_while(Result::ok) {
+    for subsection in NameSectionReader::new(BinaryReader::new(section, 0)).into_iter().map_while(Result::ok)
+    {
         if let Name::Function(functions) = subsection {
             names.extend(functions.into_iter().map_while(Result::ok).map(|name| (name.index, name.name)));
         }
@@ -193,6 +189,12 @@ fn lines<'a>(custom: &BTreeMap<&str, &'a [u8]>) -> Option<addr2line::Context<Rea
         Ok::<_, addr2line::gimli::Error>(EndianSlice::new(bytes, LittleEndian))
     });
     addr2line::Context::from_dwarf(dwarf.ok()?).ok()
+}
+
+/// A function's name as its author wrote it, the same in every build.
+fn readable(name: &str) -> String {
+    // Guessed from the name: compilers that keep lines alone do not tell the language.
+    without_hash(&addr2line::demangle_auto(Cow::Borrowed(name), None)).to_owned()
 }
 
 /// `guest::hit::h0123456789abcdef` changes its end with every build.
@@ -213,9 +215,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hashes_of_legacy_names_go() {
-        assert_eq!(without_hash("guest::hit::h0123456789abcdef"), "guest::hit");
-        assert_eq!(without_hash("guest::hit::hello"), "guest::hit::hello");
+    fn names_are_as_the_author_wrote_them() {
+        assert_eq!(readable("guest::hit::h0123456789abcdef"), "guest::hit");
+        assert_eq!(readable("guest::hit::hello"), "guest::hit::hello");
+        assert_eq!(readable("_ZN5probe7give_up17h44a92f9a526f7e4dE"), "probe::give_up");
     }
 
     #[test]

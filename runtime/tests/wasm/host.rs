@@ -5,8 +5,8 @@ use everwake_protocol::client::Pose;
 use everwake_protocol::cluster::Comparison;
 use everwake_protocol::{EntityId, Id};
 use everwake_runtime::guest::{
-    Audience, ClientInfo, Continuation, GuestError, Imports, LoadedState, LogLevel, Member, Misuse, Neighbour,
-    Part, Place,
+    Audience, ClientInfo, Continuation, GuestError, Imports, LoadedState, LogLevel, Member, Misuse,
+    Neighbour, Part, Place,
 };
 
 #[derive(Debug, Default)]
@@ -82,7 +82,15 @@ impl Imports for Recorder {
         unused()
     }
     fn unwatch(&mut self, _: EntityId, _: Id) {}
-    fn start_timer(&mut self, _: EntityId, _: u32, _: Bytes, _: f64, _: f64, _: bool) -> Result<Id, GuestError> {
+    fn start_timer(
+        &mut self,
+        _: EntityId,
+        _: u32,
+        _: Bytes,
+        _: f64,
+        _: f64,
+        _: bool,
+    ) -> Result<Id, GuestError> {
         unused()
     }
     fn cancel_timer(&mut self, _: EntityId, _: Id) {}

@@ -8,9 +8,7 @@ use everwake_runtime::manifest::Exposure;
 use everwake_runtime::wasm::{
     CodeSource, Engine, EngineConfig, LoadError, LoadedVersions, Loader, Symbols, WasmSource, limits,
 };
-use wasm_encoder::{
-    Component, ComponentImportSection, ComponentTypeRef, ComponentTypeSection, InstanceType,
-};
+use wasm_encoder::{Component, ComponentImportSection, ComponentTypeRef, ComponentTypeSection, InstanceType};
 
 use crate::probe::{COUNT, component, loaded, run};
 
@@ -85,9 +83,9 @@ fn what_is_no_module_is_refused() {
 fn damaged_components_are_refused_without_harm() {
     let loader = Loader::new(engine());
     let mut refused = 0;
-    for step in 1..24 {
+    for step in 1..8 {
         let mut damaged = component().to_vec();
-        let place = damaged.len() * step / 24;
+        let place = damaged.len() * step / 8;
         damaged[place] ^= 0x55;
         refused += u32::from(loader.load(&damaged).is_err());
     }
@@ -114,7 +112,8 @@ fn cached_code_does_what_compiled_code_does() {
 #[test]
 fn cached_code_that_was_changed_is_compiled_again() {
     let folder = tempfile::tempdir().unwrap();
-    let load = || Loader::with_cache(engine(), folder.path()).unwrap().load(component()).unwrap().code_source();
+    let load =
+        || Loader::with_cache(engine(), folder.path()).unwrap().load(component()).unwrap().code_source();
     let code = |folder: &std::path::Path| {
         let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         paths.into_iter().find(|path| path.extension().is_some_and(|end| end == "cwasm")).unwrap()
