@@ -8,8 +8,12 @@
 //! - [`value`]: is a value of its type, and how is it shown.
 //! - [`table`]: a version as spaces use it.
 //! - [`lineage`]: who gave out which small id to what.
+//! - [`diff`]: what one version changes against another.
+//! - [`plan`]: what that does to what lives now.
 
+pub mod diff;
 pub mod lineage;
+pub mod plan;
 #[cfg(test)]
 pub(crate) mod samples;
 mod schema;
@@ -18,7 +22,11 @@ pub mod table;
 pub mod type_text;
 pub mod value;
 
+pub use diff::{Diff, Weight, diff};
 pub use lineage::{Lineage, LineageError};
+pub use plan::{
+    ExitClass, Living, MigrationTrial, Parked, ParkedMethods, PlanReport, Revert, parked_refusals, plan,
+};
 pub use structure::{Member, Relation, Structure};
 pub use table::{AttributeTable, MethodKey, MethodLookup, MethodTable, ModuleVersion, TypeTable};
 pub use value::{check_args, check_value, describe_args, describe_value};
