@@ -62,6 +62,8 @@ pub struct Build {
     source: PathBuf,
     profile: Profile,
     target_dir: Option<PathBuf>,
+    features: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 /// Builds the module in a folder into a component.
@@ -77,7 +79,13 @@ impl Build {
     /// Builds the module in a folder.
     #[must_use]
     pub fn new(source_dir: &Path, profile: Profile) -> Self {
-        Self { source: source_dir.to_owned(), profile, target_dir: None }
+        Self {
+            source: source_dir.to_owned(),
+            profile,
+            target_dir: None,
+            features: Vec::new(),
+            environment: Vec::new(),
+        }
     }
 
     /// Builds in this folder, so that several modules share their dependencies. Otherwise in
@@ -89,13 +97,29 @@ impl Build {
         self
     }
 
+    /// Turns a feature of the package on.
+    #[must_use]
+    pub fn feature(mut self, name: &str) -> Self {
+        self.features.push(name.to_owned());
+        self
+    }
+
+    /// Sets a variable that the source reads with `env!`.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Runs cargo to the end.
     pub fn run(&self, progress: &mut dyn FnMut(Progress)) -> Result<Built, BuildError> {
         let plan = cargo::plan(&self.source)?;
         let toolchain = Toolchain::find(&self.source, progress)?;
-        let mut child = self.command(&plan, &toolchain).spawn().map_err(|error| BuildError::NoRust {
-            program: program("CARGO", "cargo").to_string_lossy().into_owned(),
-            error,
+        let folder = self.target_dir.clone().unwrap_or_else(|| plan.target_dir.join("everwake-guests"));
+        // Held until the bytes are read: another build may write the same file.
+        let _lock = lock(&folder)?;
+        let mut child = self.command(&plan, &toolchain, &folder).spawn().map_err(|error| {
+            BuildError::NoRust { program: program("CARGO", "cargo").to_string_lossy().into_owned(), error }
         })?;
         let stderr = drain_stderr(&mut child);
         let messages = Messages::read(&mut child, &plan, progress);
@@ -118,7 +142,7 @@ impl Build {
         Ok(Built { component, bytes, package: plan.name, warnings: messages.warnings })
     }
 
-    fn command(&self, plan: &Plan, toolchain: &Toolchain) -> Command {
+    fn command(&self, plan: &Plan, toolchain: &Toolchain, folder: &Path) -> Command {
         let mut cargo = Command::new(program("CARGO", "cargo"));
         cargo
             .args(["build", "--lib", "--target", TARGET, "--message-format", "json"])
@@ -131,8 +155,11 @@ impl Build {
         for setting in settings {
             cargo.arg("--config").arg(format!("profile.{name}.{setting}"));
         }
-        let folder = self.target_dir.clone().unwrap_or_else(|| plan.target_dir.join("everwake-guests"));
         cargo.arg("--target-dir").arg(folder);
+        for feature in &self.features {
+            cargo.args(["--features", feature]);
+        }
+        cargo.envs(self.environment.iter().map(|(name, value)| (name, value)));
         cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", &toolchain.linker);
         // Flags for the author's own machine do not fit, and would replace ours.
         cargo.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", rustflags(plan));
@@ -141,6 +168,16 @@ impl Build {
         cargo.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         cargo
     }
+}
+
+fn lock(folder: &Path) -> Result<std::fs::File, BuildError> {
+    let path = folder.join("building");
+    let locked = std::fs::create_dir_all(folder).and_then(|()| {
+        let file = std::fs::File::create(&path)?;
+        file.lock()?;
+        Ok(file)
+    });
+    locked.map_err(|error| BuildError::Io { path, error })
 }
 
 /// Fast to compile, and quick enough for a game: unoptimised WASM is ten times slower.

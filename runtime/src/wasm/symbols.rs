@@ -171,8 +171,7 @@ struct Place {
 
 fn names(section: &[u8]) -> BTreeMap<u32, &str> {
     let mut names = BTreeMap::new();
-    for subsection in NameSectionReader::new(BinaryReader::new(section, 0)).into_iter().map_while(Result::ok)
-    {
+    for subsection in NameSectionReader::new(BinaryReader::new(section, 0)).map_while(Result::ok) {
         if let Name::Function(functions) = subsection {
             names.extend(functions.into_iter().map_while(Result::ok).map(|name| (name.index, name.name)));
         }
