@@ -151,6 +151,13 @@ impl Replicator {
         }
     }
 
+    /// Whether a client sees an entity now: what it may call follows from it.
+    #[must_use]
+    pub fn sees(&self, session: SessionId, entity: EntityId) -> bool {
+        let Some(row) = self.roster.find(entity) else { return false };
+        self.views.get(&session).is_some_and(|view| view.sees(row))
+    }
+
     /// What went wrong so far.
     pub fn faults(&self) -> Faults {
         self.faults

@@ -120,6 +120,8 @@ impl Replicator {
     }
 
     fn hide(&mut self, session: SessionId, row: Row, stage: &mut Stage) {
+        // Destroys come after calls: until then the client has it, and must have it right.
+        self.seal(row, stage);
         let (Some(view), Some(mirror)) = (self.views.get_mut(&session), self.roster.row_mut(row)) else { return };
         if view.own == row || self.space == Some(mirror.entity) || !view.hide(row, self.now_ms) {
             return;

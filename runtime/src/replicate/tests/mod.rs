@@ -2,6 +2,9 @@
 
 mod client;
 mod order;
+mod positions;
+mod rules;
+mod sight;
 
 use super::{Change, Fact, Intervals, ReplicaInput, ReplicaOutput, Replicator};
 use crate::guest::{Hook, VersionHash};

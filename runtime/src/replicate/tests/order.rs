@@ -389,6 +389,7 @@ impl Trial {
                 self.check_sight(client.owner, |subject| sees(&subject));
             }
         }
+        assert!(self.told.iter().all(|(_, subject)| self.real.contains_key(subject)));
         for (entity, real) in &self.real {
             if real.type_id == WOLF {
                 self.check_sight(*entity, |subject| self.told.contains(&(*entity, subject)));
@@ -429,7 +430,7 @@ fn agree(entity: EntityId, known: &super::client::Known, committed: &Attributes)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn clients_see_what_was_committed(steps in steps()) {
