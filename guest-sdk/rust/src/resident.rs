@@ -1,0 +1,201 @@
+//! The entities that this instance holds as structs, by id. A cache of what the host has:
+//! dropping any of it at any time between two events changes nothing.
+//!
+//! An entity that a handler uses is taken out of its slot, so a second borrow finds the
+//! slot empty: `Busy`, without a `RefCell` and without a panic.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use crate::cbor::{Malformed, Reader};
+use crate::context::Context;
+use crate::entity::{Adopt, Entity, Patch, Snapshot, load};
+use crate::failure::Error;
+use crate::host;
+use crate::id::Id;
+use crate::methods::{Args, Delivery, Methods};
+
+/// One loaded entity, its type unknown.
+pub(crate) trait Resident {
+    /// Runs one event of it.
+    fn deliver(&mut self, cx: &mut Context, delivery: Delivery, args: Args<'_>) -> Result<(), Error>;
+    /// Appends what changed since the last time.
+    fn patch(&mut self, patch: &mut Vec<u8>, scratch: &mut Vec<u8>);
+    /// Appends all attributes.
+    fn snapshot(&mut self, out: &mut Vec<u8>);
+    /// Itself, to find its type.
+    fn as_any(&mut self) -> &mut dyn Any;
+}
+
+/// The struct, and what the host has of its plain attributes.
+pub(crate) struct Loaded<T> {
+    pub(crate) entity: T,
+    before: Vec<u8>,
+    token: u32,
+}
+
+impl<T: Entity + Methods> Loaded<T> {
+    /// From what the host has.
+    pub(crate) fn new(state: &[u8], token: u32) -> Result<Self, Malformed> {
+        let mut entity = load::<T>(state)?;
+        let mut before = Vec::with_capacity(state.len());
+        entity.visit(&mut Adopt { token, before: &mut before });
+        Ok(Self { entity, before, token })
+    }
+}
+
+impl<T: Entity + Methods> Resident for Loaded<T> {
+    fn deliver(&mut self, cx: &mut Context, delivery: Delivery, args: Args<'_>) -> Result<(), Error> {
+        match delivery {
+            Delivery::Call(method) => self.entity.call(cx, method, args),
+            Delivery::Resume(method) => self.entity.resume(cx, method, args),
+            Delivery::Construct => {
+                self.entity = T::construct(cx, T::read_args(args)?)?;
+                Ok(())
+            }
+            Delivery::Hook(hook) => self.entity.hook(cx, hook, args),
+        }
+    }
+
+    fn patch(&mut self, patch: &mut Vec<u8>, scratch: &mut Vec<u8>) {
+        scratch.clear();
+        let written = patch.len();
+        let before = Reader::new(&self.before);
+        self.entity.visit(&mut Patch { token: self.token, before, after: scratch, patch });
+        if patch.len() > written {
+            std::mem::swap(&mut self.before, scratch);
+        }
+    }
+
+    fn snapshot(&mut self, out: &mut Vec<u8>) {
+        self.entity.visit(&mut Snapshot { out });
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// One entity's place in the table.
+pub(crate) struct Slot {
+    pub(crate) type_index: u32,
+    pub(crate) revision: u32,
+    /// None while a handler has it.
+    pub(crate) loaded: Option<Box<dyn Resident>>,
+}
+
+/// Ids are hashes already: their last words are as good as any.
+#[derive(Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    #[inline]
+    fn write_u32(&mut self, word: u32) {
+        self.0 = (self.0.rotate_left(32) ^ u64::from(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_usize(&mut self, _: usize) {}
+}
+
+/// How a type is loaded, by its index.
+pub(crate) type Loader = fn(&[u8], u32) -> Result<Box<dyn Resident>, Malformed>;
+
+/// All that is loaded. Kept between events; lent to the [`Context`] of the running one.
+#[derive(Default)]
+pub(crate) struct Residents {
+    slots: HashMap<Id, Slot, BuildHasherDefault<IdHasher>>,
+    tokens: u32,
+    /// Entities handed out in the running event, in order.
+    pub(crate) touched: Vec<Id>,
+    patch: Vec<u8>,
+    scratch: Vec<u8>,
+}
+
+impl Residents {
+    /// Takes an entity out, loading it if it is not here or, with a revision given, is not
+    /// the one that the host has now.
+    pub(crate) fn take(
+        &mut self,
+        id: Id,
+        revision: Option<u32>,
+        loader: impl Fn(u32) -> Option<Loader>,
+    ) -> Result<(Box<dyn Resident>, u32), Error> {
+        if let Some(slot) = self.slots.get_mut(&id)
+            && revision.is_none_or(|revision| revision == slot.revision)
+        {
+            let loaded = slot.loaded.take().ok_or(Error::Busy)?;
+            return Ok((loaded, slot.type_index));
+        }
+        let state = host::entities::load(id.into()).ok_or(Error::NotFound)?;
+        let loader = loader(state.type_index).ok_or(Error::NotFound)?;
+        self.tokens = self.tokens.wrapping_add(1).max(1);
+        let loaded = loader(&state.attributes, self.tokens).map_err(|bad| Error::Other(format!("state of {id}: {bad}")))?;
+        let slot = Slot { type_index: state.type_index, revision: state.revision, loaded: None };
+        self.slots.insert(id, slot);
+        Ok((loaded, state.type_index))
+    }
+
+    /// Puts an entity back.
+    pub(crate) fn put(&mut self, id: Id, loaded: Box<dyn Resident>) {
+        if let Some(slot) = self.slots.get_mut(&id) {
+            slot.loaded = Some(loaded);
+        }
+    }
+
+    /// Notes that an entity was handed out to be changed.
+    pub(crate) fn touch(&mut self, id: Id) {
+        if !self.touched.contains(&id) {
+            self.touched.push(id);
+        }
+    }
+
+    /// Tells the host what the running event changed.
+    pub(crate) fn commit(&mut self) {
+        let touched = std::mem::take(&mut self.touched);
+        for id in &touched {
+            let Some(loaded) = self.slots.get_mut(id).and_then(|slot| slot.loaded.as_mut()) else { continue };
+            self.patch.clear();
+            loaded.patch(&mut self.patch, &mut self.scratch);
+            if !self.patch.is_empty() {
+                host::entities::patch((*id).into(), &self.patch);
+            }
+        }
+        self.touched = touched;
+        self.touched.clear();
+    }
+
+    /// Forgets all that the running event handed out: the host undoes it.
+    pub(crate) fn roll_back(&mut self) {
+        while let Some(id) = self.touched.pop() {
+            self.slots.remove(&id);
+        }
+    }
+
+    /// Forgets an entity.
+    pub(crate) fn forget(&mut self, id: Id) {
+        self.slots.remove(&id);
+    }
+
+    /// All attributes of an entity, if it is here.
+    pub(crate) fn snapshot(&mut self, id: Id) -> Option<Vec<u8>> {
+        let loaded = self.slots.get_mut(&id)?.loaded.as_mut()?;
+        let mut out = Vec::new();
+        loaded.snapshot(&mut out);
+        Some(out)
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.slots.clear();
+        self.touched.clear();
+    }
+}

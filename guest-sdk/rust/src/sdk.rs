@@ -1,0 +1,63 @@
+//! What the macros write into a module. Not for authors: no promises.
+
+pub use crate::attribute::Attribute;
+pub use crate::bindings;
+pub use crate::calls::{Call, Replies};
+pub use crate::cbor::{Malformed, Reader, array, unsigned};
+pub use crate::clients::{ClientMethods, Clients, HasClients, NoClient};
+pub use crate::context::Context;
+pub use crate::entity::{About, Entity, Field, InModule, Kind, Service, Space, Visitor};
+pub use crate::failure::{Answer, Error, HandlerError, Refusal};
+pub use crate::id::{Calls, Id, Ref};
+pub use crate::manifest::{ClientMethod, Definitions, Exposure, Manifest, Method, Shape, parameter};
+pub use crate::methods::{Args, Methods, TickForm, no_such_method};
+pub use crate::migrate::State;
+pub use crate::module::{Module, TypeEntry, describe_module, forget, handle, migrate, snapshot};
+pub use crate::outcome::{Handler, Outcome};
+pub use crate::tick::{BulkTick, Tick};
+pub use crate::types::{Any, kib, mib, mins, ms, secs};
+pub use crate::value::{Fields, Value};
+
+/// Ends a handler with what it returned.
+#[inline]
+pub fn finish<A: Answer>(answer: A) -> Result<(), Error> {
+    answer.finish()
+}
+
+/// What a method answers, for the manifest and for callers: of a `Result` its value.
+pub trait Answers {
+    /// The value.
+    type Value: Value;
+}
+
+impl<T: Value> Answers for T {
+    type Value = T;
+}
+
+impl<T: Value, E> Answers for Result<T, E> {
+    type Value = T;
+}
+
+/// What `new` and `#[migrate]` return: the thing, or a `Result` of it.
+pub trait Made<T> {
+    /// The thing, or why there is none.
+    fn made(self) -> Result<T, Error>;
+}
+
+impl<T: Entity> Made<T> for T {
+    fn made(self) -> Result<T, Error> {
+        Ok(self)
+    }
+}
+
+impl Made<()> for () {
+    fn made(self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl<T, E: Into<crate::failure::Fail>> Made<T> for Result<T, E> {
+    fn made(self) -> Result<T, Error> {
+        self.map_err(|error| Error::Refused(error.into().text().to_owned()))
+    }
+}

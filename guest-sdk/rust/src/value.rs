@@ -1,0 +1,415 @@
+//! What travels: attributes, arguments, results, contexts. How each type is written as
+//! CBOR, and how the manifest spells it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::cbor::{self, Malformed, NULL, Reader};
+use crate::manifest::Definitions;
+
+/// A value that can be sent, stored and described.
+///
+/// `#[attr_type]` makes a struct or an enum of your own one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot travel between entities",
+    label = "not a value that Everwake can send or store",
+    note = "put `#[attr_type]` on a struct or an enum of your own; use `List` and `Map` for collections"
+)]
+pub trait Value: Sized {
+    /// Whether `null` is one of its encodings; then an option around it needs a wrapper.
+    const NULLABLE: bool = false;
+
+    /// How the manifest spells the type; adds what it needs to `definitions`.
+    fn type_text(definitions: &mut Definitions) -> String;
+    /// What a value is that an older version did not send.
+    fn initial() -> Self;
+    /// Writes one CBOR item.
+    fn encode(&self, out: &mut Vec<u8>);
+    /// Reads one CBOR item.
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed>;
+}
+
+/// Writes one value into fresh memory.
+pub fn to_bytes<T: Value>(value: &T) -> Vec<u8> {
+    let mut out = Vec::with_capacity(32);
+    value.encode(&mut out);
+    out
+}
+
+/// Reads one value, and nothing behind it.
+pub fn from_bytes<T: Value>(bytes: &[u8]) -> Result<T, Malformed> {
+    let mut reader = Reader::new(bytes);
+    let value = T::decode(&mut reader)?;
+    if reader.is_empty() { Ok(value) } else { Err(Malformed("more than one item")) }
+}
+
+macro_rules! integers {
+    ($($type:ty as $wide:ty, $write:ident, $text:literal;)*) => {$(
+        impl Value for $type {
+            fn type_text(_: &mut Definitions) -> String {
+                $text.into()
+            }
+
+            fn initial() -> Self {
+                0
+            }
+
+            #[inline]
+            fn encode(&self, out: &mut Vec<u8>) {
+                cbor::$write(out, *self as $wide);
+            }
+
+            #[inline]
+            fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+                Self::try_from(reader.integer()?).map_err(|_| Malformed(concat!("out of range for ", $text)))
+            }
+        }
+    )*};
+}
+
+integers! {
+    i8 as i64, integer, "i8";
+    i16 as i64, integer, "i16";
+    i32 as i64, integer, "i32";
+    i64 as i64, integer, "i64";
+    u8 as u64, unsigned, "u8";
+    u16 as u64, unsigned, "u16";
+    u32 as u64, unsigned, "u32";
+    u64 as u64, unsigned, "u64";
+    usize as u64, unsigned, "u32";
+}
+
+impl Value for bool {
+    fn type_text(_: &mut Definitions) -> String {
+        "bool".into()
+    }
+
+    fn initial() -> Self {
+        false
+    }
+
+    #[inline]
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(if *self { 0xf5 } else { 0xf4 });
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        reader.bool()
+    }
+}
+
+impl Value for f32 {
+    fn type_text(_: &mut Definitions) -> String {
+        "f32".into()
+    }
+
+    fn initial() -> Self {
+        0.0
+    }
+
+    #[inline]
+    fn encode(&self, out: &mut Vec<u8>) {
+        let bits = if self.is_nan() { 0x7fc0_0000 } else { self.to_bits() };
+        out.push(0xfa);
+        out.extend_from_slice(&bits.to_be_bytes());
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(reader.float()? as f32)
+    }
+}
+
+impl Value for f64 {
+    fn type_text(_: &mut Definitions) -> String {
+        "f64".into()
+    }
+
+    fn initial() -> Self {
+        0.0
+    }
+
+    #[inline]
+    fn encode(&self, out: &mut Vec<u8>) {
+        let bits = if self.is_nan() { 0x7ff8_0000_0000_0000 } else { self.to_bits() };
+        out.push(0xfb);
+        out.extend_from_slice(&bits.to_be_bytes());
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        reader.float()
+    }
+}
+
+impl Value for String {
+    fn type_text(_: &mut Definitions) -> String {
+        "string".into()
+    }
+
+    fn initial() -> Self {
+        Self::new()
+    }
+
+    #[inline]
+    fn encode(&self, out: &mut Vec<u8>) {
+        cbor::text(out, self);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        reader.text().map(Self::from)
+    }
+}
+
+impl Value for () {
+    const NULLABLE: bool = true;
+
+    fn type_text(_: &mut Definitions) -> String {
+        "unit".into()
+    }
+
+    fn initial() -> Self {}
+
+    #[inline]
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(NULL);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        if reader.null() { Ok(()) } else { Err(Malformed("expected null")) }
+    }
+}
+
+impl Value for Duration {
+    fn type_text(_: &mut Definitions) -> String {
+        "u64".into()
+    }
+
+    fn initial() -> Self {
+        Self::ZERO
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        cbor::unsigned(out, u64::try_from(self.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        reader.unsigned().map(Self::from_millis)
+    }
+}
+
+impl<T: Value> Value for Option<T> {
+    const NULLABLE: bool = true;
+
+    fn type_text(definitions: &mut Definitions) -> String {
+        format!("option<{}>", T::type_text(definitions))
+    }
+
+    fn initial() -> Self {
+        None
+    }
+
+    #[inline]
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            None => out.push(NULL),
+            Some(value) => {
+                if T::NULLABLE {
+                    cbor::array(out, 1);
+                }
+                value.encode(out);
+            }
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        if reader.null() {
+            return Ok(None);
+        }
+        if T::NULLABLE && reader.array()? != 1 {
+            return Err(Malformed("expected a list of one item"));
+        }
+        reader.nested(T::decode).map(Some)
+    }
+}
+
+impl<T: Value> Value for Box<T> {
+    const NULLABLE: bool = T::NULLABLE;
+
+    fn type_text(definitions: &mut Definitions) -> String {
+        T::type_text(definitions)
+    }
+
+    fn initial() -> Self {
+        Self::new(T::initial())
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        T::encode(self, out);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        reader.nested(T::decode).map(Self::new)
+    }
+}
+
+impl<T: Value> Value for Vec<T> {
+    fn type_text(definitions: &mut Definitions) -> String {
+        format!("list<{}>", T::type_text(definitions))
+    }
+
+    fn initial() -> Self {
+        Self::new()
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        encode_list(self, out);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        decode_list(reader)
+    }
+}
+
+impl<K: Value + Ord, V: Value> Value for BTreeMap<K, V> {
+    fn type_text(definitions: &mut Definitions) -> String {
+        format!("map<{}, {}>", K::type_text(definitions), V::type_text(definitions))
+    }
+
+    fn initial() -> Self {
+        Self::new()
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        encode_map(self, out);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        decode_map(reader)
+    }
+}
+
+pub(crate) fn encode_list<T: Value>(items: &[T], out: &mut Vec<u8>) {
+    cbor::array(out, items.len());
+    items.iter().for_each(|item| item.encode(out));
+}
+
+pub(crate) fn decode_list<T: Value>(reader: &mut Reader<'_>) -> Result<Vec<T>, Malformed> {
+    let count = reader.array()?;
+    // What is reserved is bounded by what arrived; a large `T` must not multiply it.
+    let mut items = Vec::with_capacity(count.min(1024));
+    for _ in 0..count {
+        items.push(reader.nested(T::decode)?);
+    }
+    Ok(items)
+}
+
+/// Entries stand in the order of their keys' bytes, whatever order `K` has: two equal maps
+/// are equal bytes, also to the host.
+pub(crate) fn encode_map<K: Value, V: Value>(entries: &BTreeMap<K, V>, out: &mut Vec<u8>) {
+    cbor::map(out, entries.len());
+    let start = out.len();
+    let mut spans: Vec<(usize, usize, usize)> = Vec::new();
+    let mut previous: Option<(usize, usize)> = None;
+    let mut sorted = true;
+    for (key, value) in entries {
+        let key_start = out.len();
+        key.encode(out);
+        let key_end = out.len();
+        value.encode(out);
+        if let Some((from, to)) = previous {
+            sorted &= out.get(from..to) < out.get(key_start..key_end);
+        }
+        previous = Some((key_start, key_end));
+        spans.push((key_start, key_end, out.len()));
+    }
+    if sorted {
+        return;
+    }
+    let written = out.split_off(start);
+    let at = |from: usize, to: usize| written.get(from - start..to - start).unwrap_or_default();
+    spans.sort_by(|a, b| at(a.0, a.1).cmp(at(b.0, b.1)));
+    spans.iter().for_each(|(from, _, to)| out.extend_from_slice(at(*from, *to)));
+}
+
+pub(crate) fn decode_map<K: Value + Ord, V: Value>(reader: &mut Reader<'_>) -> Result<BTreeMap<K, V>, Malformed> {
+    let count = reader.map()?;
+    let mut entries = BTreeMap::new();
+    for _ in 0..count {
+        let key = reader.nested(K::decode)?;
+        entries.insert(key, reader.nested(V::decode)?);
+    }
+    Ok(entries)
+}
+
+macro_rules! tuples {
+    ($($count:literal: $($name:ident $at:tt),+;)*) => {$(
+        impl<$($name: Value),+> Value for ($($name,)+) {
+            fn type_text(definitions: &mut Definitions) -> String {
+                let parts = [$($name::type_text(definitions)),+];
+                format!("tuple<{}>", parts.join(", "))
+            }
+
+            fn initial() -> Self {
+                ($($name::initial(),)+)
+            }
+
+            #[inline]
+            fn encode(&self, out: &mut Vec<u8>) {
+                cbor::array(out, $count);
+                $(self.$at.encode(out);)+
+            }
+
+            fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+                let mut fields = Fields::open(reader)?;
+                let read = ($(fields.next::<$name>()?,)+);
+                fields.close()?;
+                Ok(read)
+            }
+        }
+    )*};
+}
+
+tuples! {
+    1: A 0;
+    2: A 0, B 1;
+    3: A 0, B 1, C 2;
+    4: A 0, B 1, C 2, D 3;
+    5: A 0, B 1, C 2, D 3, E 4;
+    6: A 0, B 1, C 2, D 3, E 4, F 5;
+    7: A 0, B 1, C 2, D 3, E 4, F 5, G 6;
+    8: A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7;
+}
+
+/// Reads an array whose trailing items may be missing (older sender: initial values) or
+/// more than known (newer sender: skipped).
+pub struct Fields<'r, 'a> {
+    reader: &'r mut Reader<'a>,
+    left: usize,
+}
+
+impl<'r, 'a> Fields<'r, 'a> {
+    /// Reads the array's head.
+    #[inline]
+    pub fn open(reader: &'r mut Reader<'a>) -> Result<Self, Malformed> {
+        let left = reader.array()?;
+        Ok(Self { reader, left })
+    }
+
+    /// Reads the next field, or makes it up.
+    #[inline]
+    pub fn next<T: Value>(&mut self) -> Result<T, Malformed> {
+        if self.left == 0 {
+            return Ok(T::initial());
+        }
+        self.left -= 1;
+        self.reader.nested(T::decode)
+    }
+
+    /// Skips what is left.
+    #[inline]
+    pub fn close(self) -> Result<(), Malformed> {
+        for _ in 0..self.left {
+            self.reader.item()?;
+        }
+        Ok(())
+    }
+}
