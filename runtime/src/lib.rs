@@ -1,7 +1,10 @@
 //! The game process: spaces, entities, timers, the WASM host, records.
 //!
 //! # Layout
+//! - [`driver`]: threads, time and bytes for the cores; or all of it in one thread.
+//! - [`game`]: the core of a process: who is where, clients, versions.
 //! - [`guest`]: what a space and a module instance say to each other; one trait, two kinds.
+//! - [`limits`]: what a guest's requests run into.
 //! - [`manifest`]: what a module says about itself.
 //! - [`message`]: what spaces and the game core exchange.
 //! - [`replicate`]: what clients see of a space: mirrors, interest, deltas, positions.
@@ -9,7 +12,10 @@
 //! - [`versions`]: checked versions, small ids, differences.
 //! - [`wasm`]: module instances; the only place that names wasmtime.
 
+pub mod driver;
+pub mod game;
 pub mod guest;
+pub mod limits;
 pub mod manifest;
 pub mod message;
 pub mod replicate;

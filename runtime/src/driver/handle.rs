@@ -1,0 +1,219 @@
+//! Starting a game in this process, and steering it from any thread.
+
+use super::ask::Ask;
+use super::cell::SpaceSettings;
+use super::clock::Clock;
+use super::core_thread::{CoreThread, LoadJob};
+use super::entropy;
+use super::loader::ModuleLoader;
+use super::pool::Pool;
+use super::reporter::{GameEvent, Reporter};
+use super::traffic::{CoreInbox, Overloaded, traffic};
+use crate::game::admin::{AdminAnswer, AdminRequest};
+use crate::game::publish::PublishOptions;
+use crate::game::{GameConfig, GameCore, GameInput};
+use crate::wasm::CrashEntry;
+use bytes::Bytes;
+use everwake_protocol::EntityId;
+use everwake_protocol::cluster::{ToGame, ToGate};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel, sync_channel};
+use std::thread::JoinHandle;
+
+/// Takes what is for the gate: everything for one gate comes from one thread, in order. It must
+/// not block.
+pub type GateSink = Box<dyn FnMut(Vec<ToGate>) + Send>;
+
+/// What a game needs besides its gate.
+pub struct GameSettings {
+    /// Of the core.
+    pub config: GameConfig,
+    /// Of each space.
+    pub spaces: SpaceSettings,
+    /// Threads that run spaces.
+    pub workers: usize,
+    /// Turns bytes into instances.
+    pub loader: Box<dyn ModuleLoader>,
+}
+
+/// Why a game could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The operating system gave no random bytes.
+    #[error("the operating system gave no random bytes: {0}")]
+    Entropy(std::io::Error),
+    /// A thread could not be started.
+    #[error("a thread could not be started: {0}")]
+    Thread(std::io::Error),
+}
+
+/// The game has stopped: nobody answers any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the game has stopped")]
+pub struct Stopped;
+
+/// A running game. Dropping it does not stop it: call [`Game::stop`].
+pub struct Game {
+    handle: GameHandle,
+    core: JoinHandle<()>,
+    helpers: Vec<JoinHandle<()>>,
+    pool: Arc<Pool>,
+}
+
+/// Steers a game. Cheap to clone.
+#[derive(Clone)]
+pub struct GameHandle {
+    inbox: Arc<CoreInbox>,
+    clock: Clock,
+    reporter: super::reporter::Parts,
+}
+
+impl Game {
+    /// Starts the threads of an empty game: no module runs until one is published.
+    pub fn start(settings: GameSettings, gate: GateSink) -> Result<Self, StartError> {
+        let GameSettings { config, spaces, workers, loader } = settings;
+        let seed = entropy::seed().map_err(StartError::Entropy)?;
+        let clock = Clock::start();
+        let (inbox, outbox) = traffic();
+        let inbox = Arc::new(inbox);
+        let pool = Arc::new(Pool::new(clock));
+        let (reporter, items) = Reporter::new();
+        let (loads, jobs) = channel();
+        let parts = reporter.parts();
+        let mut helpers = Vec::new();
+        for worker in 0..workers.max(1) {
+            let (pool, inbox, mut source) = (pool.clone(), inbox.clone(), loader.source());
+            helpers.push(spawn(&format!("space-{worker}"), move || pool.work(source.as_mut(), &inbox))?);
+        }
+        let (thread_parts, symbols) = (parts.clone(), loader.share());
+        helpers.push(spawn("reporter", move || thread_parts.run(&items, symbols.as_ref()))?);
+        let (thread_inbox, compiler) = (inbox.clone(), loader.share());
+        helpers.push(spawn("loader", move || load_all(&jobs, compiler, &thread_inbox))?);
+        let core = CoreThread {
+            core: GameCore::new(config, seed),
+            clock,
+            inbox: inbox.clone(),
+            outbox,
+            pool: pool.clone(),
+            gate,
+            loads,
+            loader,
+            reporter,
+            spaces,
+        };
+        let core = spawn("game", move || core.run())?;
+        Ok(Self { handle: GameHandle { inbox, clock, reporter: parts }, core, helpers, pool })
+    }
+
+    /// For steering it.
+    #[must_use]
+    pub fn handle(&self) -> GameHandle {
+        self.handle.clone()
+    }
+
+    /// Destroys all entities in order, closes all spaces, and ends the threads.
+    pub fn stop(self) {
+        self.handle.inbox.push(GameInput::Shutdown);
+        // A thread that panicked has said so; there is nothing left to do about it.
+        drop(self.core.join());
+        self.pool.stop();
+        for helper in self.helpers {
+            drop(helper.join());
+        }
+    }
+}
+
+impl GameHandle {
+    /// Something from the gate; refused if too much waits: the gate then stops reading.
+    pub fn from_gate(&self, to_game: ToGame) -> Result<(), Overloaded> {
+        let input = GameInput::Gate(to_game);
+        self.inbox.offer(input)
+    }
+
+    /// Any request; blocks until it is answered.
+    pub fn ask(&self, request: AdminRequest) -> Result<AdminAnswer, Stopped> {
+        let (answer, answers) = sync_channel(1);
+        self.inbox.ask(Ask { request, answer });
+        answers.recv().map_err(|_| Stopped)
+    }
+
+    /// Makes a component head, if nothing stands against it.
+    pub fn publish(
+        &self,
+        bytes: Bytes,
+        note: impl Into<String>,
+        options: PublishOptions,
+    ) -> Result<AdminAnswer, Stopped> {
+        self.ask(AdminRequest::Publish { bytes, note: note.into(), options })
+    }
+
+    /// What publishing a component would do.
+    pub fn plan(&self, bytes: Bytes, options: PublishOptions) -> Result<AdminAnswer, Stopped> {
+        self.ask(AdminRequest::Plan { bytes, options })
+    }
+
+    /// Makes an earlier version head.
+    pub fn rollback(
+        &self,
+        module: Option<String>,
+        to: Option<String>,
+        irreversible: bool,
+    ) -> Result<AdminAnswer, Stopped> {
+        self.ask(AdminRequest::Rollback { module, to, irreversible })
+    }
+
+    /// The generations of a module, or of all.
+    pub fn versions(&self, module: Option<String>) -> Result<AdminAnswer, Stopped> {
+        self.ask(AdminRequest::Versions { module })
+    }
+
+    /// Everything at a glance.
+    pub fn status(&self) -> Result<AdminAnswer, Stopped> {
+        self.ask(AdminRequest::Status)
+    }
+
+    /// One entity, or a space with its members.
+    pub fn inspect(&self, id: EntityId) -> Result<AdminAnswer, Stopped> {
+        self.ask(AdminRequest::Inspect { id })
+    }
+
+    /// Calls a method as an operator.
+    pub fn call(
+        &self,
+        who: impl Into<String>,
+        entity: EntityId,
+        method: impl Into<String>,
+        args: serde_json::Value,
+    ) -> Result<AdminAnswer, Stopped> {
+        self.ask(AdminRequest::Call { who: who.into(), entity, method: method.into(), args })
+    }
+
+    /// What crashed, most frequent first, with fingerprints.
+    #[must_use]
+    pub fn crashes(&self) -> Vec<(String, CrashEntry)> {
+        self.reporter.crashes()
+    }
+
+    /// Everything that people want to know from now on.
+    #[must_use]
+    pub fn events(&self) -> Receiver<GameEvent> {
+        self.reporter.subscribe()
+    }
+
+    /// UTC ms, as the game's spaces see it.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+}
+
+fn load_all(jobs: &Receiver<LoadJob>, mut loader: Box<dyn ModuleLoader>, core: &CoreInbox) {
+    while let Ok(LoadJob { job, bytes }) = jobs.recv() {
+        let result = loader.load(bytes);
+        core.push(GameInput::Loaded { job, result });
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(StartError::Thread)
+}

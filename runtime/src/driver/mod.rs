@@ -1,0 +1,34 @@
+//! What moves time, threads and bytes for the cores of a game process.
+//!
+//! Knows no rule of the game: whatever decides something is in [`crate::game`] or
+//! [`crate::space`]. The same cores run under [`lockstep`] in one thread under virtual time.
+//!
+//! # Layout
+//! - [`handle`]: start a game, and steer it.
+//! - [`core_thread`]: the one thread of the game core.
+//! - [`pool`], [`cell`]: worker threads and the spaces that they run.
+//! - [`traffic`], [`ask`]: the way into the core's thread.
+//! - [`loader`], [`pause`], [`reporter`]: components, stop watches, words for people.
+//! - [`clock`], [`entropy`]: time and chance.
+//! - [`lockstep`]: all of it in one thread, repeatable.
+
+mod ask;
+mod cell;
+pub mod clock;
+mod core_thread;
+pub mod entropy;
+mod handle;
+pub mod loader;
+pub mod lockstep;
+mod pause;
+mod pool;
+mod reporter;
+#[cfg(test)]
+mod tests;
+mod traffic;
+
+pub use cell::SpaceSettings;
+pub use handle::{Game, GameHandle, GameSettings, GateSink, StartError, Stopped};
+pub use loader::{ModuleLoader, WasmLoader};
+pub use reporter::GameEvent;
+pub use traffic::Overloaded;

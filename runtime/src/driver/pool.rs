@@ -1,0 +1,172 @@
+//! Worker threads, and the spaces that they run.
+//!
+//! One queue for all: a worker takes the space that has waited longest, runs it until it has
+//! nothing to do or its slice is over, and lets go of it. Between two slices a space may move to
+//! another worker, never within one.
+
+use super::cell::{Cell, Requeue};
+use super::clock::Clock;
+use super::traffic::CoreInbox;
+use crate::guest::GuestSource;
+use crate::message::Input;
+use everwake_protocol::EntityId;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a worker stays with a space that has more and more to do.
+const SLICE: Duration = Duration::from_millis(2);
+
+/// All spaces of a process, and the workers' queue.
+pub(super) struct Pool {
+    state: Mutex<State>,
+    changed: Condvar,
+    clock: Clock,
+}
+
+#[derive(Default)]
+struct State {
+    cells: HashMap<EntityId, Arc<Cell>>,
+    queue: VecDeque<Arc<Cell>>,
+    /// Cells at rest that want to be woken.
+    wakes: BTreeSet<(u64, EntityId)>,
+    wake_of: BTreeMap<EntityId, u64>,
+    stopped: bool,
+}
+
+impl Pool {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self { state: Mutex::default(), changed: Condvar::new(), clock }
+    }
+
+    pub(super) fn add(&self, cell: Cell) {
+        self.state().cells.insert(cell.id, Arc::new(cell));
+    }
+
+    /// Forgets a space; what it had not taken.
+    pub(super) fn remove(&self, space: EntityId) -> Vec<Input> {
+        let mut state = self.state();
+        state.unschedule(space);
+        let cell = state.cells.remove(&space);
+        drop(state);
+        cell.map(|cell| cell.drop_inputs()).unwrap_or_default()
+    }
+
+    /// Gives inputs to spaces; those that do not exist are returned.
+    pub(super) fn push(&self, space: EntityId, input: Input) -> Option<Input> {
+        let mut state = self.state();
+        let Some(cell) = state.cells.get(&space).cloned() else { return Some(input) };
+        if cell.push(input) {
+            state.enqueue(cell);
+            drop(state);
+            self.changed.notify_one();
+        }
+        None
+    }
+
+    /// Lets all workers return.
+    pub(super) fn stop(&self) {
+        self.state().stopped = true;
+        self.changed.notify_all();
+    }
+
+    /// All spaces, by id.
+    pub(super) fn cells(&self) -> Vec<Arc<Cell>> {
+        let mut cells: Vec<_> = self.state().cells.values().cloned().collect();
+        cells.sort_unstable_by_key(|cell| cell.id);
+        cells
+    }
+
+    /// A worker thread: returns when the pool is stopped.
+    pub(super) fn work(&self, source: &mut dyn GuestSource, core: &CoreInbox) {
+        while let Some(cell) = self.next() {
+            let begin = Instant::now();
+            loop {
+                // A space that says more than the core can take waits; the core never does.
+                core.wait_for_room();
+                let drained = cell.drain(self.clock.now_ms(), source);
+                for input in drained.inputs {
+                    core.push(input);
+                }
+                if !drained.busy || begin.elapsed() >= SLICE {
+                    break;
+                }
+            }
+            self.let_go(cell);
+        }
+    }
+
+    fn let_go(&self, cell: Arc<Cell>) {
+        let mut state = self.state();
+        match cell.rest(self.clock.now_ms()) {
+            Err(Requeue) => {
+                state.queue.push_back(cell);
+                drop(state);
+                self.changed.notify_one();
+            }
+            Ok(Some(wake_ms)) => {
+                let earliest = state.wakes.first().is_none_or(|(first, _)| wake_ms < *first);
+                state.wakes.insert((wake_ms, cell.id));
+                state.wake_of.insert(cell.id, wake_ms);
+                drop(state);
+                if earliest {
+                    self.changed.notify_one();
+                }
+            }
+            Ok(None) => {}
+        }
+    }
+
+    /// The next space to run; none if the pool is stopped.
+    fn next(&self) -> Option<Arc<Cell>> {
+        let mut state = self.state();
+        loop {
+            if state.stopped {
+                return None;
+            }
+            state.wake_due(self.clock.now_ms());
+            if let Some(cell) = state.queue.pop_front() {
+                if !state.queue.is_empty() {
+                    self.changed.notify_one();
+                }
+                return Some(cell);
+            }
+            state = match state.wakes.first() {
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some((wake_ms, _)) => {
+                    let wait = self.clock.until(*wake_ms).max(Duration::from_micros(100));
+                    self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn enqueue(&mut self, cell: Arc<Cell>) {
+        self.unschedule(cell.id);
+        self.queue.push_back(cell);
+    }
+
+    fn unschedule(&mut self, space: EntityId) {
+        if let Some(wake_ms) = self.wake_of.remove(&space) {
+            self.wakes.remove(&(wake_ms, space));
+        }
+    }
+
+    fn wake_due(&mut self, now_ms: u64) {
+        while let Some((wake_ms, space)) = self.wakes.first().copied().filter(|(at, _)| *at <= now_ms) {
+            self.wakes.remove(&(wake_ms, space));
+            self.wake_of.remove(&space);
+            if let Some(cell) = self.cells.get(&space).cloned()
+                && cell.wake()
+            {
+                self.queue.push_back(cell);
+            }
+        }
+    }
+}

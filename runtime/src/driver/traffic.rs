@@ -1,0 +1,116 @@
+//! The way into the core's thread: one queue, bounded for those who can wait or be refused.
+
+use super::ask::Ask;
+use crate::game::GameInput;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Inputs that may wait for the core before workers pause and the gate is refused. Stops spaces
+/// and clients from filling memory faster than the core can look.
+const CORE_INPUTS_MAX: usize = 16_384;
+
+/// The gate's message was not taken: too much waits already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the game is overloaded")]
+pub struct Overloaded;
+
+/// What the core's thread gets.
+pub(super) enum CoreMessage {
+    /// For the core.
+    Input(GameInput),
+    /// An operator's request.
+    Ask(Ask),
+}
+
+/// The sending end. Shared.
+pub(super) struct CoreInbox {
+    sender: Mutex<Sender<CoreMessage>>,
+    waiting: AtomicUsize,
+    room: Condvar,
+    gate: Mutex<()>,
+}
+
+/// The receiving end.
+pub(super) struct CoreOutbox {
+    receiver: Receiver<CoreMessage>,
+}
+
+/// Both ends.
+pub(super) fn traffic() -> (CoreInbox, CoreOutbox) {
+    let (sender, receiver) = channel();
+    let inbox = CoreInbox {
+        sender: Mutex::new(sender),
+        waiting: AtomicUsize::new(0),
+        room: Condvar::new(),
+        gate: Mutex::new(()),
+    };
+    (inbox, CoreOutbox { receiver })
+}
+
+impl CoreInbox {
+    /// Never refused.
+    pub(super) fn push(&self, input: GameInput) {
+        self.send(CoreMessage::Input(input));
+    }
+
+    /// Refused if too much waits.
+    pub(super) fn offer(&self, input: GameInput) -> Result<(), Overloaded> {
+        if self.waiting.load(Ordering::Relaxed) >= CORE_INPUTS_MAX {
+            return Err(Overloaded);
+        }
+        self.push(input);
+        Ok(())
+    }
+
+    pub(super) fn ask(&self, ask: Ask) {
+        self.send(CoreMessage::Ask(ask));
+    }
+
+    /// Waits while too much waits for the core.
+    pub(super) fn wait_for_room(&self) {
+        if self.waiting.load(Ordering::Relaxed) < CORE_INPUTS_MAX {
+            return;
+        }
+        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        while self.waiting.load(Ordering::Relaxed) >= CORE_INPUTS_MAX {
+            // The time-out heals a wake-up that came between the look and the wait.
+            let wait = self.room.wait_timeout(gate, Duration::from_millis(5));
+            gate = wait.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The core has taken one.
+    pub(super) fn taken(&self) {
+        let before = self.waiting.fetch_sub(1, Ordering::Relaxed);
+        if before == CORE_INPUTS_MAX {
+            self.room.notify_all();
+        }
+    }
+
+    fn send(&self, message: CoreMessage) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
+        // The core is gone: the process is ending, and nobody wants to know.
+        drop(sender.send(message));
+    }
+}
+
+impl CoreOutbox {
+    /// The next one; none when the time is over.
+    pub(super) fn next(&self, wait: Option<Duration>) -> Option<CoreMessage> {
+        match wait {
+            None => self.receiver.recv().ok(),
+            Some(wait) => match self.receiver.recv_timeout(wait) {
+                Ok(message) => Some(message),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
+            },
+        }
+    }
+
+    /// The next one, if it is there.
+    pub(super) fn try_next(&self) -> Option<CoreMessage> {
+        self.receiver.try_recv().ok()
+    }
+}

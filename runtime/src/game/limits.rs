@@ -1,0 +1,38 @@
+//! Limits of the game core, with the failure that each one stops.
+
+/// Inputs that may wait for one entity while it changes spaces. Stops a stuck move from filling memory.
+pub const PARKED_INPUTS_MAX: usize = 4_096;
+/// Bytes that may wait for one entity while it changes spaces.
+pub const PARKED_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How long anything waits for an entity that changes spaces, in ms.
+pub const PARKED_MS_MAX: u64 = 10_000;
+/// How often the directory hands one message to a space. Stops a message from circling.
+pub const HOPS_MAX: u8 = 3;
+/// Longest time that a client's request may wait, in ms.
+pub const REQUEST_DEADLINE_MS_MAX: u64 = 3_600_000;
+/// Entities per session whose marks are trimmed when the client acknowledges.
+pub const SESSION_TARGETS_MAX: usize = 64;
+/// Bytes of one range's answer; fewer rows than asked for are then answered.
+pub const RANGE_BYTES_MAX: usize = 1024 * 1024;
+/// Modules of one process.
+pub const MODULES_MAX: usize = 16;
+/// Spaces of one process. Stops `entities.create` in a loop.
+pub const SPACES_MAX: usize = 100_000;
+/// Versions of a module that are remembered for people.
+pub const HISTORY_MAX: usize = 200;
+/// Pauses that are kept for one version's percentiles.
+pub const PAUSES_MAX: usize = 100_000;
+/// How long a publication waits for the spaces' rehearsals, in ms.
+pub const REHEARSAL_MS_MAX: u64 = 30_000;
+/// How long a publication waits for the spaces' swaps before it says so, in ms.
+pub const SWAP_MS_MAX: u64 = 30_000;
+/// How long an answer to `publish` is held for pauses that are not known yet, in ms.
+pub const PAUSES_WAIT_MS: u64 = 300;
+/// How long an operator's call or look may take, in ms.
+pub const OPERATOR_MS_MAX: u64 = 10_000;
+/// Open requests of operators.
+pub const OPERATORS_MAX: usize = 1_024;
+/// Crash log lines of one module in `CRASH_LINES_MS`. Stops a crash loop from filling disks.
+pub const CRASH_LINES_MAX: u32 = 20;
+/// Window of [`CRASH_LINES_MAX`], in ms.
+pub const CRASH_LINES_MS: u64 = 10_000;

@@ -1,0 +1,386 @@
+//! The game core: everything of a game process that is not inside of one space.
+//!
+//! A plain state machine: one [`GameInput`] in, all its [`GameOutput`]s out, next input. No
+//! clock, no randomness, no threads: a driver (`crate::driver`) brings time, seeds and workers.
+//! It knows where entities are and which version runs, never what an entity's state is.
+//!
+//! # Layout
+//! - [`config`], [`limits`]: what may be decided, and what may not.
+//! - [`directory`]: where entities are; blocks, parks, releases.
+//! - [`delivery`]: messages to entities, and what happens if they cannot be delivered.
+//! - [`moves`]: entities that are born, leave, arrive and go.
+//! - [`sessions`], [`gate`]: clients.
+//! - [`key_value`]: the ordered map of a module.
+//! - [`modules`]: what runs: shards, services, versions and their history.
+//! - [`publish`], [`rollout`], [`probation`]: from bytes to a version that is trusted.
+//! - [`admin`], [`report`], [`json`]: what operators ask, and what they are told.
+
+pub mod admin;
+pub mod config;
+pub mod delivery;
+pub mod directory;
+pub mod gate;
+pub mod json;
+pub mod key_value;
+pub mod limits;
+pub mod modules;
+pub mod moves;
+pub mod probation;
+pub mod publish;
+pub mod report;
+pub mod rollout;
+pub mod sessions;
+#[cfg(test)]
+mod tests;
+
+pub use crate::space::SpaceKind;
+pub use config::GameConfig;
+
+use crate::guest::VersionHash;
+use crate::manifest::Checked;
+use crate::message::{AnswerTo, Crash, Input, LogLine, Message, Output};
+use crate::versions::{ModuleVersion, Structure};
+use admin::{AdminAnswer, AdminRequest};
+use bytes::Bytes;
+use directory::Directory;
+use everwake_protocol::cluster::{MessageId, ToGame, ToGate};
+use everwake_protocol::{EntityId, Id, SessionId};
+use indexmap::IndexMap;
+use modules::Module;
+use report::Fact;
+use sessions::Sessions;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Into the core.
+#[derive(Debug)]
+pub enum GameInput {
+    /// From the gate.
+    Gate(ToGame),
+    /// A space has run: how many of its inputs it took, and what came out.
+    Space {
+        /// Which one.
+        space: EntityId,
+        /// Inputs taken since the last time.
+        taken: usize,
+        /// What came out, in order.
+        outputs: Vec<Output>,
+    },
+    /// What a closed space had not taken yet.
+    Returned {
+        /// Which one.
+        space: EntityId,
+        /// Its inputs, in order.
+        inputs: Vec<Input>,
+    },
+    /// An operator asks; answered by [`GameOutput::Admin`] with the same ticket.
+    Admin {
+        /// The driver's.
+        ticket: u64,
+        /// What.
+        request: AdminRequest,
+    },
+    /// A component was loaded, or refused; answers [`GameOutput::Load`].
+    Loaded {
+        /// The core's.
+        job: u64,
+        /// Hash and checked manifest; or why not, for people.
+        result: Result<LoadedModule, String>,
+    },
+    /// A pause was measured: from the end of the last event on the old version to the end of the
+    /// first one on the new.
+    Paused {
+        /// Which space.
+        space: EntityId,
+        /// The version that runs now.
+        version: VersionHash,
+        /// How long, in microseconds.
+        micros: u64,
+    },
+    /// Time has passed; see [`GameCore::next_wake_ms`].
+    Wake,
+    /// Close all spaces; [`GameOutput::Finished`] follows.
+    Shutdown,
+}
+
+/// A component that can be instantiated by its hash from now on.
+#[derive(Clone, Debug)]
+pub struct LoadedModule {
+    /// BLAKE3 of the component.
+    pub hash: VersionHash,
+    /// What it says about itself, checked.
+    pub checked: Checked,
+}
+
+/// Out of the core.
+#[derive(Debug)]
+pub enum GameOutput {
+    /// Make a space; inputs for it follow.
+    MakeSpace(Box<SpaceSpec>),
+    /// The space is closed: forget it, and return what it had not taken.
+    DropSpace(EntityId),
+    /// To a space, in order.
+    ToSpace(EntityId, Input),
+    /// To the gate, in order.
+    Gate(ToGate),
+    /// For an operator.
+    Admin {
+        /// The driver's.
+        ticket: u64,
+        /// The answer.
+        answer: Box<AdminAnswer>,
+    },
+    /// Verify and compile a component, off the hot path.
+    Load {
+        /// Given back.
+        job: u64,
+        /// The component.
+        bytes: Bytes,
+    },
+    /// No space runs this version any more, and none will go back to it.
+    Forget(VersionHash),
+    /// Something that people want to know.
+    Fact(Fact),
+    /// A handler failed badly: symbolise it, put it into the crash book, and log it if `log`.
+    Crash {
+        /// What is known.
+        crash: Box<Crash>,
+        /// False if there were too many lines lately.
+        log: bool,
+    },
+    /// A guest's log line.
+    Log(Box<LogLine>),
+    /// All spaces are closed.
+    Finished,
+}
+
+/// What a driver must know to make a space.
+#[derive(Clone, Debug)]
+pub struct SpaceSpec {
+    /// Its id; that of the space's own entity, or of the shard.
+    pub id: EntityId,
+    /// What for.
+    pub kind: SpaceKind,
+    /// Epoch of the space.
+    pub epoch: u32,
+    /// The version that it starts with.
+    pub version: Arc<ModuleVersion>,
+    /// The source of all chance in it.
+    pub seed: [u8; 32],
+}
+
+/// What the core has counted since it was started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counters {
+    /// Messages handed to spaces.
+    pub delivered: u64,
+    /// Requests of clients handed to spaces.
+    pub requests: u64,
+    /// Refused because there was no such entity.
+    pub gone: u64,
+    /// Refused because too much was waiting.
+    pub overloaded: u64,
+    /// Handed out more often than allowed.
+    pub hops: u64,
+    /// Answers and the like for entities that are gone.
+    pub dropped: u64,
+    /// Entities that changed spaces.
+    pub moves: u64,
+    /// Moves that did not happen.
+    pub moves_failed: u64,
+    /// Key-value operations.
+    pub key_values: u64,
+    /// Crashes of guests.
+    pub crashes: u64,
+}
+
+/// The core of one game process.
+#[derive(Debug)]
+pub struct GameCore {
+    config: GameConfig,
+    directory: Directory,
+    sessions: Sessions,
+    /// In the order in which they were started: the first one is played by clients that name none.
+    modules: IndexMap<String, Module>,
+    tickets: BTreeMap<u64, Ticket>,
+    jobs: BTreeMap<u64, publish::Job>,
+    rehearsals: BTreeMap<u64, publish::RehearsalRun>,
+    counters: Counters,
+    seed: [u8; 32],
+    /// Ids, seeds, tickets and messages given out so far.
+    minted: u64,
+    now_ms: u64,
+    closing: bool,
+    out: Vec<GameOutput>,
+}
+
+/// Who waits for an answer that spaces address to an operator's ticket.
+#[derive(Debug)]
+enum Ticket {
+    /// The boot entity of a session.
+    Boot(SessionId),
+    /// A shard of a service.
+    Service { module: String, type_name: String, shard: u32 },
+    /// An entity that another one asked for.
+    Create { entity: EntityId, answer: AnswerTo },
+    /// An operator's call or look.
+    Operator { admin: u64, until_ms: u64, returns: Option<Arc<Structure>> },
+}
+
+impl GameCore {
+    /// An empty process: no module runs. All chance comes from `seed`.
+    pub fn new(config: GameConfig, seed: [u8; 32]) -> Self {
+        Self {
+            config,
+            directory: Directory::default(),
+            sessions: Sessions::default(),
+            modules: IndexMap::new(),
+            tickets: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            rehearsals: BTreeMap::new(),
+            counters: Counters::default(),
+            seed,
+            minted: 0,
+            now_ms: 0,
+            closing: false,
+            out: Vec::new(),
+        }
+    }
+
+    /// Takes one input; appends everything that follows from it.
+    pub fn handle(&mut self, now_ms: u64, input: GameInput, out: &mut Vec<GameOutput>) {
+        self.now_ms = self.now_ms.max(now_ms);
+        std::mem::swap(&mut self.out, out);
+        match input {
+            GameInput::Gate(from_gate) => self.from_gate(from_gate),
+            GameInput::Space { space, taken, outputs } => {
+                self.directory.taken(space, taken);
+                for output in outputs {
+                    self.from_space(space, output);
+                }
+            }
+            GameInput::Returned { space, inputs } => self.returned(space, inputs),
+            GameInput::Admin { ticket, request } => self.admin(ticket, request),
+            GameInput::Loaded { job, result } => self.loaded(job, result),
+            GameInput::Paused { space: _, version, micros } => self.paused(version, micros),
+            GameInput::Wake => self.wake(),
+            GameInput::Shutdown => self.shutdown(),
+        }
+        std::mem::swap(&mut self.out, out);
+    }
+
+    /// When the core wants a [`GameInput::Wake`], UTC ms.
+    pub fn next_wake_ms(&self) -> Option<u64> {
+        let parked = self.directory.blocked_since().map(|since| since + limits::PARKED_MS_MAX);
+        let rehearsals = self.rehearsals.values().map(|run| run.until_ms).min();
+        let tickets = self
+            .tickets
+            .values()
+            .filter_map(|ticket| match ticket {
+                Ticket::Operator { until_ms, .. } => Some(*until_ms),
+                Ticket::Boot(_) | Ticket::Service { .. } | Ticket::Create { .. } => None,
+            })
+            .min();
+        let modules = self.modules.values().filter_map(Module::next_wake_ms).min();
+        [parked, rehearsals, tickets, modules].into_iter().flatten().min()
+    }
+
+    /// What was counted.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    fn from_space(&mut self, space: EntityId, output: Output) {
+        match output {
+            Output::Message(message) => self.deliver(message),
+            Output::Gate(to_gate) => self.to_gate(to_gate),
+            Output::Operator { ticket, outcome } => self.ticket_answered(ticket, outcome),
+            Output::KeyValue { owner, call, operation } => self.key_value(space, owner, call, operation),
+            Output::Create { entity, type_name, args, place, answer } => {
+                self.create(space, entity, type_name, args, place, answer);
+            }
+            Output::Registered { entity, type_id, epoch } => self.registered(space, entity, type_id, epoch),
+            Output::Unregistered { entity, epoch } => self.unregistered(space, entity, epoch),
+            Output::EnterAsked { entity, space: _, intent } => self.enter_asked(space, entity, intent),
+            Output::Departed(traveller) => self.departed(space, traveller),
+            Output::Refused(traveller, code) => self.arrival_refused(traveller, code),
+            Output::ClientBound { session, entity } => self.sessions.bind(session, entity),
+            Output::Swapped(report) => self.swapped(space, report),
+            Output::Rehearsed { ticket, rehearsal } => self.rehearsed(space, ticket, *rehearsal),
+            Output::Crashed(crash) => self.crashed(crash),
+            Output::Log(line) => self.out.push(GameOutput::Log(line)),
+            Output::Inspected { ticket, view } => self.inspected(ticket, view),
+            Output::Closed => self.space_closed(space),
+        }
+    }
+
+    fn wake(&mut self) {
+        for input in self.directory.expire(self.now_ms, limits::PARKED_MS_MAX) {
+            self.undeliverable(input, everwake_protocol::outcome::code::UNAVAILABLE);
+        }
+        self.expire_tickets();
+        self.expire_rehearsals();
+        self.tend_modules();
+    }
+
+    fn shutdown(&mut self) {
+        self.closing = true;
+        let spaces: Vec<EntityId> = self.directory.spaces().map(|(id, _)| id).collect();
+        if spaces.is_empty() {
+            self.out.push(GameOutput::Finished);
+        }
+        for space in spaces {
+            self.hand(space, Input::Close);
+        }
+    }
+
+    fn space_closed(&mut self, space: EntityId) {
+        for input in self.directory.remove_space(space) {
+            self.undeliverable(input, everwake_protocol::outcome::code::GONE);
+        }
+        self.rollout_lost(space);
+        self.rehearsal_lost(space);
+        self.out.push(GameOutput::DropSpace(space));
+        if self.closing && self.directory.spaces().next().is_none() {
+            self.out.push(GameOutput::Finished);
+        }
+    }
+
+    fn fact(&mut self, fact: Fact) {
+        self.out.push(GameOutput::Fact(fact));
+    }
+
+    /// A number that was never given out before.
+    fn mint(&mut self) -> u64 {
+        self.minted += 1;
+        self.minted
+    }
+
+    fn mint_seed(&mut self) -> [u8; 32] {
+        let counter = self.mint();
+        let mut hasher = blake3::Hasher::new_keyed(&self.seed);
+        hasher.update(&counter.to_be_bytes());
+        *hasher.finalize().as_bytes()
+    }
+
+    fn mint_id(&mut self) -> Id {
+        let mut id = [0; 16];
+        id.iter_mut().zip(self.mint_seed()).for_each(|(to, from)| *to = from);
+        Id::from_bytes(id)
+    }
+
+    /// A message of the core's own.
+    fn message(&mut self, target: EntityId, body: crate::message::Body) -> Message {
+        let counter = self.mint();
+        let id = MessageId { sender: Id::derive(&[b"core", &self.seed]), epoch: 1, counter };
+        let class = crate::message::Class::Volatile;
+        Message { id, from: None, target, class, trace: Id::ZERO, hops: 0, body }
+    }
+
+    /// A ticket for an answer to the core itself.
+    fn ticket(&mut self, ticket: Ticket) -> AnswerTo {
+        let number = self.mint();
+        self.tickets.insert(number, ticket);
+        AnswerTo::Operator { ticket: number }
+    }
+}

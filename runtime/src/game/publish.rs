@@ -1,0 +1,444 @@
+//! From bytes to a version that may be swapped in: load, allot ids, compare, rehearse.
+//!
+//! Nothing here changes a running game; that is [`super::rollout`]'s.
+
+use super::limits::{MODULES_MAX, REHEARSAL_MS_MAX};
+use super::modules::{Module, Next};
+use super::report::{Fact, PublicationReport, VersionState, full_hash};
+use super::rollout::Rollout;
+use super::{GameCore, GameOutput, LoadedModule};
+use crate::message::{Input, Parked, Rehearsal, SwapOrder};
+use crate::versions::Lineage;
+use crate::versions::diff::{Change, Diff, Weight, diff};
+use bytes::Bytes;
+use everwake_protocol::EntityId;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What a publisher agrees to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PublishOptions {
+    /// End the probation of the version before; always so in development.
+    pub supersede: bool,
+    /// Publish though going back would lose changes, or is not proven to work.
+    pub irreversible: bool,
+}
+
+/// A component on its way through the loader.
+#[derive(Debug)]
+pub(super) struct Job {
+    admin: u64,
+    options: PublishOptions,
+    note: String,
+    plan: bool,
+}
+
+/// What a module's publication is doing.
+#[derive(Debug, Default)]
+pub enum Stage {
+    /// Nothing.
+    #[default]
+    Idle,
+    /// Spaces rehearse it.
+    Rehearsing,
+    /// Spaces go over.
+    Swapping(Box<Rollout>),
+}
+
+impl Stage {
+    pub(super) fn next_wake_ms(&self) -> Option<u64> {
+        match self {
+            Stage::Swapping(rollout) => Some(rollout.wake_ms),
+            Stage::Idle | Stage::Rehearsing => None,
+        }
+    }
+}
+
+/// A version that may become head.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    /// Who asked; none if the host goes back by itself.
+    pub admin: Option<u64>,
+    pub next: Next,
+    pub options: PublishOptions,
+    pub note: String,
+    pub rollback: bool,
+    /// True if going back from it to the version before it loses nothing, as far as is known.
+    pub reversible: bool,
+    /// True if going back would forget something that was written after, whatever `migrate` does.
+    pub forgets: bool,
+    pub order: Arc<SwapOrder>,
+    pub report: PublicationReport,
+}
+
+/// Spaces are asked what a swap would do.
+#[derive(Debug)]
+pub(super) struct RehearsalRun {
+    candidate: Candidate,
+    plan: bool,
+    waiting: BTreeSet<EntityId>,
+    found: Rehearsal,
+    pub until_ms: u64,
+}
+
+impl GameCore {
+    /// `publish` and `plan`: to the loader first.
+    pub(super) fn publish(
+        &mut self,
+        admin: u64,
+        bytes: Bytes,
+        note: String,
+        options: PublishOptions,
+        plan: bool,
+    ) {
+        let job = self.mint();
+        self.jobs.insert(job, Job { admin, options, note, plan });
+        self.out.push(GameOutput::Load { job, bytes });
+    }
+
+    /// The loader is done.
+    pub(super) fn loaded(&mut self, job: u64, result: Result<LoadedModule, String>) {
+        let Some(job) = self.jobs.remove(&job) else { return };
+        match result {
+            Ok(loaded) => self.consider(job, loaded),
+            Err(reason) => {
+                let report = PublicationReport { refusals: vec![reason], ..Default::default() };
+                self.refuse_publication(Some(job.admin), report, job.plan);
+            }
+        }
+    }
+
+    /// `rollback`: an earlier version becomes a new generation.
+    pub(super) fn rollback(&mut self, admin: u64, name: &str, to: Option<&str>, irreversible: bool) {
+        let found = self.modules.get(name).and_then(|module| module.find(to));
+        let Some(loaded) = found else {
+            let why = "there is no such module, or no such version that is still loaded".to_owned();
+            let report =
+                PublicationReport { module: name.to_owned(), refusals: vec![why], ..Default::default() };
+            return self.refuse_publication(Some(admin), report, false);
+        };
+        let options = PublishOptions { supersede: true, irreversible };
+        self.weigh(Some(admin), loaded, options, "rollback".to_owned(), true, false);
+    }
+
+    fn consider(&mut self, job: Job, loaded: LoadedModule) {
+        self.weigh(Some(job.admin), loaded, job.options, job.note, false, job.plan);
+    }
+
+    fn weigh(
+        &mut self,
+        admin: Option<u64>,
+        loaded: LoadedModule,
+        options: PublishOptions,
+        note: String,
+        rollback: bool,
+        plan: bool,
+    ) {
+        let manifest = loaded.checked.manifest();
+        let name = manifest.name.clone();
+        let mut report = PublicationReport {
+            module: name.clone(),
+            version: full_hash(loaded.hash),
+            label: manifest.label.clone(),
+            ..Default::default()
+        };
+        report.refusals = self.objections(&loaded, options, plan);
+        if !report.refusals.is_empty() {
+            return self.refuse_publication(admin, report, plan);
+        }
+        let Some(module) = self.modules.get(&name) else {
+            return self.first_version(admin, loaded, note, report, plan);
+        };
+        report.from = full_hash(module.head.hash);
+        if module.head.hash == loaded.hash && !module.mixed {
+            report.generation = module.head.generation;
+            report.summary = "this version is head already: nothing to do".to_owned();
+            report.published = !plan;
+            return self.answer_publication(admin, report);
+        }
+        let candidate = match module.candidate(admin, loaded, options, note, rollback, report) {
+            Ok(candidate) => candidate,
+            Err(report) => return self.refuse_publication(admin, *report, plan),
+        };
+        self.rehearse(candidate, plan);
+    }
+
+    /// What stands against a publication whatever is in it.
+    fn objections(&self, loaded: &LoadedModule, options: PublishOptions, plan: bool) -> Vec<String> {
+        let mut objections = Vec::new();
+        if self.closing {
+            objections.push("the server is shutting down".to_owned());
+        }
+        let manifest = loaded.checked.manifest();
+        let Some(module) = self.modules.get(&manifest.name) else {
+            if self.modules.len() >= MODULES_MAX {
+                objections.push(format!("this process runs {MODULES_MAX} modules already"));
+            }
+            return objections;
+        };
+        if plan {
+            return objections;
+        }
+        if !matches!(module.stage, Stage::Idle) {
+            objections
+                .push("another publication of this module is under way: spaces of two versions exist".into());
+        }
+        if module.probation.is_some() && !options.supersede && !self.config.dev {
+            objections.push(format!(
+                "version {} is on probation\nhint: wait, or publish with `--supersede`",
+                module.head.hash
+            ));
+        }
+        objections
+    }
+
+    fn first_version(
+        &mut self,
+        admin: Option<u64>,
+        loaded: LoadedModule,
+        note: String,
+        mut report: PublicationReport,
+        plan: bool,
+    ) {
+        let lineage = Lineage::new(&report.module);
+        let first = match Next::after(&lineage, loaded) {
+            Ok(first) => first,
+            Err(reason) => {
+                report.refusals.push(reason);
+                return self.refuse_publication(admin, report, plan);
+            }
+        };
+        report.reversible = true;
+        report.generation = first.version.generation;
+        report.summary = "the module starts".to_owned();
+        if !plan {
+            report.published = true;
+            let name = report.module.clone();
+            self.start_module(first, &note);
+            if let Some(module) = self.modules.get_mut(&name) {
+                // There is nothing to go back to, and nothing that it could have broken.
+                module.head_is(VersionState::Passed);
+                module.passed = Some(module.head.clone());
+            }
+        }
+        self.answer_publication(admin, report);
+    }
+
+    /// Asks all spaces of the module what the swap would do.
+    fn rehearse(&mut self, candidate: Candidate, plan: bool) {
+        let name = candidate.report.module.clone();
+        let ticket = self.mint();
+        let spaces = self.directory.spaces_of(&name);
+        let order = candidate.order.clone();
+        let until_ms = self.now_ms + REHEARSAL_MS_MAX;
+        if !plan && let Some(module) = self.modules.get_mut(&name) {
+            module.stage = Stage::Rehearsing;
+        }
+        let waiting = spaces.iter().copied().collect();
+        let found = Rehearsal { reversible: true, ..Default::default() };
+        self.rehearsals.insert(ticket, RehearsalRun { candidate, plan, waiting, found, until_ms });
+        for space in spaces {
+            self.hand(space, Input::Rehearse { ticket, order: order.clone() });
+        }
+        self.rehearsal_done(ticket);
+    }
+
+    /// A space has looked.
+    pub(super) fn rehearsed(&mut self, space: EntityId, ticket: u64, rehearsal: Rehearsal) {
+        let Some(run) = self.rehearsals.get_mut(&ticket) else { return };
+        if run.waiting.remove(&space) {
+            run.found.merge(rehearsal);
+        }
+        self.rehearsal_done(ticket);
+    }
+
+    /// A space was closed before it answered.
+    pub(super) fn rehearsal_lost(&mut self, space: EntityId) {
+        let tickets: Vec<u64> = self.rehearsals.keys().copied().collect();
+        for ticket in tickets {
+            if self.rehearsals.get_mut(&ticket).is_some_and(|run| run.waiting.remove(&space)) {
+                self.rehearsal_done(ticket);
+            }
+        }
+    }
+
+    pub(super) fn expire_rehearsals(&mut self) {
+        let now_ms = self.now_ms;
+        let late = self.rehearsals.extract_if(.., |_, run| run.until_ms <= now_ms);
+        let late: Vec<RehearsalRun> = late.map(|(_, run)| run).collect();
+        for run in late {
+            let mut report = run.candidate.report;
+            report.refusals.push(format!("{} spaces did not answer in time", run.waiting.len()));
+            self.refuse_publication(run.candidate.admin, report, run.plan);
+        }
+    }
+
+    fn rehearsal_done(&mut self, ticket: u64) {
+        if self.rehearsals.get(&ticket).is_none_or(|run| !run.waiting.is_empty()) {
+            return;
+        }
+        let Some(run) = self.rehearsals.remove(&ticket) else { return };
+        let census = self.census(&run.candidate.report.module);
+        let spaces = self.directory.spaces_of(&run.candidate.report.module).len();
+        let candidate = run.candidate.judged(&run.found, &census, spaces, run.plan);
+        if candidate.report.exit == 2 || (candidate.report.exit == 1 && !run.plan) {
+            return self.refuse_publication(candidate.admin, candidate.report, run.plan);
+        }
+        if run.plan {
+            return self.answer_publication(candidate.admin, candidate.report);
+        }
+        self.roll_out(candidate);
+    }
+
+    /// It does not happen.
+    pub(super) fn refuse_publication(
+        &mut self,
+        admin: Option<u64>,
+        mut report: PublicationReport,
+        plan: bool,
+    ) {
+        report.exit = report.exit.max(if report.refusals.is_empty() { 1 } else { 2 });
+        report.published = false;
+        if report.summary.is_empty() {
+            report.summary = "refused".to_owned();
+        }
+        if !plan {
+            // A refusal by reason of another publication must not end that one.
+            let rehearsing =
+                self.rehearsals.values().any(|run| !run.plan && run.candidate.report.module == report.module);
+            if let Some(module) = self.modules.get_mut(&report.module)
+                && matches!(module.stage, Stage::Rehearsing)
+                && !rehearsing
+            {
+                module.stage = Stage::Idle;
+            }
+            let reasons = report.refusals.clone();
+            self.fact(Fact::Refused { module: report.module.clone(), reasons });
+        }
+        self.answer_publication(admin, report);
+    }
+}
+
+impl Module {
+    /// What would come next, beside what is.
+    pub(super) fn candidate(
+        &self,
+        admin: Option<u64>,
+        loaded: LoadedModule,
+        options: PublishOptions,
+        note: String,
+        rollback: bool,
+        mut report: PublicationReport,
+    ) -> Result<Candidate, Box<PublicationReport>> {
+        let next = match Next::after(&self.lineage, loaded) {
+            Ok(next) => next,
+            Err(reason) => {
+                report.refusals.push(reason);
+                return Err(Box::new(report));
+            }
+        };
+        let diff = diff(&self.head, &next.version);
+        let migrate = diff.migrations().map(|changed| changed.id).collect();
+        let additive = diff.is_additive();
+        let forgets = diff.losses().next().is_some();
+        report.changes = changes(&diff);
+        for change in diff.types.iter().flat_map(|changed| &changed.changes) {
+            match change.weight {
+                Weight::Fine => {}
+                Weight::Attention => report.warnings.push(said(change)),
+                Weight::Refused => report.refusals.push(said(change)),
+            }
+        }
+        let order = Arc::new(SwapOrder { version: next.version.clone(), migrate, rollback });
+        let reversible = additive;
+        Ok(Candidate { admin, next, options, note, rollback, reversible, forgets, order, report })
+    }
+}
+
+impl Candidate {
+    /// With what the spaces have found.
+    fn judged(mut self, found: &Rehearsal, census: &BTreeMap<u32, usize>, spaces: usize, plan: bool) -> Self {
+        let report = &mut self.report;
+        report.spaces = spaces;
+        report.entities = found.entities;
+        report.migrated = found.migrated;
+        for Parked { type_name, method, kind, count } in &found.parked {
+            report.refusals.push(format!(
+                "{count} x {kind}: `{type_name}::{method}` is waited for, and the new version lacks it\n\
+                 hint: keep the method, or name its successor with `was`"
+            ));
+        }
+        if found.failed > 0 {
+            let examples = found.failures.join("; ");
+            report.refusals.push(format!("`migrate` fails for {} entities: {examples}", found.failed));
+        }
+        for (type_id, count) in census {
+            if *count > 0 && !self.next.version.type_by_id.contains_key(type_id) {
+                report.refusals.push(format!("{count} entities live of a type that the new version lacks"));
+            }
+        }
+        self.reversible = !self.forgets && found.reversible;
+        report.reversible = self.reversible;
+        let agreed = self.options.irreversible || self.rollback;
+        if !self.reversible {
+            let text = "going back would lose changes, or `migrate` down does not give back what was there";
+            match agreed {
+                true => report.warnings.push(text.to_owned()),
+                false => {
+                    report.exit = 1;
+                    report.summary = format!("{text}\nhint: publish with `--irreversible`");
+                }
+            }
+        }
+        if !report.refusals.is_empty() {
+            report.exit = 2;
+        } else if plan && report.exit == 0 {
+            report.summary = format!("{spaces} spaces would swap; {} entities migrate", found.migrated);
+        }
+        self
+    }
+}
+
+impl Rehearsal {
+    /// Adds what another space has found.
+    fn merge(&mut self, other: Rehearsal) {
+        const FAILURES_SHOWN: usize = 5;
+        self.entities += other.entities;
+        self.migrated += other.migrated;
+        self.failed += other.failed;
+        self.reversible &= other.reversible;
+        self.failures.extend(other.failures);
+        self.failures.truncate(FAILURES_SHOWN);
+        for parked in other.parked {
+            let same = |known: &&mut Parked| {
+                (&known.type_name, &known.method, known.kind)
+                    == (&parked.type_name, &parked.method, parked.kind)
+            };
+            match self.parked.iter_mut().find(same) {
+                Some(known) => known.count += parked.count,
+                None => self.parked.push(parked),
+            }
+        }
+    }
+}
+
+/// A line for each change.
+fn changes(diff: &Diff) -> Vec<String> {
+    let mut lines = Vec::new();
+    for changed in &diff.types {
+        if let Some((from, to)) = changed.migrate {
+            lines.push(format!("{}: schema {from} -> {to}, its entities go through `migrate`", changed.name));
+        }
+        lines.extend(changed.changes.iter().map(|change| format!("{}: {}", changed.name, change.text)));
+    }
+    lines
+}
+
+fn said(change: &Change) -> String {
+    match change.hint.as_str() {
+        "" => change.text.clone(),
+        hint => format!("{}\nhint: {hint}", change.text),
+    }
+}

@@ -1,0 +1,206 @@
+//! What operators are told: plain data for people and programs.
+
+use crate::guest::VersionHash;
+use serde::{Deserialize, Serialize};
+
+/// A hash in full, in hexadecimal.
+pub fn full_hash(hash: VersionHash) -> String {
+    hash.0.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// How a publication, a plan or a rollback went, or would go.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PublicationReport {
+    /// Name of the module.
+    pub module: String,
+    /// Hash of the version, in full.
+    pub version: String,
+    /// The author's label.
+    pub label: String,
+    /// Hash of the version before, in full; empty if there was none.
+    pub from: String,
+    /// Rises with each publication; 0 if there was none.
+    pub generation: u32,
+    /// For a process's exit: 0 = done, or nothing in the way; 1 = possible, but somebody must agree
+    /// to a loss; 2 = refused, or failed.
+    pub exit: u8,
+    /// One sentence.
+    pub summary: String,
+    /// Why it was refused, each with a hint where there is one.
+    pub refusals: Vec<String>,
+    /// What to know.
+    pub warnings: Vec<String>,
+    /// What changes, a line each.
+    pub changes: Vec<String>,
+    /// True if going back would lose nothing.
+    pub reversible: bool,
+    /// Spaces that swap, shards included.
+    pub spaces: usize,
+    /// Entities in them.
+    pub entities: usize,
+    /// Entities that `migrate` changes.
+    pub migrated: usize,
+    /// The pauses so far; none if nothing was swapped.
+    pub pause: Option<Pauses>,
+    /// True if the version is head now.
+    pub published: bool,
+    /// How long it is watched, in ms; a version that fails goes back by itself if `reversible`.
+    pub probation_ms: u64,
+}
+
+/// Percentiles of the pauses of one swap, in microseconds: from the end of the last event on the
+/// old version to the end of the first one on the new.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pauses {
+    /// How many spaces were measured.
+    pub spaces: usize,
+    /// Half of them paused shorter.
+    pub p50_us: u64,
+    /// 99 of 100 paused shorter.
+    pub p99_us: u64,
+    /// The longest.
+    pub max_us: u64,
+}
+
+impl Pauses {
+    /// Of measured pauses; none if there are none.
+    pub fn of(micros: &[u64]) -> Option<Self> {
+        let mut sorted = micros.to_vec();
+        sorted.sort_unstable();
+        let at = |percent: usize| sorted.get((sorted.len() * percent).div_ceil(100).max(1) - 1).copied();
+        Some(Self { spaces: sorted.len(), p50_us: at(50)?, p99_us: at(99)?, max_us: *sorted.last()? })
+    }
+}
+
+/// One generation of a module.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VersionEntry {
+    /// Name of the module.
+    pub module: String,
+    /// Rises with each publication, roll-backs included.
+    pub generation: u32,
+    /// Hash of the component, in full.
+    pub version: String,
+    /// The author's label.
+    pub label: String,
+    /// The publisher's note.
+    pub note: String,
+    /// When it became head, UTC ms.
+    pub at_ms: u64,
+    /// True if it went back to an earlier version.
+    pub rollback: bool,
+    /// What became of it.
+    pub state: VersionState,
+    /// Traps while it was watched.
+    pub traps: u32,
+    /// Spaces that swapped.
+    pub spaces: usize,
+    /// Pauses, if spaces swapped.
+    pub pause: Option<Pauses>,
+}
+
+/// What became of a generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VersionState {
+    /// Spaces are going over to it.
+    Swapping,
+    /// Head, and watched.
+    Probation,
+    /// Passed its probation.
+    Passed,
+    /// A newer one came before its probation was over.
+    Superseded,
+    /// Failed its probation, and the version before is back.
+    Reverted,
+    /// Failed its probation or its swap, and nothing could be taken back.
+    Halted,
+}
+
+/// Something that happened, for logs, toasts and audits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "kebab-case")]
+pub enum Fact {
+    /// A module runs for the first time in this process.
+    Started {
+        /// Which one.
+        module: String,
+        /// Hash, short.
+        version: String,
+        /// The author's label.
+        label: String,
+    },
+    /// All spaces run a new version.
+    Swapped {
+        /// Which module's.
+        module: String,
+        /// Hash, short.
+        version: String,
+        /// The author's label.
+        label: String,
+        /// Its generation.
+        generation: u32,
+        /// Spaces that swapped.
+        spaces: usize,
+        /// Entities that were migrated.
+        migrated: usize,
+        /// True if it went back.
+        rollback: bool,
+    },
+    /// A version passed its probation.
+    Passed {
+        /// Which module's.
+        module: String,
+        /// Hash, short.
+        version: String,
+    },
+    /// A version failed its probation; the roll-back is under way.
+    Reverting {
+        /// Which module's.
+        module: String,
+        /// Hash of the failed one, short.
+        version: String,
+        /// Hash of the one that comes back, short.
+        back_to: String,
+        /// Why.
+        reason: String,
+    },
+    /// A version failed, and nothing can be taken back without loss.
+    Halted {
+        /// Which module's.
+        module: String,
+        /// Hash, short.
+        version: String,
+        /// Why.
+        reason: String,
+    },
+    /// A publication was refused.
+    Refused {
+        /// Which module's, if that is known.
+        module: String,
+        /// Why.
+        reasons: Vec<String>,
+    },
+    /// A shard of a service could not be made.
+    ServiceFailed {
+        /// Which module's.
+        module: String,
+        /// Hash, short.
+        version: String,
+        /// Type of the service.
+        service: String,
+        /// Number of the shard.
+        shard: u32,
+        /// Why.
+        reason: String,
+    },
+    /// An operator did something that changes the game.
+    Operator {
+        /// Who, as the admin API knows them.
+        who: String,
+        /// What.
+        what: String,
+        /// To whom.
+        entity: Option<String>,
+    },
+}

@@ -1,0 +1,116 @@
+//! Clients' sessions: whose own entity each one has, and what it called lately.
+//!
+//! Knows nothing of connections; a session begins and ends when the gate says so.
+
+use super::limits::SESSION_TARGETS_MAX;
+use crate::guest::ClientInfo;
+use everwake_protocol::{EntityId, SessionId};
+use std::collections::{BTreeMap, HashMap};
+
+/// One client.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Whose game it plays.
+    pub module: String,
+    /// Its own entity, as far as the core knows.
+    pub own: EntityId,
+    /// Set while its client is on the way to this entity.
+    pub taker: Option<EntityId>,
+    /// What guests may ask about it.
+    pub info: ClientInfo,
+    /// Last view epoch that the core has seen.
+    pub view: u32,
+    /// Entities that it called, with the last request: their marks are trimmed on acknowledgement.
+    targets: BTreeMap<EntityId, u64>,
+}
+
+impl Session {
+    /// A new one with a boot entity.
+    pub fn new(module: String, own: EntityId, info: ClientInfo) -> Self {
+        Self { module, own, taker: None, info, view: 1, targets: BTreeMap::new() }
+    }
+
+    /// Notes that a request goes to an entity.
+    pub fn requested(&mut self, target: EntityId, request: u64) {
+        if self.targets.len() >= SESSION_TARGETS_MAX && !self.targets.contains_key(&target) {
+            // The one that was asked longest ago; its marks are trimmed by its next request.
+            let oldest = self.targets.iter().min_by_key(|(_, last)| **last).map(|(id, _)| *id);
+            oldest.map(|id| self.targets.remove(&id));
+        }
+        self.targets.insert(target, request);
+    }
+
+    /// The client has all replies up to here: whom to tell.
+    pub fn acknowledged(&mut self, request: u64) -> Vec<EntityId> {
+        let tell: Vec<EntityId> = self.targets.keys().copied().collect();
+        self.targets.retain(|_, last| *last > request);
+        tell
+    }
+}
+
+/// All sessions of a process.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    by_id: HashMap<SessionId, Session>,
+    by_own: HashMap<EntityId, SessionId>,
+}
+
+impl Sessions {
+    /// Adds one.
+    pub fn add(&mut self, id: SessionId, session: Session) {
+        self.by_own.insert(session.own, id);
+        self.by_id.insert(id, session);
+    }
+
+    /// Takes one out.
+    pub fn remove(&mut self, id: SessionId) -> Option<Session> {
+        let session = self.by_id.remove(&id)?;
+        if self.by_own.get(&session.own) == Some(&id) {
+            self.by_own.remove(&session.own);
+        }
+        Some(session)
+    }
+
+    /// The session's own entity is another one now.
+    pub fn bind(&mut self, id: SessionId, own: EntityId) {
+        let Some(session) = self.by_id.get_mut(&id) else { return };
+        if self.by_own.get(&session.own) == Some(&id) {
+            self.by_own.remove(&session.own);
+        }
+        session.own = own;
+        if session.taker == Some(own) {
+            session.taker = None;
+        }
+        self.by_own.insert(own, id);
+    }
+
+    /// One of them.
+    pub fn find(&self, id: SessionId) -> Option<&Session> {
+        self.by_id.get(&id)
+    }
+
+    /// One of them.
+    pub fn find_mut(&mut self, id: SessionId) -> Option<&mut Session> {
+        self.by_id.get_mut(&id)
+    }
+
+    /// Whose own entity this is.
+    pub fn of_entity(&self, own: EntityId) -> Option<SessionId> {
+        self.by_own.get(&own).copied()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// How many play a module.
+    pub fn count(&self, module: &str) -> usize {
+        self.by_id.values().filter(|session| session.module == module).count()
+    }
+}
