@@ -7,6 +7,7 @@
 //! - [`limits`]: what a guest's requests run into.
 //! - [`manifest`]: what a module says about itself.
 //! - [`message`]: what spaces and the game core exchange.
+//! - [`record`]: recordings of spaces, and running them again.
 //! - [`replicate`]: what clients see of a space: mirrors, interest, deltas, positions.
 //! - [`space`]: the actor that runs events as transactions, and everything that is state in it.
 //! - [`versions`]: checked versions, small ids, differences.
@@ -18,6 +19,7 @@ pub mod guest;
 pub mod limits;
 pub mod manifest;
 pub mod message;
+pub mod record;
 pub mod replicate;
 pub mod space;
 pub mod versions;

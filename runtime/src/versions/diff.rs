@@ -407,7 +407,7 @@ impl Differ {
 }
 
 /// By number, as `wit/logic.wit` spells them.
-const HOOK_NAMES: [&str; 22] = [
+pub(crate) const HOOK_NAMES: [&str; 22] = [
     "construct",
     "create",
     "load",

@@ -6,6 +6,7 @@
 //! - [`type_text`]: types as modules write them.
 //! - [`structure`]: types with their definitions filled in, and how two of them relate.
 //! - [`value`]: is a value of its type, and how is it shown.
+//! - [`mask`]: values without their secrets.
 //! - [`table`]: a version as spaces use it.
 //! - [`lineage`]: who gave out which small id to what.
 //! - [`diff`]: what one version changes against another.
@@ -13,6 +14,7 @@
 
 pub mod diff;
 pub mod lineage;
+pub mod mask;
 pub mod plan;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -24,6 +26,7 @@ pub mod value;
 
 pub use diff::{Diff, Weight, diff};
 pub use lineage::{Lineage, LineageError};
+pub use mask::{mask_args, mask_value};
 pub use plan::{
     ExitClass, Living, MigrationTrial, Parked, ParkedMethods, PlanReport, Revert, parked_refusals, plan,
 };

@@ -1,0 +1,228 @@
+//! What a recording consists of. Plain data, apart from the types that spaces use.
+
+use crate::guest::VersionHash;
+use crate::message::{AnswerTo, Client, EntityBody, Input, Message, SwapOrder, Traveller};
+use crate::space::{Commit, InstanceChange, SpaceConfig, SpaceKind, SpaceSnapshot};
+use crate::versions::ModuleVersion;
+use bytes::Bytes;
+use everwake_protocol::client::Pose;
+use everwake_protocol::outcome::code;
+use everwake_protocol::{EntityId, SessionId};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// One entry of a recording.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Entry {
+    /// The first one.
+    Start(Box<Start>),
+    /// A drain of the space begins.
+    Drain {
+        /// UTC ms.
+        now_ms: u64,
+    },
+    /// The space takes an input.
+    Input(Box<RecordedInput>),
+    /// An event ended.
+    Commit(Box<Commit>),
+    /// An instance came or went.
+    Instance(InstanceChange),
+}
+
+/// Where a recording begins.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Start {
+    /// Name of the module.
+    pub module: String,
+    /// Label of the version, for people.
+    pub label: String,
+    /// Version that runs.
+    pub version: VersionHash,
+    /// Name of the space.
+    pub space: EntityId,
+    /// What it is.
+    pub kind: SpaceKind,
+    /// Epoch of the space.
+    pub epoch: u32,
+    /// Milliseconds between what clients are told: attributes, positions.
+    pub intervals_ms: (u64, u64),
+    /// Events of one drain.
+    pub events_per_drain: usize,
+    /// The space; none if the recording begins with its first input.
+    pub snapshot: Option<SpaceSnapshot>,
+}
+
+/// An input of a space, as data.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each is one of `message::Input`, which says it")]
+pub enum RecordedInput {
+    Message(Message),
+    Request {
+        session: SessionId,
+        request: u64,
+        acknowledged: u64,
+        target: EntityId,
+        method: u32,
+        deadline_ms: u64,
+        args: Bytes,
+    },
+    Acknowledged {
+        session: SessionId,
+        target: EntityId,
+        request: u64,
+    },
+    Moved {
+        session: SessionId,
+        target: EntityId,
+        pose: Pose,
+        motion: Bytes,
+    },
+    RoundTrip {
+        session: SessionId,
+        target: EntityId,
+        ms: f32,
+    },
+    Create {
+        entity: EntityId,
+        type_name: String,
+        args: Bytes,
+        pose: Pose,
+        answer: AnswerTo,
+        client: Option<Client>,
+    },
+    Marker {
+        entity: EntityId,
+        intent: u32,
+    },
+    Install(Box<RecordedTraveller>),
+    Swap {
+        version: VersionHash,
+        migrate: Vec<u32>,
+        rollback: bool,
+    },
+    /// Looked at, or rehearsed: it took a turn and changed nothing.
+    Looked,
+    Close,
+}
+
+/// An arriving entity, as data.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "they are the fields of `message::Traveller`")]
+pub struct RecordedTraveller {
+    pub entity: EntityId,
+    pub from: Option<EntityId>,
+    pub to: Option<EntityId>,
+    pub pose: Pose,
+    pub epoch: u32,
+    pub failed: Option<String>,
+    pub body: EntityBody,
+}
+
+impl Start {
+    /// Of a space that runs a version; `snapshot` is none if nothing has happened in it yet.
+    #[must_use]
+    pub fn new(config: &SpaceConfig, version: &ModuleVersion, snapshot: Option<SpaceSnapshot>) -> Start {
+        Start {
+            module: version.manifest.name.clone(),
+            label: version.manifest.label.clone(),
+            version: version.hash,
+            space: config.id,
+            kind: config.kind,
+            epoch: config.epoch,
+            intervals_ms: (config.intervals.attributes_ms, config.intervals.positions_ms),
+            events_per_drain: config.events_per_drain,
+            snapshot,
+        }
+    }
+}
+
+impl RecordedInput {
+    /// The same as data.
+    #[must_use]
+    pub fn of(input: &Input) -> RecordedInput {
+        match input.clone() {
+            Input::Message(message) => RecordedInput::Message(message),
+            Input::Request { session, request, acknowledged, target, method, deadline_ms, args } => {
+                RecordedInput::Request { session, request, acknowledged, target, method, deadline_ms, args }
+            }
+            Input::Acknowledged { session, target, request } => {
+                RecordedInput::Acknowledged { session, target, request }
+            }
+            Input::Moved { session, target, pose, motion } => {
+                RecordedInput::Moved { session, target, pose, motion }
+            }
+            Input::RoundTrip { session, target, ms } => RecordedInput::RoundTrip { session, target, ms },
+            Input::Create { entity, type_name, args, pose, answer, client } => {
+                RecordedInput::Create { entity, type_name, args, pose, answer, client }
+            }
+            Input::Marker { entity, intent } => RecordedInput::Marker { entity, intent },
+            Input::Install(traveller) => RecordedInput::Install(Box::new(RecordedTraveller::of(*traveller))),
+            Input::Swap(order) => RecordedInput::Swap {
+                version: order.version.hash,
+                migrate: order.migrate.clone(),
+                rollback: order.rollback,
+            },
+            Input::Rehearse { .. } | Input::Inspect { .. } => RecordedInput::Looked,
+            Input::Close => RecordedInput::Close,
+        }
+    }
+
+    /// The input again; none if it is a swap to a version that `versions` does not have.
+    pub fn into_input(
+        self,
+        versions: &dyn Fn(VersionHash) -> Option<Arc<ModuleVersion>>,
+    ) -> Result<Input, VersionHash> {
+        Ok(match self {
+            RecordedInput::Message(message) => Input::Message(message),
+            RecordedInput::Request { session, request, acknowledged, target, method, deadline_ms, args } => {
+                Input::Request { session, request, acknowledged, target, method, deadline_ms, args }
+            }
+            RecordedInput::Acknowledged { session, target, request } => {
+                Input::Acknowledged { session, target, request }
+            }
+            RecordedInput::Moved { session, target, pose, motion } => {
+                Input::Moved { session, target, pose, motion }
+            }
+            RecordedInput::RoundTrip { session, target, ms } => Input::RoundTrip { session, target, ms },
+            RecordedInput::Create { entity, type_name, args, pose, answer, client } => {
+                Input::Create { entity, type_name, args, pose, answer, client }
+            }
+            RecordedInput::Marker { entity, intent } => Input::Marker { entity, intent },
+            RecordedInput::Install(traveller) => Input::Install(Box::new(traveller.into_traveller())),
+            RecordedInput::Swap { version, migrate, rollback } => {
+                let version = versions(version).ok_or(version)?;
+                Input::Swap(Arc::new(SwapOrder { version, migrate, rollback }))
+            }
+            RecordedInput::Looked => Input::Inspect { ticket: 0, entity: None },
+            RecordedInput::Close => Input::Close,
+        })
+    }
+}
+
+impl RecordedTraveller {
+    fn of(traveller: Traveller) -> RecordedTraveller {
+        let Traveller { entity, from, to, pose, epoch, failed, body } = traveller;
+        RecordedTraveller { entity, from, to, pose, epoch, failed: failed.map(str::to_owned), body }
+    }
+
+    fn into_traveller(self) -> Traveller {
+        let RecordedTraveller { entity, from, to, pose, epoch, failed, body } = self;
+        let failed = failed.map(|failed| known_code(&failed));
+        Traveller { entity, from, to, pose, epoch, failed, body }
+    }
+}
+
+/// The codes with which a traveller comes back.
+fn known_code(text: &str) -> &'static str {
+    const CODES: [&str; 8] = [
+        code::GONE,
+        code::LIMIT,
+        code::OVERLOADED,
+        code::VERSION_MISMATCH,
+        code::NO_SUCH_METHOD,
+        code::BAD_ARGUMENTS,
+        code::DROPPED,
+        code::NOT_EXPOSED,
+    ];
+    CODES.into_iter().find(|code| *code == text).unwrap_or(code::UNAVAILABLE)
+}
