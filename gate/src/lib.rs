@@ -1,1 +1,28 @@
-//! Placeholder.
+//! Holds the clients' QUIC connections: sessions, limits, fan-out.
+//!
+//! [`GateCore`] decides everything and does nothing; [`Gate`] moves bytes and time between it,
+//! quinn and the game's channels.
+//!
+//! # Policies
+//! - What a client may send is counted ([`GateLimits`]); over a hard limit its connection is closed,
+//!   over a soft one its request is answered not-run.
+//! - What waits for a client is bounded. Over the bound, or when a write stalls, the connection is
+//!   closed ([`everwake_protocol::client::CloseCode::Slow`]): frames are never left out of a
+//!   stream. Positions may be lost, the newest wins.
+//! - The game's channel is bounded. When it is full requests are answered not-run `overloaded`,
+//!   new clients are sent away, moves are lost; the end of a session is always told.
+
+mod connection;
+mod core;
+mod driver;
+mod limits;
+mod logbook;
+mod modules;
+mod playing;
+mod queue;
+mod values;
+
+pub use core::GateCore;
+pub use driver::{CertificateSource, Gate, GateConfig, GateError, run};
+pub use limits::GateLimits;
+pub use values::{ConnectionId, GateInput, GateOutput, GateStatus};

@@ -1,0 +1,406 @@
+//! One connection: handshake, greeting, play, end.
+
+use crate::core::{Shared, reply};
+use crate::limits::{Bucket, GateLimits};
+use crate::playing::{Fault, Playing};
+use crate::queue::Queue;
+use crate::values::{ConnectionId, GateOutput};
+use bytes::Bytes;
+use everwake_protocol::EntityId;
+use everwake_protocol::client::{ClientFrame, CloseCode, PositionDatagram, ServerFrame};
+use everwake_protocol::cluster::ToGame;
+use everwake_protocol::frame::FrameDecoder;
+use everwake_protocol::limits::{
+    DATAGRAM_BYTES_MAX, FILTER_KEY_BYTES_MAX, FILTER_VALUE_BYTES_MAX, FILTERS_MAX,
+    FRAME_BYTES_BEFORE_WELCOME_MAX, PROTOCOL_VERSION, REASON_BYTES_MAX, SHUTDOWN_WAIT_MS,
+};
+use everwake_protocol::outcome::Outcome;
+use everwake_protocol::wire::cut;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What a connection may touch while it handles something.
+pub(crate) struct Cx<'a> {
+    pub(crate) shared: &'a mut Shared,
+    pub(crate) now: Duration,
+    pub(crate) out: &'a mut Vec<GateOutput>,
+}
+
+/// What a client said first.
+#[derive(Debug)]
+pub(crate) struct Greeting {
+    module: String,
+    token: String,
+    version: String,
+    locale: String,
+}
+
+/// How far a connection is.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// The QUIC handshake is under way.
+    Shaking,
+    /// The greeting is awaited.
+    Silent,
+    /// It greeted, but no game is there yet.
+    Parked(Greeting),
+    /// It has a session.
+    Playing(Box<Playing>),
+    /// It ends. With a reason: when everything is written; without: the driver was told.
+    Closing(Option<(CloseCode, String)>),
+}
+
+/// See the head of this module.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    id: ConnectionId,
+    address: SocketAddr,
+    phase: Phase,
+    /// When the phase began, for phases that may not last.
+    since: Duration,
+    decoder: FrameDecoder,
+    queue: Queue,
+    dirty: bool,
+    bytes: Bucket,
+    frames: Bucket,
+    datagrams: Bucket,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        id: ConnectionId,
+        address: SocketAddr,
+        now: Duration,
+        limits: &GateLimits,
+    ) -> Connection {
+        Connection {
+            id,
+            address,
+            phase: Phase::Shaking,
+            since: now,
+            decoder: FrameDecoder::of_client(),
+            queue: Queue::default(),
+            dirty: false,
+            bytes: Bucket::per_second(limits.stream_bytes_per_second, now),
+            frames: Bucket::per_second(limits.frames_per_second, now),
+            datagrams: Bucket::per_second(limits.datagrams_per_second, now),
+        }
+    }
+
+    pub(crate) fn established(&mut self, cx: &mut Cx<'_>) {
+        if matches!(self.phase, Phase::Shaking) {
+            self.phase = Phase::Silent;
+            self.since = cx.now;
+        }
+    }
+
+    pub(crate) fn received(&mut self, bytes: &[u8], cx: &mut Cx<'_>) {
+        if matches!(self.phase, Phase::Closing(_)) {
+            return;
+        }
+        if !self.bytes.take(bytes.len(), cx.now) {
+            return self.fail(CloseCode::Rate, "too many bytes in a second", cx);
+        }
+        self.decoder.push(bytes);
+        self.frames(cx);
+    }
+
+    pub(crate) fn datagram(&mut self, bytes: Bytes, cx: &mut Cx<'_>) {
+        if !self.datagrams.take(1, cx.now) {
+            return self.fail(CloseCode::Rate, "too many datagrams in a second", cx);
+        }
+        if let Phase::Playing(playing) = &mut self.phase
+            && let Err(fault) = playing.datagram(bytes, cx)
+        {
+            self.fault(fault, cx);
+        }
+    }
+
+    pub(crate) fn written(&mut self, cx: &mut Cx<'_>) {
+        self.queue.done();
+        self.mark(cx);
+    }
+
+    pub(crate) fn round_trip(&mut self, ms: f32, cx: &mut Cx<'_>) {
+        if let Phase::Playing(playing) = &self.phase {
+            cx.out.push(GateOutput::Game(ToGame::RoundTrip { session: playing.session, ms }));
+        }
+    }
+
+    pub(crate) fn tick(&mut self, cx: &mut Cx<'_>) {
+        let waited = cx.now.saturating_sub(self.since);
+        match &self.phase {
+            Phase::Shaking if waited > cx.shared.limits.handshake_timeout => {
+                self.fail(CloseCode::Timeout, "the handshake took too long", cx);
+            }
+            Phase::Silent if waited > cx.shared.limits.hello_timeout => {
+                self.fail(CloseCode::Timeout, "no greeting came", cx);
+            }
+            Phase::Parked(_) if waited > cx.shared.limits.hello_timeout => {
+                self.fail(CloseCode::Full, "no game is there", cx);
+            }
+            Phase::Closing(Some(_)) if waited > Duration::from_millis(SHUTDOWN_WAIT_MS) => {
+                self.queue = Queue::default();
+                self.mark(cx);
+            }
+            Phase::Playing(_)
+                if self
+                    .queue
+                    .since()
+                    .is_some_and(|since| cx.now.saturating_sub(since) > cx.shared.limits.write_stall) =>
+            {
+                self.fail(CloseCode::Slow, "the client does not read", cx);
+            }
+            _ => {}
+        }
+    }
+
+    /// Frames for the client; the schema goes first if it has not the newest.
+    pub(crate) fn push(&mut self, frames: Bytes, cx: &mut Cx<'_>) {
+        let Phase::Playing(playing) = &mut self.phase else { return };
+        if let Some(module) = cx.shared.modules.get(&playing.module)
+            && playing.generation != Some(module.generation)
+        {
+            playing.generation = Some(module.generation);
+            self.queue.push(module.frame.clone());
+        }
+        self.queue.push(frames);
+        self.mark(cx);
+        let limits = &cx.shared.limits;
+        if self.queue.bytes() > limits.queue_bytes || self.queue.pieces() > limits.queue_pieces {
+            self.fail(CloseCode::Slow, "too much waits for the client", cx);
+        }
+    }
+
+    pub(crate) fn answer(&mut self, request: u64, outcome: &Outcome, cx: &mut Cx<'_>) {
+        cx.shared.status.requests_refused += 1;
+        self.push(reply(request, outcome), cx);
+    }
+
+    pub(crate) fn view(&mut self, view: u32, owner: EntityId, type_id: u32, cx: &mut Cx<'_>) {
+        let Phase::Playing(playing) = &mut self.phase else { return };
+        if !playing.begin_view(view, owner, type_id) {
+            cx.shared.status.dropped += 1;
+            return;
+        }
+        self.push(ServerFrame::Resync { view }.to_bytes(), cx);
+    }
+
+    pub(crate) fn positions(&mut self, mut datagram: PositionDatagram, cx: &mut Cx<'_>) {
+        let Phase::Playing(playing) = &mut self.phase else { return };
+        if playing.view != Some(datagram.view) || datagram.encoded_len() > DATAGRAM_BYTES_MAX {
+            cx.shared.status.dropped += 1;
+            return;
+        }
+        datagram.sequence = playing.next_sequence();
+        let mut bytes = Vec::with_capacity(datagram.encoded_len());
+        datagram.encode(&mut bytes);
+        cx.out.push(GateOutput::Datagram { connection: self.id, bytes: bytes.into() });
+    }
+
+    pub(crate) fn filter(&mut self, key: String, value: Option<String>, cx: &mut Cx<'_>) {
+        let Phase::Playing(playing) = &mut self.phase else { return };
+        let Some(value) = value else {
+            playing.filters.remove(&key);
+            return;
+        };
+        let fits = key.len() <= FILTER_KEY_BYTES_MAX && value.len() <= FILTER_VALUE_BYTES_MAX;
+        if fits && (playing.filters.len() < FILTERS_MAX || playing.filters.contains_key(&key)) {
+            playing.filters.insert(key, value);
+        } else {
+            let text =
+                format!("filter `{}` of session `{}`", cut(&key, FILTER_KEY_BYTES_MAX), playing.session);
+            cx.shared.logbook.note(cx.now, "filter-limit", text, cx.out);
+        }
+    }
+
+    /// A game has come: a client that waits for it may play.
+    pub(crate) fn unpark(&mut self, cx: &mut Cx<'_>) {
+        if let Phase::Parked(greeting) = &mut self.phase {
+            let Greeting { module, token, version, locale } = greeting;
+            let take = std::mem::take::<String>;
+            let greeting = Greeting {
+                module: take(module),
+                token: take(token),
+                version: take(version),
+                locale: take(locale),
+            };
+            match self.greeted(greeting, cx) {
+                Ok(()) => self.frames(cx),
+                Err(fault) => self.fault(fault, cx),
+            }
+        }
+    }
+
+    /// Ends the connection because of what the client did; nothing more is written.
+    pub(crate) fn fail(&mut self, code: CloseCode, reason: &str, cx: &mut Cx<'_>) {
+        if matches!(self.phase, Phase::Closing(_)) {
+            return;
+        }
+        cx.shared.status.closed += 1;
+        let text = format!("closed `{}`: {reason}", self.address);
+        cx.shared.logbook.note(cx.now, cause(code), text, cx.out);
+        self.close(code, reason, false, cx);
+    }
+
+    /// Ends the connection; `flush`: after what waits is written.
+    pub(crate) fn close(&mut self, code: CloseCode, reason: &str, flush: bool, cx: &mut Cx<'_>) {
+        if matches!(self.phase, Phase::Closing(_)) {
+            return;
+        }
+        self.end(u32::from(code == CloseCode::Kicked), cx);
+        let reason = cut(reason, REASON_BYTES_MAX).to_owned();
+        let flush = flush && !matches!(self.phase, Phase::Shaking);
+        self.since = cx.now;
+        if flush {
+            self.phase = Phase::Closing(Some((code, reason)));
+            self.mark(cx);
+        } else {
+            self.phase = Phase::Closing(None);
+            self.queue = Queue::default();
+            cx.out.push(GateOutput::Close { connection: self.id, code, reason, flush });
+        }
+    }
+
+    /// Ends the connection of a session that the game never heard of.
+    pub(crate) fn forget(&mut self, code: CloseCode, reason: &str, cx: &mut Cx<'_>) {
+        if let Phase::Playing(playing) = &self.phase {
+            cx.shared.sessions.swap_remove(&playing.session);
+            self.phase = Phase::Silent;
+        }
+        self.close(code, reason, false, cx);
+    }
+
+    /// The session ends, if there is one; the game is told once.
+    pub(crate) fn end(&mut self, reason: u32, cx: &mut Cx<'_>) {
+        if let Phase::Playing(playing) = &self.phase
+            && cx.shared.sessions.swap_remove(&playing.session).is_some()
+        {
+            cx.out.push(GateOutput::Game(ToGame::Closed { session: playing.session, reason }));
+        }
+    }
+
+    pub(crate) fn flush(&mut self, now: Duration, out: &mut Vec<GateOutput>) {
+        self.dirty = false;
+        if let Some(pieces) = self.queue.begin(now) {
+            out.push(GateOutput::Write { connection: self.id, pieces });
+        } else if self.queue.is_empty()
+            && let Phase::Closing(pending) = &mut self.phase
+            && let Some((code, reason)) = pending.take()
+        {
+            out.push(GateOutput::Close { connection: self.id, code, reason, flush: true });
+        }
+    }
+
+    pub(crate) fn phase_mut(&mut self) -> &mut Phase {
+        &mut self.phase
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.queue.bytes()
+    }
+
+    fn mark(&mut self, cx: &mut Cx<'_>) {
+        if !self.dirty {
+            self.dirty = true;
+            cx.shared.dirty.push(self.id);
+        }
+    }
+
+    fn fault(&mut self, fault: Fault, cx: &mut Cx<'_>) {
+        self.fail(fault.code, &fault.reason, cx);
+    }
+
+    /// Handles the frames that are there as a whole.
+    fn frames(&mut self, cx: &mut Cx<'_>) {
+        if let Err(fault) = self.try_frames(cx) {
+            self.fault(fault, cx);
+        }
+    }
+
+    fn try_frames(&mut self, cx: &mut Cx<'_>) -> Result<(), Fault> {
+        loop {
+            match self.phase {
+                Phase::Closing(_) => return Ok(()),
+                Phase::Parked(_) if self.decoder.buffered() > FRAME_BYTES_BEFORE_WELCOME_MAX => {
+                    return Err(Fault::protocol("too much before the welcome"));
+                }
+                Phase::Parked(_) => return Ok(()),
+                _ => {}
+            }
+            let Some(raw) = self.decoder.pop().map_err(|error| Fault::protocol(&error.to_string()))? else {
+                return Ok(());
+            };
+            if !self.frames.take(1, cx.now) {
+                return Err(Fault {
+                    code: CloseCode::Rate,
+                    reason: "too many frames in a second".to_owned(),
+                });
+            }
+            let frame = ClientFrame::decode(raw).map_err(|error| Fault::protocol(&error.to_string()))?;
+            match (&mut self.phase, frame) {
+                (Phase::Playing(playing), frame) => {
+                    if let Some(answer) = playing.frame(frame, cx)? {
+                        self.push(answer, cx);
+                    }
+                }
+                (_, ClientFrame::Hello { protocol, module, token, version, locale }) => {
+                    if protocol != PROTOCOL_VERSION {
+                        let reason = format!(
+                            "the client speaks protocol {protocol}, this gate speaks {PROTOCOL_VERSION}"
+                        );
+                        return Err(Fault { code: CloseCode::Version, reason });
+                    }
+                    self.greeted(Greeting { module, token, version, locale }, cx)?;
+                }
+                _ => return Err(Fault::protocol("the greeting must come first")),
+            }
+        }
+    }
+
+    fn greeted(&mut self, greeting: Greeting, cx: &mut Cx<'_>) -> Result<(), Fault> {
+        let Some(module) = cx.shared.modules.choose(&greeting.module).map(str::to_owned) else {
+            if cx.shared.modules.is_empty() {
+                self.phase = Phase::Parked(greeting);
+                return Ok(());
+            }
+            let reason = format!("no module `{}` is here", greeting.module);
+            return Err(Fault { code: CloseCode::Version, reason });
+        };
+        let (session, boot) = cx.shared.mint();
+        self.decoder.welcomed();
+        cx.shared.sessions.insert(session, self.id);
+        self.phase = Phase::Playing(Box::new(Playing::new(session, module.clone(), cx)));
+        // Not through `push`: the welcome goes before the schema.
+        self.queue.push(ServerFrame::Welcome { session, module: module.clone() }.to_bytes());
+        self.push(Bytes::new(), cx);
+        cx.out.push(GateOutput::Game(ToGame::Connected {
+            session,
+            boot,
+            module,
+            address: self.address.to_string(),
+            token: greeting.token,
+            version: greeting.version,
+            locale: greeting.locale,
+        }));
+        Ok(())
+    }
+}
+
+fn cause(code: CloseCode) -> &'static str {
+    match code {
+        CloseCode::Done => "done",
+        CloseCode::Kicked => "kicked",
+        CloseCode::Shutdown => "shutdown",
+        CloseCode::Protocol => "protocol",
+        CloseCode::Rate => "rate",
+        CloseCode::Version => "version",
+        CloseCode::Slow => "slow",
+        CloseCode::Full => "full",
+        CloseCode::Timeout => "timeout",
+    }
+}

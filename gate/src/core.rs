@@ -1,0 +1,298 @@
+//! The gate as a state machine: inputs and the time go in, outputs come out.
+//!
+//! No socket, no clock, no randomness: the driver brings them. One input, all that follows from
+//! it, next input; [`GateCore::flush`] after a batch of inputs, so that many frames of one client
+//! make one write.
+
+use crate::connection::{Connection, Cx, Phase};
+use crate::limits::GateLimits;
+use crate::logbook::Logbook;
+use crate::modules::Modules;
+use crate::values::{ConnectionId, GateInput, GateOutput, GateStatus};
+use bytes::Bytes;
+use everwake_protocol::client::{CloseCode, ServerFrame};
+use everwake_protocol::cluster::{Comparison, ToGame, ToGate};
+use everwake_protocol::outcome::{Outcome, code};
+use everwake_protocol::{EntityId, Id, SessionId};
+use indexmap::IndexMap;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) limits: GateLimits,
+    pub(crate) modules: Modules,
+    pub(crate) sessions: IndexMap<SessionId, ConnectionId>,
+    pub(crate) logbook: Logbook,
+    pub(crate) status: GateStatus,
+    /// Connections that have something to write, or to be closed after it.
+    pub(crate) dirty: Vec<ConnectionId>,
+    seed: Id,
+    minted: u64,
+}
+
+impl Shared {
+    /// Ids for a new session and its boot entity. The seed is random, so nobody guesses them
+    /// and no two lives of a gate mint the same.
+    pub(crate) fn mint(&mut self) -> (SessionId, EntityId) {
+        self.minted += 1;
+        let (seed, counter) = (self.seed.to_bytes(), self.minted.to_be_bytes());
+        let id = |what: &[u8]| Id::derive(&[&seed, what, &counter]);
+        (SessionId(id(b"session")), EntityId(id(b"boot")))
+    }
+}
+
+/// See the head of this module.
+#[derive(Debug)]
+pub struct GateCore {
+    connections: IndexMap<ConnectionId, Connection>,
+    addresses: BTreeMap<IpAddr, usize>,
+    shared: Shared,
+    stopping: bool,
+}
+
+impl GateCore {
+    /// A gate without connections. `seed` must be random and new for each life of a gate.
+    pub fn new(limits: GateLimits, seed: Id) -> GateCore {
+        let shared = Shared {
+            limits,
+            modules: Modules::default(),
+            sessions: IndexMap::new(),
+            logbook: Logbook::default(),
+            status: GateStatus::default(),
+            dirty: Vec::new(),
+            seed,
+            minted: 0,
+        };
+        GateCore { connections: IndexMap::new(), addresses: BTreeMap::new(), shared, stopping: false }
+    }
+
+    /// Takes one input and appends everything that follows from it, but for writes.
+    /// `now` never goes back.
+    pub fn handle(&mut self, now: Duration, input: GateInput, out: &mut Vec<GateOutput>) {
+        match input {
+            GateInput::Incoming { connection, address } => self.incoming(now, connection, address, out),
+            GateInput::Established { connection } => self.on(connection, now, out, Connection::established),
+            GateInput::Received { connection, bytes } => {
+                self.on(connection, now, out, |found, cx| found.received(&bytes, cx));
+            }
+            GateInput::Finished { connection } => self.on(connection, now, out, |found, cx| {
+                found.close(CloseCode::Done, "good-bye", true, cx);
+            }),
+            GateInput::Datagram { connection, bytes } => {
+                self.on(connection, now, out, |found, cx| found.datagram(bytes, cx));
+            }
+            GateInput::Written { connection } => self.on(connection, now, out, Connection::written),
+            GateInput::Misused { connection, what } => self.on(connection, now, out, |found, cx| {
+                found.fail(CloseCode::Protocol, what, cx);
+            }),
+            GateInput::RoundTrip { connection, ms } => {
+                self.on(connection, now, out, |found, cx| found.round_trip(ms, cx));
+            }
+            GateInput::Gone { connection, timed_out } => self.gone(now, connection, timed_out, out),
+            GateInput::Game(message) => self.game(now, message, out),
+            GateInput::Refused(message) => self.refused(now, message, out),
+            GateInput::Tick => self.each(now, out, Connection::tick),
+            GateInput::Shutdown => {
+                self.stopping = true;
+                self.each(now, out, |found, cx| {
+                    found.close(CloseCode::Shutdown, "the server is shutting down", true, cx);
+                });
+            }
+        }
+    }
+
+    /// Appends the writes of all clients that have something to be written.
+    pub fn flush(&mut self, now: Duration, out: &mut Vec<GateOutput>) {
+        for connection in std::mem::take(&mut self.shared.dirty) {
+            if let Some(found) = self.connections.get_mut(&connection) {
+                found.flush(now, out);
+            }
+        }
+    }
+
+    /// Counts.
+    pub fn status(&self) -> GateStatus {
+        GateStatus {
+            connections: self.connections.len(),
+            sessions: self.shared.sessions.len(),
+            queued_bytes: self.connections.values().map(Connection::queued_bytes).sum(),
+            ..self.shared.status
+        }
+    }
+
+    /// True if nobody is connected any more.
+    pub fn is_empty(&self) -> bool {
+        self.connections.is_empty()
+    }
+
+    fn on(
+        &mut self,
+        connection: ConnectionId,
+        now: Duration,
+        out: &mut Vec<GateOutput>,
+        act: impl FnOnce(&mut Connection, &mut Cx<'_>),
+    ) {
+        if let Some(found) = self.connections.get_mut(&connection) {
+            act(found, &mut Cx { shared: &mut self.shared, now, out });
+        }
+    }
+
+    fn each(&mut self, now: Duration, out: &mut Vec<GateOutput>, act: impl Fn(&mut Connection, &mut Cx<'_>)) {
+        for found in self.connections.values_mut() {
+            act(found, &mut Cx { shared: &mut self.shared, now, out });
+        }
+    }
+
+    fn of(&mut self, session: SessionId) -> Option<&mut Connection> {
+        let connection = self.shared.sessions.get(&session)?;
+        self.connections.get_mut(connection)
+    }
+
+    fn incoming(
+        &mut self,
+        now: Duration,
+        connection: ConnectionId,
+        address: SocketAddr,
+        out: &mut Vec<GateOutput>,
+    ) {
+        let limits = &self.shared.limits;
+        let ip = address.ip().to_canonical();
+        let of_address = self.addresses.get(&ip).copied().unwrap_or(0);
+        let refused = if self.stopping {
+            Some(("refused-stopping", "the gate is shutting down".to_owned()))
+        } else if self.connections.len() >= limits.connections {
+            Some(("refused-full", format!("{} connections are the limit", limits.connections)))
+        } else if of_address >= limits.connections_per_address {
+            Some(("refused-address", format!("{of_address} connections from `{ip}` are the limit")))
+        } else {
+            None
+        };
+        if let Some((cause, text)) = refused {
+            self.shared.status.refused += 1;
+            self.shared.logbook.note(now, cause, text, out);
+            out.push(GateOutput::Refuse { connection });
+            return;
+        }
+        self.addresses.insert(ip, of_address + 1);
+        self.connections.insert(connection, Connection::new(connection, address, now, &self.shared.limits));
+        out.push(GateOutput::Accept { connection });
+    }
+
+    fn gone(&mut self, now: Duration, connection: ConnectionId, timed_out: bool, out: &mut Vec<GateOutput>) {
+        let Some(mut found) = self.connections.swap_remove(&connection) else { return };
+        found.end(if timed_out { 4 } else { 0 }, &mut Cx { shared: &mut self.shared, now, out });
+        let ip = found.address().ip().to_canonical();
+        if let Some(count) = self.addresses.get_mut(&ip) {
+            *count -= 1;
+            if *count == 0 {
+                self.addresses.remove(&ip);
+            }
+        }
+    }
+
+    fn refused(&mut self, now: Duration, message: ToGame, out: &mut Vec<GateOutput>) {
+        let Some(connection) = self.shared.sessions.get(&message.session()).copied() else { return };
+        self.shared.logbook.note(now, "game-full", "the game does not keep up".to_owned(), out);
+        self.on(connection, now, out, |found, cx| match message {
+            ToGame::Connected { .. } => found.forget(CloseCode::Full, "the game does not keep up", cx),
+            ToGame::Request { request, .. } => {
+                found.answer(request, &Outcome::not_run(code::OVERLOADED), cx);
+            }
+            // Newer ones follow, or the driver keeps them.
+            ToGame::Acknowledged { .. }
+            | ToGame::Moved { .. }
+            | ToGame::RoundTrip { .. }
+            | ToGame::Closed { .. } => {}
+        });
+    }
+
+    fn game(&mut self, now: Duration, message: ToGate, out: &mut Vec<GateOutput>) {
+        match message {
+            ToGate::Schema { schema } => {
+                if self.shared.modules.insert(&schema) {
+                    self.each(now, out, Connection::unpark);
+                } else {
+                    let text =
+                        format!("schema {} of `{}` is old or too large", schema.generation, schema.module);
+                    self.shared.logbook.note(now, "schema", text, out);
+                }
+            }
+            ToGate::Frames { sessions, frames } => {
+                for session in sessions {
+                    self.of_session(session, now, out, |found, cx| found.push(frames.clone(), cx));
+                }
+            }
+            ToGate::View { session, view, owner, type_id } => {
+                self.of_session(session, now, out, |found, cx| found.view(view, owner, type_id, cx));
+            }
+            ToGate::Positions { session, datagram } => {
+                self.of_session(session, now, out, |found, cx| found.positions(datagram, cx));
+            }
+            ToGate::Filter { session, key, value } => {
+                self.of_session(session, now, out, |found, cx| found.filter(key, value, cx));
+            }
+            ToGate::ClearFilters { session } => {
+                if let Some(Phase::Playing(playing)) = self.of(session).map(Connection::phase_mut) {
+                    playing.filters.clear();
+                }
+            }
+            ToGate::Broadcast { module, key, compare, value, type_id, frames } => {
+                let selected = Selected { module, key, compare, value, type_id };
+                self.broadcast(now, &selected, &frames, out);
+            }
+            ToGate::Close { session, code, reason } => {
+                self.of_session(session, now, out, |found, cx| found.close(code, &reason, true, cx));
+            }
+        }
+    }
+
+    fn of_session(
+        &mut self,
+        session: SessionId,
+        now: Duration,
+        out: &mut Vec<GateOutput>,
+        act: impl FnOnce(&mut Connection, &mut Cx<'_>),
+    ) {
+        match self.shared.sessions.get(&session).copied() {
+            Some(connection) => self.on(connection, now, out, act),
+            // It closed while this was under way.
+            None => self.shared.status.dropped += 1,
+        }
+    }
+
+    fn broadcast(&mut self, now: Duration, to: &Selected, frames: &Bytes, out: &mut Vec<GateOutput>) {
+        self.each(now, out, |found, cx| {
+            if let Phase::Playing(playing) = found.phase_mut()
+                && playing.module == to.module
+                && playing.owner.is_some_and(|(_, type_id)| type_id == to.type_id)
+                && to.selects(&playing.filters)
+            {
+                found.push(frames.clone(), cx);
+            }
+        });
+    }
+}
+
+/// Whom a broadcast is for.
+struct Selected {
+    module: String,
+    key: String,
+    compare: Comparison,
+    value: String,
+    type_id: u32,
+}
+
+impl Selected {
+    fn selects(&self, filters: &BTreeMap<String, String>) -> bool {
+        self.key.is_empty()
+            || filters.get(&self.key).is_some_and(|text| self.compare.holds(text, &self.value))
+    }
+}
+
+/// The frame that answers a request.
+pub(crate) fn reply(request: u64, outcome: &Outcome) -> Bytes {
+    ServerFrame::Reply { request, outcome: outcome.to_bytes() }.to_bytes()
+}

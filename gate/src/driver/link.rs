@@ -1,0 +1,201 @@
+//! One connection's task: bytes from quinn to the core, commands from the core to quinn.
+
+use crate::values::{ConnectionId, GateInput};
+use bytes::Bytes;
+use everwake_protocol::client::CloseCode;
+use everwake_protocol::cluster::{ToGame, ToGate};
+use everwake_protocol::limits::KEEP_ALIVE_MS;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// Largest piece of a stream that the core gets at once.
+const CHUNK: usize = 16 * 1024;
+/// How long a client may take to confirm what was written before its connection is closed.
+const CONFIRM: Duration = Duration::from_secs(1);
+
+/// To the driver.
+#[derive(Debug)]
+pub(super) enum FromLink {
+    /// The handshake is done.
+    Established(ConnectionId, quinn::Connection),
+    /// For the core.
+    Input(GateInput),
+}
+
+/// From the driver. The core has at most one write under way, so few wait.
+#[derive(Debug)]
+pub(super) enum Command {
+    Write(Vec<Bytes>),
+    /// Close when everything that was written has arrived.
+    Close(CloseCode, String),
+}
+
+/// What the driver keeps of a connection.
+#[derive(Debug)]
+pub(super) struct Handle {
+    pub(super) commands: mpsc::UnboundedSender<Command>,
+    pub(super) quic: Option<quinn::Connection>,
+}
+
+type Inputs = mpsc::Sender<FromLink>;
+
+/// Serves a connection until it is gone, and says so.
+pub(super) async fn serve(
+    connection: ConnectionId,
+    incoming: quinn::Incoming,
+    inputs: Inputs,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+) {
+    let mut timed_out = false;
+    if let Some(quic) = shake_hands(incoming, &mut commands).await
+        && inputs.send(FromLink::Established(connection, quic.clone())).await.is_ok()
+    {
+        let (give_stream, take_stream) = oneshot::channel();
+        let work = async {
+            tokio::join!(
+                read(connection, &quic, &inputs, give_stream),
+                datagrams(connection, &quic, &inputs),
+                round_trips(connection, &quic, &inputs),
+                obey(connection, &quic, &inputs, commands, take_stream),
+            );
+            quic.closed().await
+        };
+        let reason = tokio::select! {
+            reason = quic.closed() => reason,
+            reason = work => reason,
+        };
+        timed_out = matches!(reason, quinn::ConnectionError::TimedOut);
+    }
+    // If the driver is gone nobody needs to know.
+    let _ = inputs.send(FromLink::Input(GateInput::Gone { connection, timed_out })).await;
+}
+
+async fn shake_hands(
+    incoming: quinn::Incoming,
+    commands: &mut mpsc::UnboundedReceiver<Command>,
+) -> Option<quinn::Connection> {
+    let address = incoming.remote_address();
+    let connecting = incoming.accept().ok()?;
+    tokio::select! {
+        result = connecting => match result {
+            Ok(quic) => Some(quic),
+            Err(error) => {
+                tracing::debug!(%address, "handshake failed: {error}");
+                None
+            }
+        },
+        // The core gave the handshake up.
+        _ = commands.recv() => None,
+    }
+}
+
+async fn read(
+    connection: ConnectionId,
+    quic: &quinn::Connection,
+    inputs: &Inputs,
+    give_stream: oneshot::Sender<quinn::SendStream>,
+) {
+    let Ok((send, mut receive)) = quic.accept_bi().await else { return };
+    let _ = give_stream.send(send);
+    let stream = async {
+        while let Ok(Some(chunk)) = receive.read_chunk(CHUNK, true).await {
+            let input = GateInput::Received { connection, bytes: chunk.bytes };
+            if inputs.send(FromLink::Input(input)).await.is_err() {
+                return;
+            }
+        }
+        let _ = inputs.send(FromLink::Input(GateInput::Finished { connection })).await;
+    };
+    let misuse = async {
+        let what = tokio::select! {
+            Ok(_) = quic.accept_bi() => "a second stream",
+            Ok(_) = quic.accept_uni() => "a unidirectional stream",
+            else => return,
+        };
+        let _ = inputs.send(FromLink::Input(GateInput::Misused { connection, what })).await;
+    };
+    tokio::join!(stream, misuse);
+}
+
+async fn datagrams(connection: ConnectionId, quic: &quinn::Connection, inputs: &Inputs) {
+    while let Ok(bytes) = quic.read_datagram().await {
+        if inputs.send(FromLink::Input(GateInput::Datagram { connection, bytes })).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn round_trips(connection: ConnectionId, quic: &quinn::Connection, inputs: &Inputs) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(KEEP_ALIVE_MS)).await;
+        let input = GateInput::RoundTrip { connection, ms: quic.rtt().as_secs_f32() * 1_000.0 };
+        if inputs.send(FromLink::Input(input)).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn obey(
+    connection: ConnectionId,
+    quic: &quinn::Connection,
+    inputs: &Inputs,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+    take_stream: oneshot::Receiver<quinn::SendStream>,
+) {
+    let mut take_stream = Some(take_stream);
+    let mut stream: Option<quinn::SendStream> = None;
+    while let Some(command) = commands.recv().await {
+        // The first write answers a greeting, which came on the stream.
+        if let Some(mut take) = take_stream.take() {
+            stream = take.try_recv().ok();
+            if stream.is_none() {
+                take_stream = Some(take);
+            }
+        }
+        match command {
+            Command::Write(mut pieces) => {
+                if let Some(stream) = &mut stream
+                    && stream.write_all_chunks(&mut pieces).await.is_ok()
+                {
+                    let input = GateInput::Written { connection };
+                    let _ = inputs.send(FromLink::Input(input)).await;
+                } else {
+                    quic.close((CloseCode::Protocol as u32).into(), b"the stream was stopped");
+                }
+            }
+            Command::Close(code, reason) => {
+                if let Some(stream) = &mut stream
+                    && stream.finish().is_ok()
+                {
+                    let _ = tokio::time::timeout(CONFIRM, stream.stopped()).await;
+                }
+                quic.close((code as u32).into(), reason.as_bytes());
+            }
+        }
+    }
+}
+
+/// A message as it comes out of a link between processes. Debug builds take that way always,
+/// so that no message works only inside of one process.
+pub(super) fn crossed_to_game(message: ToGame) -> ToGame {
+    if !cfg!(debug_assertions) {
+        return message;
+    }
+    let mut bytes = Vec::new();
+    message.encode(&mut bytes);
+    let crossed = ToGame::decode(bytes.into());
+    debug_assert_eq!(crossed.as_ref(), Ok(&message), "a message to a game survives its codec");
+    crossed.unwrap_or(message)
+}
+
+/// The same in the other direction.
+pub(super) fn crossed_to_gate(message: ToGate) -> ToGate {
+    if !cfg!(debug_assertions) {
+        return message;
+    }
+    let mut bytes = Vec::new();
+    message.encode(&mut bytes);
+    let crossed = ToGate::decode(bytes.into());
+    debug_assert_eq!(crossed.as_ref(), Ok(&message), "a message to a gate survives its codec");
+    crossed.unwrap_or(message)
+}

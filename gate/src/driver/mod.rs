@@ -1,0 +1,327 @@
+//! The driver: quinn and the game's channels on one side, the core on the other.
+
+mod certificate;
+mod link;
+mod transport;
+
+pub use certificate::CertificateSource;
+
+use crate::core::GateCore;
+use crate::limits::GateLimits;
+use crate::values::{ConnectionId, GateInput, GateOutput, GateStatus};
+use everwake_protocol::Id;
+use everwake_protocol::client::CloseCode;
+use everwake_protocol::cluster::{ToGame, ToGate};
+use everwake_protocol::limits::SHUTDOWN_WAIT_MS;
+use link::{Command, FromLink, Handle};
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+const TICK: Duration = Duration::from_millis(100);
+/// Inputs of connections that are handled before anything is written.
+const BATCH: usize = 256;
+/// Inputs that wait for the core. When it is full gates stop reading from clients, all alike.
+const INPUTS_MAX: usize = 1_024;
+
+/// What a gate needs to know.
+#[derive(Clone, Debug)]
+pub struct GateConfig {
+    /// UDP address; port 0 takes any.
+    pub listen: SocketAddr,
+    /// Where the certificate comes from.
+    pub certificate: CertificateSource,
+    /// What clients may do.
+    pub limits: GateLimits,
+    /// Random, new for each life of a gate: session ids come from it.
+    pub seed: Id,
+    /// With a secret that stays the same over restarts, clients of a gate that crashed learn it
+    /// at once instead of after the idle timeout.
+    pub secret: Option<[u8; 32]>,
+}
+
+/// Why a gate did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// The UDP address.
+    #[error("cannot bind UDP `{0}`: {1}")]
+    Bind(SocketAddr, std::io::Error),
+    /// The certificate.
+    #[error("certificate: {0}")]
+    Certificate(String),
+}
+
+/// A gate that is bound and not yet running.
+#[derive(Debug)]
+pub struct Gate {
+    endpoint: quinn::Endpoint,
+    address: SocketAddr,
+    fingerprint: String,
+    core: GateCore,
+    status: watch::Sender<GateStatus>,
+}
+
+/// Binds a gate and runs it until `shutdown`.
+pub async fn run(
+    config: GateConfig,
+    to_game: mpsc::Sender<Vec<ToGame>>,
+    from_game: mpsc::Receiver<Vec<ToGate>>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), GateError> {
+    Gate::bind(config)?.run(to_game, from_game, shutdown).await;
+    Ok(())
+}
+
+impl Gate {
+    /// Takes the UDP port. Must be called inside of a tokio runtime.
+    pub fn bind(config: GateConfig) -> Result<Gate, GateError> {
+        let identity = certificate::load(&config.certificate)?;
+        let endpoint = transport::endpoint(&config, &identity)?;
+        let address = endpoint.local_addr().map_err(|error| GateError::Bind(config.listen, error))?;
+        Ok(Gate {
+            endpoint,
+            address,
+            fingerprint: identity.fingerprint,
+            core: GateCore::new(config.limits, config.seed),
+            status: watch::Sender::new(GateStatus::default()),
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// SHA-256 of the certificate, in hex: what clients of a development gate pin.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Counts, renewed ten times a second.
+    pub fn status(&self) -> watch::Receiver<GateStatus> {
+        self.status.subscribe()
+    }
+
+    /// Runs until `shutdown`, or until the game's channels close. Tells the clients, waits for
+    /// them a bounded time.
+    pub async fn run(
+        self,
+        to_game: mpsc::Sender<Vec<ToGame>>,
+        from_game: mpsc::Receiver<Vec<ToGate>>,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        let (inputs, from_links) = mpsc::channel(INPUTS_MAX);
+        let endpoint = self.endpoint.clone();
+        let driver = Driver {
+            core: self.core,
+            origin: Instant::now(),
+            inputs,
+            handles: HashMap::new(),
+            waiting: HashMap::new(),
+            to_game,
+            pending: Vec::new(),
+            outputs: Vec::new(),
+            numbered: 0,
+            game_is_gone: false,
+            status: self.status,
+        };
+        tracing::info!(address = %self.address, fingerprint = %self.fingerprint, "gate listens");
+        driver.run(&endpoint, from_links, from_game, shutdown).await;
+        endpoint.close((CloseCode::Shutdown as u32).into(), b"the server is shutting down");
+        let idle = tokio::time::timeout(Duration::from_secs(1), endpoint.wait_idle()).await;
+        tracing::info!(clean = idle.is_ok(), "gate stopped");
+    }
+}
+
+struct Driver {
+    core: GateCore,
+    origin: Instant,
+    inputs: mpsc::Sender<FromLink>,
+    handles: HashMap<ConnectionId, Handle>,
+    /// Connections that the core has not decided about.
+    waiting: HashMap<ConnectionId, quinn::Incoming>,
+    to_game: mpsc::Sender<Vec<ToGame>>,
+    /// What the game has to hear next.
+    pending: Vec<ToGame>,
+    outputs: Vec<GateOutput>,
+    numbered: u64,
+    game_is_gone: bool,
+    status: watch::Sender<GateStatus>,
+}
+
+impl Driver {
+    async fn run(
+        mut self,
+        endpoint: &quinn::Endpoint,
+        mut from_links: mpsc::Receiver<FromLink>,
+        mut from_game: mpsc::Receiver<Vec<ToGate>>,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        let mut shutdown = std::pin::pin!(shutdown);
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut stop_at: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                incoming = endpoint.accept() => match incoming {
+                    Some(incoming) => self.incoming(incoming),
+                    None => return,
+                },
+                _ = from_links.recv_many(&mut batch, BATCH) => {
+                    for input in batch.drain(..) {
+                        self.from_link(input);
+                    }
+                }
+                messages = from_game.recv(), if !self.game_is_gone => match messages {
+                    Some(messages) => {
+                        for message in messages {
+                            self.handle(GateInput::Game(link::crossed_to_gate(message)));
+                        }
+                    }
+                    None => self.game_is_gone = true,
+                },
+                _ = ticks.tick() => self.tick(),
+                () = &mut shutdown, if stop_at.is_none() => {
+                    stop_at = Some(self.stop());
+                }
+            }
+            if self.game_is_gone && stop_at.is_none() {
+                tracing::warn!("the game's channels are closed, the gate stops");
+                stop_at = Some(self.stop());
+            }
+            self.finish_turn();
+            if stop_at.is_some_and(|at| self.core.is_empty() || Instant::now() >= at) {
+                self.deliver();
+                return;
+            }
+        }
+    }
+
+    fn stop(&mut self) -> Instant {
+        self.handle(GateInput::Shutdown);
+        Instant::now() + Duration::from_millis(SHUTDOWN_WAIT_MS)
+    }
+
+    fn tick(&mut self) {
+        self.handle(GateInput::Tick);
+        self.status.send_replace(self.core.status());
+    }
+
+    fn incoming(&mut self, incoming: quinn::Incoming) {
+        self.numbered += 1;
+        let connection = ConnectionId(self.numbered);
+        let address = incoming.remote_address();
+        self.waiting.insert(connection, incoming);
+        self.handle(GateInput::Incoming { connection, address });
+        self.perform();
+    }
+
+    fn from_link(&mut self, input: FromLink) {
+        match input {
+            FromLink::Established(connection, quic) => {
+                if let Some(handle) = self.handles.get_mut(&connection) {
+                    handle.quic = Some(quic);
+                }
+                self.handle(GateInput::Established { connection });
+            }
+            FromLink::Input(input) => {
+                if let GateInput::Gone { connection, .. } = &input {
+                    self.handles.remove(connection);
+                }
+                self.handle(input);
+            }
+        }
+    }
+
+    fn handle(&mut self, input: GateInput) {
+        self.core.handle(self.origin.elapsed(), input, &mut self.outputs);
+    }
+
+    /// Writes what the inputs so far led to, and tells the game.
+    fn finish_turn(&mut self) {
+        self.core.flush(self.origin.elapsed(), &mut self.outputs);
+        self.perform();
+        self.deliver();
+    }
+
+    fn perform(&mut self) {
+        for output in std::mem::take(&mut self.outputs) {
+            match output {
+                GateOutput::Accept { connection } => self.accept(connection),
+                GateOutput::Refuse { connection } => {
+                    if let Some(incoming) = self.waiting.remove(&connection) {
+                        incoming.refuse();
+                    }
+                }
+                GateOutput::Write { connection, pieces } => self.command(connection, Command::Write(pieces)),
+                GateOutput::Datagram { connection, bytes } => {
+                    if let Some(quic) = self.handles.get(&connection).and_then(|handle| handle.quic.as_ref())
+                    {
+                        // A path that is too small for it, or a client without datagrams: it
+                        // sees no positions, nothing else is lost.
+                        let _ = quic.send_datagram(bytes);
+                    }
+                }
+                GateOutput::Close { connection, code, reason, flush } => {
+                    self.close(connection, code, reason, flush);
+                }
+                GateOutput::Game(message) => self.pending.push(link::crossed_to_game(message)),
+                GateOutput::Log { cause, text, suppressed } => {
+                    tracing::warn!(cause, suppressed, "{text}");
+                }
+            }
+        }
+    }
+
+    fn accept(&mut self, connection: ConnectionId) {
+        if let Some(incoming) = self.waiting.remove(&connection) {
+            let (commands, receiver) = mpsc::unbounded_channel();
+            self.handles.insert(connection, Handle { commands, quic: None });
+            tokio::spawn(link::serve(connection, incoming, self.inputs.clone(), receiver));
+        }
+    }
+
+    fn command(&mut self, connection: ConnectionId, command: Command) {
+        if let Some(handle) = self.handles.get(&connection) {
+            // A link that ended says so by itself.
+            let _ = handle.commands.send(command);
+        }
+    }
+
+    fn close(&mut self, connection: ConnectionId, code: CloseCode, reason: String, flush: bool) {
+        match self.handles.get(&connection).map(|handle| handle.quic.clone()) {
+            Some(Some(_)) if flush => self.command(connection, Command::Close(code, reason)),
+            // A write may be stuck; this passes it by.
+            Some(Some(quic)) => quic.close((code as u32).into(), reason.as_bytes()),
+            // Without its handle a handshake ends.
+            Some(None) => drop(self.handles.remove(&connection)),
+            None => {}
+        }
+    }
+
+    /// Hands over what the game has to hear. What it cannot take now is refused, but that
+    /// sessions ended is kept: there are no more of these than there were connections.
+    fn deliver(&mut self) {
+        if self.pending.is_empty() || self.game_is_gone {
+            return;
+        }
+        match self.to_game.try_send(std::mem::take(&mut self.pending)) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Closed(_)) => self.game_is_gone = true,
+            Err(mpsc::error::TrySendError::Full(messages)) => {
+                for message in messages {
+                    match message {
+                        ToGame::Closed { .. } => self.pending.push(message),
+                        other => self.handle(GateInput::Refused(other)),
+                    }
+                }
+                self.core.flush(self.origin.elapsed(), &mut self.outputs);
+                self.perform();
+            }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! A client that greeted: its session, what it may call, and how much of it.
+
+use crate::connection::Cx;
+use crate::core::reply;
+use crate::limits::Bucket;
+use crate::values::GateOutput;
+use bytes::Bytes;
+use everwake_protocol::cbor;
+use everwake_protocol::client::{ClientFrame, CloseCode, MoveDatagram, ServerFrame};
+use everwake_protocol::cluster::ToGame;
+use everwake_protocol::limits::DEADLINE_MS_MAX;
+use everwake_protocol::outcome::{Outcome, code};
+use everwake_protocol::{EntityId, SessionId};
+use std::collections::BTreeMap;
+
+/// What a client did to lose its connection.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) code: CloseCode,
+    pub(crate) reason: String,
+}
+
+impl Fault {
+    pub(crate) fn protocol(reason: &str) -> Fault {
+        Fault { code: CloseCode::Protocol, reason: reason.to_owned() }
+    }
+}
+
+/// See the head of this module.
+#[derive(Debug)]
+pub(crate) struct Playing {
+    pub(crate) session: SessionId,
+    pub(crate) module: String,
+    /// Generation of the schema that the client has.
+    pub(crate) generation: Option<u32>,
+    pub(crate) view: Option<u32>,
+    /// The client's own entity and the small id of its type.
+    pub(crate) owner: Option<(EntityId, u32)>,
+    pub(crate) filters: BTreeMap<String, String>,
+    former_owner: Option<EntityId>,
+    last_request: u64,
+    requests: Bucket,
+    methods: BTreeMap<u32, Bucket>,
+    moves: Bucket,
+    last_move: Option<u32>,
+    sequence: u32,
+}
+
+impl Playing {
+    pub(crate) fn new(session: SessionId, module: String, cx: &Cx<'_>) -> Playing {
+        Playing {
+            session,
+            module,
+            generation: None,
+            view: None,
+            owner: None,
+            filters: BTreeMap::new(),
+            former_owner: None,
+            last_request: 0,
+            requests: Bucket::per_second(cx.shared.limits.requests_per_second, cx.now),
+            methods: BTreeMap::new(),
+            moves: Bucket::per_second(cx.shared.limits.moves_per_second, cx.now),
+            last_move: None,
+            sequence: 0,
+        }
+    }
+
+    /// False if the view is not newer than the one that the client has.
+    pub(crate) fn begin_view(&mut self, view: u32, owner: EntityId, type_id: u32) -> bool {
+        if self.view.is_some_and(|known| known >= view) {
+            return false;
+        }
+        self.view = Some(view);
+        if let Some((former, _)) = self.owner.replace((owner, type_id))
+            && former != owner
+        {
+            self.former_owner = Some(former);
+        }
+        true
+    }
+
+    pub(crate) fn next_sequence(&mut self) -> u32 {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.sequence
+    }
+
+    /// Handles a frame; what comes back is for the client.
+    pub(crate) fn frame(&mut self, frame: ClientFrame, cx: &mut Cx<'_>) -> Result<Option<Bytes>, Fault> {
+        match frame {
+            ClientFrame::Hello { .. } => Err(Fault::protocol("a second greeting")),
+            ClientFrame::Ping { nonce } => Ok(Some(ServerFrame::Pong { nonce }.to_bytes())),
+            ClientFrame::Acknowledge { request } => {
+                self.acknowledge(request)?;
+                let message = ToGame::Acknowledged { session: self.session, request };
+                cx.out.push(GateOutput::Game(message));
+                Ok(None)
+            }
+            ClientFrame::Request { request, acknowledged, target, method, deadline_ms, args } => {
+                if request <= self.last_request {
+                    return Err(Fault::protocol("request ids must rise"));
+                }
+                self.acknowledge(acknowledged)?;
+                self.last_request = request;
+                if let Err(outcome) = self.check(target, method, &args, cx) {
+                    cx.shared.status.requests_refused += 1;
+                    return Ok(Some(reply(request, &outcome)));
+                }
+                cx.shared.status.requests += 1;
+                cx.out.push(GateOutput::Game(ToGame::Request {
+                    session: self.session,
+                    request,
+                    acknowledged,
+                    target,
+                    method,
+                    deadline_ms: deadline_ms.min(DEADLINE_MS_MAX),
+                    args,
+                }));
+                Ok(None)
+            }
+        }
+    }
+
+    pub(crate) fn datagram(&mut self, bytes: Bytes, cx: &mut Cx<'_>) -> Result<(), Fault> {
+        let moved = MoveDatagram::decode(bytes).map_err(|error| Fault::protocol(&error.to_string()))?;
+        let newer = self.last_move.is_none_or(|last| {
+            let ahead = moved.sequence.wrapping_sub(last);
+            ahead != 0 && ahead < 1 << 31
+        });
+        if newer && self.owner.is_some() && self.moves.take(1, cx.now) {
+            self.last_move = Some(moved.sequence);
+            let message = ToGame::Moved { session: self.session, pose: moved.pose, motion: moved.motion };
+            cx.out.push(GateOutput::Game(message));
+        }
+        Ok(())
+    }
+
+    fn acknowledge(&self, request: u64) -> Result<(), Fault> {
+        if request > self.last_request {
+            return Err(Fault::protocol("an answer is acknowledged that was never asked for"));
+        }
+        Ok(())
+    }
+
+    /// What can be known here of whether a request may run. The game checks again.
+    fn check(&mut self, target: EntityId, method: u32, args: &[u8], cx: &Cx<'_>) -> Result<(), Outcome> {
+        if !self.requests.take(1, cx.now) {
+            return Err(Outcome::not_run(code::LIMIT).with_text("requests per second"));
+        }
+        let exposed = cx.shared.modules.get(&self.module).and_then(|module| module.method(method));
+        let exposed = exposed.ok_or_else(|| Outcome::not_run(code::NOT_EXPOSED))?;
+        if !exposed.live {
+            return Err(Outcome::not_run(code::NO_SUCH_METHOD));
+        }
+        let Some((owner, type_id)) = self.owner else { return Err(Outcome::not_run(code::NOT_EXPOSED)) };
+        if !exposed.all_clients && (target, exposed.type_id) != (owner, type_id) {
+            let former = self.former_owner == Some(target);
+            return Err(Outcome::not_run(if former { code::REBOUND } else { code::NOT_EXPOSED }));
+        }
+        let rate = match exposed.calls_per_minute {
+            0 => cx.shared.limits.method_calls_per_minute,
+            rate => rate,
+        };
+        let bucket = self.methods.entry(method).or_insert_with(|| Bucket::per_minute(rate, cx.now));
+        if !bucket.take(1, cx.now) {
+            return Err(Outcome::not_run(code::LIMIT).with_text("calls of this method per minute"));
+        }
+        cbor::check_array(args)
+            .map_err(|error| Outcome::not_run(code::BAD_ARGUMENTS).with_text(&error.to_string()))
+    }
+}

@@ -1,0 +1,154 @@
+//! What goes into a gate core and what comes out: two closed lists.
+
+use bytes::Bytes;
+use everwake_protocol::client::CloseCode;
+use everwake_protocol::cluster::{ToGame, ToGate};
+use std::net::SocketAddr;
+
+/// One connection, numbered by the driver, never twice the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// Everything that can happen to a gate.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GateInput {
+    /// Somebody wants to connect. Answered by [`GateOutput::Accept`] or [`GateOutput::Refuse`].
+    Incoming {
+        /// Its number from now on.
+        connection: ConnectionId,
+        /// From where.
+        address: SocketAddr,
+    },
+    /// The handshake is done.
+    Established {
+        /// Which one.
+        connection: ConnectionId,
+    },
+    /// Bytes of the client's stream.
+    Received {
+        /// Which one.
+        connection: ConnectionId,
+        /// In order.
+        bytes: Bytes,
+    },
+    /// The client ended its stream: it says good-bye.
+    Finished {
+        /// Which one.
+        connection: ConnectionId,
+    },
+    /// A datagram.
+    Datagram {
+        /// Which one.
+        connection: ConnectionId,
+        /// Whole.
+        bytes: Bytes,
+    },
+    /// The client did with streams what it may not.
+    Misused {
+        /// Which one.
+        connection: ConnectionId,
+        /// What, for people.
+        what: &'static str,
+    },
+    /// What the last [`GateOutput::Write`] said is handed to the network.
+    Written {
+        /// Which one.
+        connection: ConnectionId,
+    },
+    /// Round trip as measured.
+    RoundTrip {
+        /// Which one.
+        connection: ConnectionId,
+        /// Milliseconds.
+        ms: f32,
+    },
+    /// The connection is no more, whoever ended it.
+    Gone {
+        /// Which one.
+        connection: ConnectionId,
+        /// True if the peer fell silent.
+        timed_out: bool,
+    },
+    /// From the game, in order.
+    Game(ToGate),
+    /// The game's channel is full: this was not delivered.
+    Refused(ToGame),
+    /// Time goes by; at least four times a second.
+    Tick,
+    /// Close everything, accept nothing.
+    Shutdown,
+}
+
+/// Everything that a gate can ask for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GateOutput {
+    /// Go on with the handshake.
+    Accept {
+        /// Which one.
+        connection: ConnectionId,
+    },
+    /// Refuse at the cost of one packet.
+    Refuse {
+        /// Which one.
+        connection: ConnectionId,
+    },
+    /// Write these to the client's stream, then say [`GateInput::Written`]. There is at most
+    /// one write of a connection under way.
+    Write {
+        /// Which one.
+        connection: ConnectionId,
+        /// In order; many frames.
+        pieces: Vec<Bytes>,
+    },
+    /// Send a datagram; it may get lost.
+    Datagram {
+        /// Which one.
+        connection: ConnectionId,
+        /// Whole.
+        bytes: Bytes,
+    },
+    /// Close the connection. All writes are handed over already; `flush`: they must arrive
+    /// first, within a second or so.
+    Close {
+        /// Which one.
+        connection: ConnectionId,
+        /// Why.
+        code: CloseCode,
+        /// Why, for people.
+        reason: String,
+        /// Wait for what was written.
+        flush: bool,
+    },
+    /// To the game, in order.
+    Game(ToGame),
+    /// A line for the log, already rate-limited.
+    Log {
+        /// Names the cause to programs.
+        cause: &'static str,
+        /// For people.
+        text: String,
+        /// Lines of the same cause that were left out since the last one.
+        suppressed: u64,
+    },
+}
+
+/// Counts since the start, and of now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GateStatus {
+    /// Connections, those that still shake hands included.
+    pub connections: usize,
+    /// Clients that greeted.
+    pub sessions: usize,
+    /// Connections that were refused.
+    pub refused: u64,
+    /// Connections that the gate closed because of what the client did.
+    pub closed: u64,
+    /// Requests that were handed to the game.
+    pub requests: u64,
+    /// Requests that the gate answered itself: limits, exposure, overload.
+    pub requests_refused: u64,
+    /// Frames and positions for sessions that are gone, or of old views.
+    pub dropped: u64,
+    /// Bytes that wait for clients, those under way included.
+    pub queued_bytes: usize,
+}
