@@ -6,12 +6,15 @@
 //! # Layout
 //! - [`build`], [`Build`]: from a folder to the bytes of a component.
 //! - [`Toolchain`]: where compiler, target and linker are.
+//! - [`new_project`]: a folder that builds.
 
 mod build;
 mod cargo;
 mod error;
+mod project;
 mod toolchain;
 
 pub use build::{Build, Built, Profile, Progress, build};
 pub use error::BuildError;
+pub use project::{NewProjectError, SdkSource, new_project};
 pub use toolchain::Toolchain;
