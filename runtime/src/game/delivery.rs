@@ -20,6 +20,12 @@ impl GameCore {
             && let Some(session) = self.sessions.find_mut(client.session)
         {
             session.taker = Some(message.target);
+            // A client knows the small ids of one module.
+            let other =
+                self.directory.module_of(message.target).is_some_and(|module| module != session.module);
+            if other {
+                return self.undeliverable(Input::Message(message), code::NOT_EXPOSED);
+            }
         }
         self.route(message.target, Input::Message(message));
     }

@@ -154,7 +154,7 @@ impl Directory {
         waiting
     }
 
-    /// What has waited longer than `limit_ms`; the entities stay blocked.
+    /// What has waited longer than `limit_ms` and can be refused; the entities stay blocked.
     pub fn expire(&mut self, now_ms: u64, limit_ms: u64) -> Vec<Input> {
         let late: Vec<EntityId> = self
             .blocked
@@ -167,8 +167,10 @@ impl Directory {
             self.blocked.insert(entity, now_ms);
             if let Some(parking) = self.entities.get_mut(&entity).and_then(|at| at.parking.as_mut()) {
                 parking.since_ms = now_ms;
-                parking.bytes = 0;
-                expired.extend(parking.inputs.drain(..));
+                let (late, kept): (Vec<Input>, _) = parking.inputs.drain(..).partition(refusable);
+                parking.inputs = kept.into();
+                parking.bytes = parking.inputs.iter().map(input_bytes).sum();
+                expired.extend(late);
             }
         }
         self.parked = self.parked.saturating_sub(expired.len());
@@ -216,6 +218,12 @@ impl Directory {
     /// Where an entity is.
     pub fn location(&self, entity: EntityId) -> Option<&Location> {
         self.entities.get(&entity)
+    }
+
+    /// The module of an entity's space.
+    pub fn module_of(&self, entity: EntityId) -> Option<&str> {
+        let at = self.entities.get(&entity)?;
+        self.spaces.get(&at.space).map(|row| row.module.as_str())
     }
 
     /// A space's row.

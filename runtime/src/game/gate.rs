@@ -108,12 +108,7 @@ impl GameCore {
     fn request(&mut self, session: SessionId, request: u64, target: EntityId, input: Input) {
         let Some(known) = self.sessions.find_mut(session) else { return };
         // Small ids are a module's own: in another one they would name something else.
-        let module = self
-            .directory
-            .location(target)
-            .and_then(|at| self.directory.space(at.space))
-            .map(|row| row.module.as_str());
-        if module.is_some_and(|module| module != known.module) {
+        if self.directory.module_of(target).is_some_and(|module| module != known.module) {
             return self.undeliverable(input, code::GONE);
         }
         known.requested(target, request);

@@ -236,9 +236,15 @@ impl Module {
         forgotten
     }
 
+    /// True while spaces of two versions exist because of a swap.
+    pub fn is_swapping(&self) -> bool {
+        matches!(&self.stage, Stage::Swapping(rollout) if !rollout.is_settled())
+    }
+
     /// When it wants to be looked after.
     pub fn next_wake_ms(&self) -> Option<u64> {
-        let probation = self.probation.as_ref().map(|probation| probation.until_ms);
+        let probation =
+            self.probation.as_ref().filter(|_| !self.is_swapping()).map(|probation| probation.until_ms);
         [probation, self.stage.next_wake_ms()].into_iter().flatten().min()
     }
 }

@@ -1,6 +1,6 @@
 //! A new version is watched; if it traps too often it goes back, where that loses nothing.
 
-use super::publish::{PublishOptions, Stage};
+use super::publish::PublishOptions;
 use super::report::{Fact, PublicationReport, VersionState};
 use super::{GameCore, GameOutput};
 use crate::message::Crash;
@@ -13,24 +13,37 @@ pub struct Probation {
     /// When it has passed, UTC ms.
     pub until_ms: u64,
     traps: u32,
-    /// The version to go back to, if going back to it loses nothing.
+    /// From here to the last version that passed nothing is lost.
+    returns: bool,
+    /// The version to go back to by itself.
     back_to: Option<Arc<ModuleVersion>>,
     /// It has failed and nothing can be done: said once.
     halted: bool,
 }
 
 impl GameCore {
-    /// All spaces run head: watch it.
+    /// The first space goes over to head: watch it.
     pub(super) fn begin_probation(&mut self, name: &str, reversible: bool, rollback: bool) {
         let until_ms = self.now_ms + self.config.probation_ms;
         let Some(module) = self.modules.get_mut(name) else { return };
+        let passed = module.passed.clone();
+        let is_passed = passed.as_ref().is_some_and(|passed| passed.hash == module.head.hash);
         // Over a superseded version: back past it only if that one could have gone back too.
-        let chain = module.probation.take().map(|former| former.back_to.is_some() && !former.halted);
-        let back_to = module.passed.clone().filter(|passed| {
-            reversible && chain.unwrap_or(true) && !rollback && passed.hash != module.head.hash
-        });
-        module.probation = Some(Probation { until_ms, traps: 0, back_to, halted: false });
-        module.head_is(VersionState::Probation);
+        let chain = module.probation.take().is_none_or(|former| former.returns && !former.halted);
+        let returns = is_passed || (reversible && chain);
+        let back_to = passed.filter(|_| returns && !is_passed && !rollback);
+        module.probation = Some(Probation { until_ms, traps: 0, returns, back_to, halted: false });
+    }
+
+    /// The last space went over to head: the time counts from here.
+    pub(super) fn all_on_probation(&mut self, name: &str) {
+        let until_ms = self.now_ms + self.config.probation_ms;
+        let Some(module) = self.modules.get_mut(name) else { return };
+        if let Some(probation) = module.probation.as_mut() {
+            probation.until_ms = until_ms;
+            let state = if probation.halted { VersionState::Halted } else { VersionState::Probation };
+            module.head_is(state);
+        }
     }
 
     /// A handler failed badly somewhere.
@@ -59,12 +72,8 @@ impl GameCore {
     pub(super) fn fail_head(&mut self, name: &str, reason: &str, may_revert: bool) {
         let Some(module) = self.modules.get_mut(name) else { return };
         let version = module.head.hash.to_string();
-        let back_to = match &module.probation {
-            Some(probation) if !module.mixed => probation.back_to.clone(),
-            _ => module.passed.clone().filter(|passed| passed.hash != module.head.hash),
-        };
-        let swapping = matches!(&module.stage, Stage::Rehearsing);
-        let target = back_to.filter(|_| may_revert && !swapping);
+        let back_to = module.probation.as_ref().and_then(|probation| probation.back_to.clone());
+        let target = back_to.filter(|_| may_revert);
         let Some(target) = target else {
             if let Some(probation) = module.probation.as_mut() {
                 probation.halted = true;
@@ -83,8 +92,10 @@ impl GameCore {
     }
 
     fn revert(&mut self, name: &str, target: &ModuleVersion, reason: &str) {
-        // Whoever published is told now; the pauses of a version that goes are of no use.
+        // Whoever published, or is about to, is told now.
         self.settle_now(name);
+        self.interrupt_rollout(name, reason);
+        self.interrupt_rehearsals(name, "the running version is going back");
         let report = PublicationReport { module: name.to_owned(), ..Default::default() };
         let options = PublishOptions { supersede: true, irreversible: false };
         let note = format!("reverted: {reason}");
@@ -111,7 +122,7 @@ impl GameCore {
         let mut facts = Vec::new();
         for (name, module) in &mut self.modules {
             let over = module.probation.as_ref().is_some_and(|probation| probation.until_ms <= now_ms);
-            if !over {
+            if !over || module.is_swapping() {
                 continue;
             }
             let halted = module.probation.take().is_some_and(|probation| probation.halted);

@@ -7,6 +7,7 @@ use super::modules::{Module, Next};
 use super::report::{Fact, PublicationReport, VersionState, full_hash};
 use super::rollout::Rollout;
 use super::{GameCore, GameOutput, LoadedModule};
+use crate::guest::VersionHash;
 use crate::message::{Input, Parked, Rehearsal, SwapOrder};
 use crate::versions::Lineage;
 use crate::versions::diff::{Change, Diff, Weight, diff};
@@ -144,9 +145,12 @@ impl GameCore {
             label: manifest.label.clone(),
             ..Default::default()
         };
+        self.settle_now(&name);
+        let hash = loaded.hash;
         report.refusals = self.objections(&loaded, options, plan);
         if !report.refusals.is_empty() {
-            return self.refuse_publication(admin, report, plan);
+            self.refuse_publication(admin, report, plan);
+            return self.unload(&name, hash);
         }
         let Some(module) = self.modules.get(&name) else {
             return self.first_version(admin, loaded, note, report, plan);
@@ -160,7 +164,10 @@ impl GameCore {
         }
         let candidate = match module.candidate(admin, loaded, options, note, rollback, report) {
             Ok(candidate) => candidate,
-            Err(report) => return self.refuse_publication(admin, *report, plan),
+            Err(report) => {
+                self.refuse_publication(admin, *report, plan);
+                return self.unload(&name, hash);
+            }
         };
         self.rehearse(candidate, plan);
     }
@@ -202,12 +209,14 @@ impl GameCore {
         mut report: PublicationReport,
         plan: bool,
     ) {
-        let lineage = Lineage::new(&report.module);
+        let (name, hash) = (report.module.clone(), loaded.hash);
+        let lineage = Lineage::new(&name);
         let first = match Next::after(&lineage, loaded) {
             Ok(first) => first,
             Err(reason) => {
                 report.refusals.push(reason);
-                return self.refuse_publication(admin, report, plan);
+                self.refuse_publication(admin, report, plan);
+                return self.unload(&name, hash);
             }
         };
         report.reversible = true;
@@ -215,7 +224,6 @@ impl GameCore {
         report.summary = "the module starts".to_owned();
         if !plan {
             report.published = true;
-            let name = report.module.clone();
             self.start_module(first, &note);
             if let Some(module) = self.modules.get_mut(&name) {
                 // There is nothing to go back to, and nothing that it could have broken.
@@ -224,6 +232,7 @@ impl GameCore {
             }
         }
         self.answer_publication(admin, report);
+        self.unload(&name, hash);
     }
 
     /// Asks all spaces of the module what the swap would do.
@@ -269,9 +278,35 @@ impl GameCore {
         let late = self.rehearsals.extract_if(.., |_, run| run.until_ms <= now_ms);
         let late: Vec<RehearsalRun> = late.map(|(_, run)| run).collect();
         for run in late {
-            let mut report = run.candidate.report;
-            report.refusals.push(format!("{} spaces did not answer in time", run.waiting.len()));
-            self.refuse_publication(run.candidate.admin, report, run.plan);
+            let why = format!("{} spaces did not answer in time", run.waiting.len());
+            self.give_up(run, why);
+        }
+    }
+
+    /// Something came between: what was rehearsed does not happen.
+    pub(super) fn interrupt_rehearsals(&mut self, name: &str, why: &str) {
+        let of_module = |run: &mut RehearsalRun| run.candidate.report.module == name;
+        let runs = self.rehearsals.extract_if(.., |_, run| of_module(run));
+        let runs: Vec<RehearsalRun> = runs.map(|(_, run)| run).collect();
+        for run in runs {
+            self.give_up(run, why.to_owned());
+        }
+    }
+
+    fn give_up(&mut self, run: RehearsalRun, why: String) {
+        let (name, hash) = (run.candidate.report.module.clone(), run.candidate.next.version.hash);
+        let mut report = run.candidate.report;
+        report.refusals.push(why);
+        self.refuse_publication(run.candidate.admin, report, run.plan);
+        self.unload(&name, hash);
+    }
+
+    /// Lets go of a version that did not become head, unless it can come back.
+    fn unload(&mut self, name: &str, hash: VersionHash) {
+        let kept = self.modules.get(name).is_some_and(|module| module.loaded(hash).is_some());
+        let rehearsed = self.rehearsals.values().any(|run| run.candidate.next.version.hash == hash);
+        if !kept && !rehearsed {
+            self.out.push(GameOutput::Forget(hash));
         }
     }
 
@@ -284,10 +319,14 @@ impl GameCore {
         let spaces = self.directory.spaces_of(&run.candidate.report.module).len();
         let candidate = run.candidate.judged(&run.found, &census, spaces, run.plan);
         if candidate.report.exit == 2 || (candidate.report.exit == 1 && !run.plan) {
-            return self.refuse_publication(candidate.admin, candidate.report, run.plan);
+            let (name, hash) = (candidate.report.module.clone(), candidate.next.version.hash);
+            self.refuse_publication(candidate.admin, candidate.report, run.plan);
+            return self.unload(&name, hash);
         }
         if run.plan {
-            return self.answer_publication(candidate.admin, candidate.report);
+            let (name, hash) = (candidate.report.module.clone(), candidate.next.version.hash);
+            self.answer_publication(candidate.admin, candidate.report);
+            return self.unload(&name, hash);
         }
         self.roll_out(candidate);
     }

@@ -30,6 +30,13 @@ pub struct Rollout {
     settled: bool,
 }
 
+impl Rollout {
+    /// All spaces have said how it went.
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled
+    }
+}
+
 impl GameCore {
     /// The point of no return of a publication.
     pub(super) fn roll_out(&mut self, candidate: Candidate) {
@@ -58,6 +65,7 @@ impl GameCore {
             wake_ms: now_ms + SWAP_MS_MAX,
             settled: false,
         }));
+        self.begin_probation(&name, candidate.reversible, candidate.rollback);
         self.to_gate(ToGate::Schema { schema: version.schema.clone() });
         for space in spaces {
             self.hand(space, Input::Swap(order.clone()));
@@ -107,14 +115,14 @@ impl GameCore {
             return self.swap_failed(name);
         }
         rollout.wake_ms = now_ms + PAUSES_WAIT_MS;
-        let (reversible, rollback, spaces) = (rollout.reversible, rollout.rollback, rollout.spaces);
+        let (rollback, spaces) = (rollout.rollback, rollout.spaces);
         let (entities, migrated) = (rollout.entities, rollout.migrated);
         rollout.report.entities = entities;
         rollout.report.migrated = migrated;
         module.mixed = false;
         module.head_swapped(spaces);
         let head = module.head.clone();
-        self.begin_probation(name, reversible, rollback);
+        self.all_on_probation(name);
         self.start_services(name);
         self.forget_old_versions(name);
         self.fact(Fact::Swapped {
@@ -175,6 +183,17 @@ impl GameCore {
         {
             rollout.wake_ms = self.now_ms;
             self.settle_answers();
+        }
+    }
+
+    /// A swap under way is overtaken by another one: whoever published is told.
+    pub(super) fn interrupt_rollout(&mut self, name: &str, reason: &str) {
+        let Some(module) = self.modules.get_mut(name) else { return };
+        if let Stage::Swapping(rollout) = std::mem::take(&mut module.stage) {
+            let mut report = rollout.report;
+            report.exit = 2;
+            report.summary = format!("the version goes back: {reason}");
+            self.answer_publication(rollout.admin, report);
         }
     }
 
