@@ -433,10 +433,9 @@ pub struct Pending {
     pub context: Bytes,
     /// UTC ms after which the outcome is unknown; `u64::MAX` for bounces.
     pub deadline_ms: u64,
-    /// What is still missing of a gathering: outcomes by place.
+    /// What is still missing of a gathering: outcomes by place. Part `i` is known to its target as
+    /// this call's id plus `i + 1`; the id's last nine bits are zero.
     pub gather: Option<Vec<Option<Outcome>>>,
-    /// A part of a gathering points to it: (the gathering's call id, place).
-    pub part_of: Option<(Id, u32)>,
     /// It waits for a bounce: a good outcome ends it without a word.
     pub bounce: bool,
     /// It waits for a client to be taken over: (giver, taker).

@@ -1,0 +1,485 @@
+//! From the mailbox to an event: who is it for, may they, and as what does the guest get it.
+//!
+//! What needs no guest is done here at once; the rest goes back as a [`Next`].
+
+use super::charge::Charged;
+use super::entity::Entity;
+use super::mailbox::{Fact, Item};
+use super::running::Frame;
+use super::state::Space;
+use crate::guest::{EventKind, Hook, Origin};
+use crate::manifest::Exposure;
+use crate::message::{AnswerTo, Body, Class, Input, Message, Output, SwapOrder, Traveller};
+use crate::versions::{MethodKey, ModuleVersion};
+use bytes::Bytes;
+use everwake_protocol::cluster::MessageId;
+use everwake_protocol::outcome::{Outcome, code};
+use everwake_protocol::{EntityId, Id, SessionId, cbor};
+use std::sync::Arc;
+
+/// What the space does next.
+pub(super) enum Next {
+    /// Nothing is left.
+    Idle,
+    /// It was done without the guest.
+    Done,
+    /// An event for the guest.
+    Event(Box<Frame>),
+    /// An entity that the host makes.
+    Create(Box<super::life::Birth>),
+    /// An entity arrives: it may have to be migrated.
+    Install(Box<Traveller>),
+    /// Another version.
+    Swap(Arc<SwapOrder>),
+    /// What another version would do.
+    Rehearse { ticket: u64, order: Arc<SwapOrder> },
+}
+
+/// A call on its way to a method.
+struct Incoming {
+    target: EntityId,
+    origin: Origin,
+    caller: Option<EntityId>,
+    session: Option<SessionId>,
+    answer: AnswerTo,
+    bounce: Option<Id>,
+    deadline_ms: u64,
+    trace: Id,
+    args: Bytes,
+    mark: Option<(Id, u64)>,
+}
+
+impl Space {
+    /// Takes the next fact, or the next item if there is none.
+    pub(super) fn next(&mut self) -> Next {
+        if let Some(fact) = self.mailbox.facts.pop_front() {
+            return self.next_fact(fact);
+        }
+        let Some(item) = self.mailbox.items.pop_front() else { return Next::Idle };
+        if let Some(entity) = item.addressee().and_then(|entity| self.world.by_id_mut(entity)) {
+            entity.queued = entity.queued.saturating_sub(1);
+        }
+        match item {
+            Item::Input(Input::Message(message)) => self.take_message(message),
+            Item::Input(request @ Input::Request { .. }) => self.take_request(request),
+            Item::Input(input) => self.take_input(input),
+            Item::Timer { entity, timer } => self.fire(entity, timer),
+            Item::Expired { entity, call } => self.expire(entity, call),
+            Item::DeferredExpired { entity, deferred } => self.expire_deferred(entity, deferred),
+        }
+    }
+
+    fn next_fact(&mut self, fact: Fact) -> Next {
+        match fact {
+            Fact::Hook { entity, hook, args } => self.hook(entity, hook, args),
+            Fact::Attach { entity, client } => {
+                self.bind(entity, client);
+                Next::Done
+            }
+            Fact::Gone { entity } => {
+                self.remove_destroyed(entity);
+                Next::Done
+            }
+            Fact::Depart { entity } => {
+                self.depart(entity);
+                Next::Done
+            }
+            Fact::Closed => {
+                self.fifo.push(Output::Closed);
+                Next::Done
+            }
+        }
+    }
+
+    /// A hook as an event, if the entity is still here.
+    pub(super) fn hook(&mut self, entity: EntityId, hook: Hook, args: Bytes) -> Next {
+        let Some(slot) = self.world.slot(entity) else { return Next::Done };
+        let Some(type_index) = self.world.get(slot).map(|entity| entity.type_index) else {
+            return Next::Done;
+        };
+        // The version may have changed in between.
+        if !self.implements(type_index, hook) {
+            return Next::Done;
+        }
+        let slot = Some(slot);
+        let method = hook as u32;
+        Next::Event(Box::new(Frame { entity, slot, type_index, method, args, ..Frame::default() }))
+    }
+
+    fn take_input(&mut self, input: Input) -> Next {
+        match input {
+            Input::Create { entity, type_name, args, pose, answer, client } => {
+                match self.conceive(entity, &type_name, args, pose, answer, client) {
+                    Some(birth) => return Next::Create(Box::new(birth)),
+                    None => {
+                        let outcome = Outcome::not_run("create-failed").with_text("no such type, or no room");
+                        self.answer(entity, answer, outcome);
+                        self.replicate();
+                    }
+                }
+            }
+            Input::Install(traveller) => return Next::Install(traveller),
+            Input::Swap(order) => return Next::Swap(order),
+            Input::Rehearse { ticket, order } => return Next::Rehearse { ticket, order },
+            Input::Marker { entity, intent } => self.marker(entity, intent),
+            Input::Moved { session, target, pose, motion } => self.moved(session, target, pose, motion),
+            Input::RoundTrip { session, target, ms } => self.round_trip(session, target, ms),
+            Input::Acknowledged { session, target, request } => self.acknowledged(session, target, request),
+            Input::Inspect { ticket, entity } => {
+                let view = self.inspect(entity);
+                self.fifo.push(Output::Inspected { ticket, view });
+            }
+            Input::Close => self.close(),
+            Input::Message(message) => return self.take_message(message),
+            request @ Input::Request { .. } => return self.take_request(request),
+        }
+        Next::Done
+    }
+
+    fn take_message(&mut self, message: Message) -> Next {
+        let Some(entity) = self.world.by_id_mut(message.target) else {
+            // It went on, or the directory does not know yet that it is gone.
+            self.fifo.push(Output::Message(message));
+            return Next::Done;
+        };
+        let by_client = matches!(
+            &message.body,
+            Body::Call { origin: Origin::OwnClient | Origin::OtherClient, .. }
+        );
+        let mut mark = None;
+        if message.id != MessageId::default() && !by_client {
+            let count = super::requests::place(message.id);
+            if !super::requests::advance(&mut entity.body.marks, message.id.sender, count, self.now_ms) {
+                self.counts.duplicates += 1;
+                return Next::Done;
+            }
+            mark = Some((message.id.sender, count));
+        }
+        if by_client {
+            return self.take_forwarded_request(message);
+        }
+        let Message { from, target, trace, body, .. } = message;
+        match body {
+            Body::Call { method, args, origin, answer, deadline_ms, bounce } => {
+                let origin = if origin == Origin::Operator { Origin::Operator } else { host_or_entity(from) };
+                let caller = from;
+                let session = None;
+                let incoming = Incoming {
+                    target,
+                    origin,
+                    caller,
+                    session,
+                    answer,
+                    bounce,
+                    deadline_ms,
+                    trace,
+                    args,
+                    mark,
+                };
+                self.take_call(incoming, |version, entity| lookup(version, entity, method))
+            }
+            Body::Answer { call, outcome } => self.take_answer(target, call, outcome, from, trace),
+            Body::Watch { watch, owner } => {
+                entity_watched(self.world.by_id_mut(target), owner, watch);
+                Next::Done
+            }
+            Body::Unwatch { watch, owner } => {
+                if let Some(entity) = self.world.by_id_mut(target) {
+                    entity.body.watchers.remove(&(owner, watch));
+                }
+                Next::Done
+            }
+            Body::WatchFired { watch, reason } => self.watch_fired(target, watch, reason, trace),
+            Body::Attach { client, view, replace, answer } => {
+                self.attach(target, from, (client, view), replace, answer);
+                Next::Done
+            }
+            Body::Detach { session, reason } => {
+                self.detach(target, session, reason);
+                Next::Done
+            }
+            Body::Flush { epoch } => {
+                if let Some(entity) = self.world.by_id_mut(target)
+                    && entity.epoch == epoch
+                {
+                    entity.local = true;
+                }
+                Next::Done
+            }
+        }
+    }
+
+    /// A client's call by small id.
+    fn take_request(&mut self, input: Input) -> Next {
+        let Input::Request { session, request, acknowledged, target, method, deadline_ms, args } = input
+        else {
+            return Next::Done;
+        };
+        let Some(entity) = self.world.by_id(target) else {
+            // Nobody knows whether it went on: only the game core can route it by its target.
+            if let Some(message) = self.request_as_message(session, request, target, method, deadline_ms, args)
+            {
+                self.fifo.push(Output::Message(message));
+            } else if deadline_ms != 0 {
+                let to = AnswerTo::Client { session, request };
+                self.answer(target, to, Outcome::unknown(code::GONE));
+                self.replicate();
+            }
+            return Next::Done;
+        };
+        let index = self.method_by_small_id(entity, method);
+        let answer = waiting_client(session, request, deadline_ms);
+        self.take_client_call(
+            (session, request, acknowledged),
+            target,
+            (answer, deadline_ms),
+            Id::ZERO,
+            args,
+            |_, _| index.ok_or(code::NO_SUCH_METHOD),
+        )
+    }
+
+    /// A client's call that came by way of another space.
+    fn take_forwarded_request(&mut self, message: Message) -> Next {
+        let Message { id, target, trace, body, .. } = message;
+        let Body::Call { method, args, answer, deadline_ms, .. } = body else { return Next::Done };
+        let session = SessionId(id.sender);
+        self.take_client_call(
+            (session, id.counter, 0),
+            target,
+            (answer, deadline_ms),
+            trace,
+            args,
+            |version, entity| lookup(version, entity, method),
+        )
+    }
+
+    fn take_client_call(
+        &mut self,
+        request: (SessionId, u64, u64),
+        target: EntityId,
+        waiting: (AnswerTo, u64),
+        trace: Id,
+        args: Bytes,
+        method: impl FnOnce(&ModuleVersion, &Entity) -> Result<u32, &'static str>,
+    ) -> Next {
+        let (session, number, acknowledged) = request;
+        let waits = waiting.0 != AnswerTo::Nobody;
+        match self.begin_request(session, number, acknowledged, target, waits) {
+            Some(true) => {}
+            Some(false) | None => return Next::Done,
+        }
+        let owner = self.world.sessions.get(&session).copied();
+        let own = owner == Some(target);
+        let incoming = Incoming {
+            target,
+            origin: if own { Origin::OwnClient } else { Origin::OtherClient },
+            caller: owner,
+            session: Some(session),
+            answer: waiting.0,
+            bounce: None,
+            deadline_ms: waiting.1,
+            trace,
+            args,
+            mark: Some((session.0, number)),
+        };
+        self.take_call(incoming, method)
+    }
+
+    /// The last checks of a call, whoever it is from.
+    fn take_call(
+        &mut self,
+        incoming: Incoming,
+        method: impl FnOnce(&ModuleVersion, &Entity) -> Result<u32, &'static str>,
+    ) -> Next {
+        let Some(slot) = self.world.slot(incoming.target) else { return Next::Done };
+        let Some(entity) = self.world.get(slot) else { return Next::Done };
+        let checked = match entity.dying {
+            true => Err(code::GONE),
+            false => method(&self.version, entity)
+                .and_then(|method| self.exposed(entity, method, &incoming).map(|()| method)),
+        };
+        let method = match checked {
+            Ok(method) => method,
+            Err(code) => {
+                self.turn_away_call(incoming, code);
+                return Next::Done;
+            }
+        };
+        let type_index = entity.type_index;
+        if let Some(session) = incoming.session {
+            let name = self.method_name_hash(type_index, method);
+            match self.charges.check(session, name, self.now_ms) {
+                Charged::Run => {}
+                Charged::Refuse => {
+                    self.turn_away_call(incoming, code::LIMIT);
+                    return Next::Done;
+                }
+                Charged::Kick => {
+                    self.turn_away_call(incoming, code::LIMIT);
+                    self.kick_for_crashes(session);
+                    return Next::Done;
+                }
+            }
+        }
+        if let (Some(bounce), Some(from)) = (incoming.bounce, incoming.caller) {
+            // Taken: the sender may forget the bounce.
+            let answer = AnswerTo::Entity { entity: from, call: bounce };
+            self.answer(incoming.target, answer, Outcome::null());
+        }
+        Next::Event(Box::new(Frame {
+            kind: EventKind::Call,
+            entity: incoming.target,
+            slot: Some(slot),
+            type_index,
+            method,
+            origin: incoming.origin,
+            caller: incoming.caller,
+            session: incoming.session,
+            answer: incoming.answer,
+            deadline_ms: incoming.deadline_ms,
+            trace: incoming.trace,
+            args: incoming.args,
+            mark: incoming.mark,
+            birth: None,
+        }))
+    }
+
+    fn turn_away_call(&mut self, incoming: Incoming, code: &str) {
+        let Incoming { target, answer, bounce, caller, .. } = incoming;
+        self.answer(target, answer, Outcome::not_run(code));
+        if let (Some(bounce), Some(from)) = (bounce, caller) {
+            let to = AnswerTo::Entity { entity: from, call: bounce };
+            self.answer(target, to, Outcome::not_run(code));
+        }
+        self.replicate();
+    }
+
+    /// Answers what cannot be delivered.
+    pub(super) fn turn_away(&mut self, item: Item, code: &str) {
+        match item {
+            Item::Input(Input::Message(Message { from, target, body, .. })) => match body {
+                Body::Call { answer, bounce, .. } => {
+                    self.answer(target, answer, Outcome::not_run(code));
+                    if let (Some(call), Some(entity)) = (bounce, from) {
+                        self.answer(target, AnswerTo::Entity { entity, call }, Outcome::not_run(code));
+                    }
+                }
+                Body::Watch { watch, owner } => {
+                    let fired = self.message(None, owner, Body::WatchFired { watch, reason: 0 });
+                    self.route(fired);
+                }
+                Body::Attach { answer, .. } => self.answer(target, answer, Outcome::not_run(code)),
+                _ => {}
+            },
+            Item::Input(Input::Request { session, request, target, deadline_ms, .. }) => {
+                if deadline_ms != 0 {
+                    let outcome = if code == code::GONE { Outcome::unknown(code) } else { Outcome::not_run(code) };
+                    self.answer(target, AnswerTo::Client { session, request }, outcome);
+                }
+            }
+            _ => {}
+        }
+        self.replicate();
+    }
+
+    /// Default deny: who may call this method of this entity.
+    fn exposed(&self, entity: &Entity, method: u32, incoming: &Incoming) -> Result<(), &'static str> {
+        let table = self.version.types.get(entity.type_index as usize);
+        let Some(method) = table.and_then(|table| table.methods.get(method as usize)) else {
+            return Err(code::NO_SUCH_METHOD);
+        };
+        let exposure = method.exposure;
+        let allowed = match incoming.origin {
+            Origin::Host => true,
+            Origin::Operator => exposure != Exposure::Internal,
+            Origin::Entity => match exposure {
+                Exposure::Server | Exposure::OwnClient | Exposure::AllClients => true,
+                Exposure::Internal => incoming.caller == Some(entity.id),
+                Exposure::Operator => false,
+            },
+            Origin::OwnClient => matches!(exposure, Exposure::OwnClient | Exposure::AllClients),
+            Origin::OtherClient => {
+                exposure == Exposure::AllClients
+                    && incoming.session.is_some_and(|session| self.replicator.sees(session, entity.id))
+            }
+        };
+        if allowed { Ok(()) } else { Err(code::NOT_EXPOSED) }
+    }
+
+    fn method_by_small_id(&self, entity: &Entity, method: u32) -> Option<u32> {
+        let table = self.version.types.get(entity.type_index as usize)?;
+        table.method_by_id.get(&method).copied()
+    }
+
+    fn method_name_hash(&self, type_index: u32, method: u32) -> u64 {
+        let table = self.version.types.get(type_index as usize);
+        table.and_then(|table| table.methods.get(method as usize)).map_or(0, |method| method.key.name)
+    }
+
+    /// A client's call as it travels between spaces.
+    pub(super) fn request_as_message(
+        &self,
+        session: SessionId,
+        request: u64,
+        target: EntityId,
+        method: u32,
+        deadline_ms: u64,
+        args: Bytes,
+    ) -> Option<Message> {
+        let methods = self.version.types.iter().find_map(|table| {
+            table.methods.get(*table.method_by_id.get(&method)? as usize)
+        });
+        Some(Message {
+            id: MessageId { sender: session.0, epoch: 0, counter: request },
+            from: self.world.sessions.get(&session).copied(),
+            target,
+            class: Class::Volatile,
+            trace: Id::ZERO,
+            hops: 0,
+            body: Body::Call {
+                method: methods?.key,
+                args,
+                origin: Origin::OwnClient,
+                answer: waiting_client(session, request, deadline_ms),
+                deadline_ms,
+                bounce: None,
+            },
+        })
+    }
+}
+
+fn host_or_entity(from: Option<EntityId>) -> Origin {
+    if from.is_some() { Origin::Entity } else { Origin::Host }
+}
+
+fn waiting_client(session: SessionId, request: u64, deadline_ms: u64) -> AnswerTo {
+    if deadline_ms == 0 { AnswerTo::Nobody } else { AnswerTo::Client { session, request } }
+}
+
+fn lookup(version: &ModuleVersion, entity: &Entity, key: MethodKey) -> Result<u32, &'static str> {
+    use crate::versions::MethodLookup;
+    let Some(table) = version.types.get(entity.type_index as usize) else { return Err(code::NO_SUCH_METHOD) };
+    match table.method(key) {
+        MethodLookup::Found(index) => Ok(index),
+        MethodLookup::OtherSignature => Err(code::VERSION_MISMATCH),
+        MethodLookup::Unknown => Err(code::NO_SUCH_METHOD),
+    }
+}
+
+fn entity_watched(entity: Option<&mut Entity>, owner: EntityId, watch: Id) {
+    if let Some(entity) = entity {
+        entity.body.watchers.insert((owner, watch));
+    }
+}
+
+/// `context outcome`, as a continuation gets it.
+pub(super) fn context_and(context: &[u8], rest: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut args = Vec::with_capacity(context.len() + 32);
+    if context.is_empty() {
+        cbor::null(&mut args);
+    }
+    args.extend_from_slice(context);
+    rest(&mut args);
+    args.into()
+}

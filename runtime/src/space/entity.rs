@@ -1,0 +1,114 @@
+//! One entity in a space: what follows it everywhere ([`EntityBody`]) and what only this space knows.
+
+use crate::message::EntityBody;
+use everwake_protocol::client::Pose;
+use everwake_protocol::{EntityId, Id};
+
+/// Where an entity lies in its [`super::world::World`]. Valid until the entity is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Slot(pub(super) u32);
+
+/// See the head of this file.
+#[derive(Clone, Debug)]
+pub(super) struct Entity {
+    pub(super) id: EntityId,
+    /// Rises with each entity that enters the space; lists are in this order.
+    pub(super) order: u64,
+    /// Index into the types of the running version.
+    pub(super) type_index: u32,
+    /// Changes whenever somebody other than the instance changes the entity.
+    pub(super) revision: u32,
+    /// Location epoch.
+    pub(super) epoch: u32,
+    /// Where it stands; zero outside of real spaces.
+    pub(super) pose: Pose,
+    pub(super) body: EntityBody,
+    /// True if messages from here may take the short way (rule C8).
+    pub(super) local: bool,
+    /// Its destruction is committed; hooks are still to run.
+    pub(super) dying: bool,
+    /// The running event has asked for its destruction.
+    pub(super) doomed: bool,
+    /// Where it wants to go.
+    pub(super) intent: Option<Intent>,
+    /// Counts intents.
+    pub(super) intents: u32,
+    /// The marker has come: it goes after its hooks.
+    pub(super) leaving: bool,
+    /// Whether some client sees it.
+    pub(super) watched: bool,
+    /// What its ticks did.
+    pub(super) fault: TickFault,
+    /// Its client is on offer to another entity, under this call.
+    pub(super) giving: Option<Id>,
+    /// Items in the mailbox that are addressed to it.
+    pub(super) queued: u32,
+    /// Index of the running event's note of it, [`UNTOUCHED`] if there is none.
+    pub(super) touched: u32,
+}
+
+/// No note.
+pub(super) const UNTOUCHED: u32 = u32::MAX;
+
+/// Where an entity wants to go.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Intent {
+    /// None is nil.
+    pub(super) to: Option<EntityId>,
+    pub(super) pose: Pose,
+    pub(super) number: u32,
+}
+
+/// Why an entity does not tick.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct TickFault {
+    /// UTC ms.
+    pub(super) until_ms: u64,
+    /// Failures in a row.
+    pub(super) strikes: u32,
+}
+
+impl Entity {
+    pub(super) fn new(id: EntityId, type_index: u32, pose: Pose, epoch: u32, body: EntityBody) -> Entity {
+        Entity {
+            id,
+            order: 0,
+            type_index,
+            revision: 0,
+            epoch,
+            pose,
+            body,
+            local: true,
+            dying: false,
+            doomed: false,
+            intent: None,
+            intents: 0,
+            leaving: false,
+            watched: false,
+            fault: TickFault::default(),
+            giving: None,
+            queued: 0,
+            touched: UNTOUCHED,
+        }
+    }
+}
+
+/// An entity's beginning.
+pub(super) fn empty_body(type_id: u32, schema: u32, attributes: u32) -> EntityBody {
+    EntityBody {
+        type_id,
+        schema,
+        attributes: everwake_protocol::attributes::Attributes::new(attributes as usize),
+        client: None,
+        filters: Default::default(),
+        timers: Default::default(),
+        pending: Default::default(),
+        deferred: Default::default(),
+        watches: Default::default(),
+        watchers: Default::default(),
+        marks: Default::default(),
+        layers: (u32::MAX, u32::MAX),
+        client_moves: false,
+        motion: Default::default(),
+    }
+}

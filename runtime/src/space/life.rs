@@ -1,0 +1,168 @@
+//! How entities begin and end: made by the host, destroyed, the space closed.
+
+use super::entity::{Entity, Slot, empty_body};
+use super::mailbox::Fact;
+use super::running::Frame;
+use super::state::{Space, no_args};
+use crate::guest::Hook;
+use crate::limits;
+use crate::manifest::TypeKind;
+use crate::message::{AnswerTo, Body, Client, Output};
+use crate::replicate::Change;
+use bytes::Bytes;
+use everwake_protocol::client::Pose;
+use everwake_protocol::outcome::{Outcome, code};
+use everwake_protocol::{EntityId, cbor};
+
+/// An entity that the host makes.
+pub(super) struct Birth {
+    /// The event of its constructor, if its type has one.
+    pub(super) frame: Frame,
+    pub(super) constructor: bool,
+    answer: AnswerTo,
+    client: Option<Client>,
+}
+
+/// What an event puts into the world before its handler runs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Newborn {
+    pub(super) entity: EntityId,
+    pub(super) type_index: u32,
+    pub(super) pose: Pose,
+}
+
+impl Space {
+    /// Checks whether an entity can be made.
+    pub(super) fn conceive(
+        &mut self,
+        entity: EntityId,
+        type_name: &str,
+        args: Bytes,
+        pose: Pose,
+        answer: AnswerTo,
+        client: Option<Client>,
+    ) -> Option<Birth> {
+        let type_index = *self.version.type_by_name.get(type_name)?;
+        let declared = self.version.manifest.types.get(type_index as usize)?;
+        if declared.kind == TypeKind::Foreign
+            || self.world.slot(entity).is_some()
+            || self.world.len() >= limits::ENTITIES_MAX
+            || self.closing
+        {
+            return None;
+        }
+        let pose = super::transaction::checked_pose(pose).ok()?;
+        let placed = self.is_real() && entity != self.config.id;
+        let newborn = Newborn { entity, type_index, pose: if placed { pose } else { Pose::default() } };
+        let constructor = self.implements(type_index, Hook::Construct);
+        let frame = Frame {
+            entity,
+            type_index,
+            method: Hook::Construct as u32,
+            args: if args.is_empty() { empty_array() } else { args },
+            birth: Some(newborn),
+            ..Frame::default()
+        };
+        Some(Birth { frame, constructor, answer, client })
+    }
+
+    /// Puts a newborn into the world, at the beginning of its first event.
+    pub(super) fn conceived(&mut self, newborn: Newborn) -> Option<Slot> {
+        let Newborn { entity, type_index, pose } = newborn;
+        let table = self.version.types.get(type_index as usize)?;
+        let declared = self.version.manifest.types.get(type_index as usize)?;
+        let body = empty_body(table.id, declared.schema, table.attribute_ids);
+        Some(self.world.insert(Entity::new(entity, type_index, pose, 1, body)))
+    }
+
+    /// An entity was made; its creator learns the id.
+    pub(super) fn delivered(&mut self, birth: Birth) {
+        let entity = birth.frame.entity;
+        if let Some(client) = birth.client {
+            self.mailbox.facts.push_back(Fact::Attach { entity, client });
+        }
+        let declared = self.version.manifest.types.get(birth.frame.type_index as usize);
+        if declared.is_some_and(|declared| matches!(declared.kind, TypeKind::Space | TypeKind::Service)) {
+            self.tell(entity, Hook::Ready, no_args);
+        }
+        let mut id = Vec::new();
+        cbor::id(&mut id, entity.0);
+        self.answer(entity, birth.answer, Outcome::Ok(id.into()));
+        self.replicate();
+    }
+
+    /// Its constructor failed: it never was.
+    pub(super) fn stillborn(&mut self, birth: Birth, why: &str) {
+        let outcome = Outcome::not_run("create-failed").with_text(why);
+        self.answer(birth.frame.entity, birth.answer, outcome);
+        if let Some(client) = birth.client {
+            let reason = "the server could not start the game".to_owned();
+            self.changes.push(Change::Kick { session: client.session, reason });
+        }
+        self.replicate();
+    }
+
+    /// The hooks of a destroyed entity have run.
+    pub(super) fn remove_destroyed(&mut self, id: EntityId) {
+        let Some(slot) = self.world.slot(id) else { return };
+        self.withdraw(slot);
+        let items = match self.world.get(slot) {
+            Some(entity) if entity.queued > 0 => self.mailbox.extract(id),
+            _ => Vec::new(),
+        };
+        let Some(entity) = self.world.remove(slot) else { return };
+        self.unschedule(&entity);
+        self.forget.push(id);
+        for (owner, watch) in &entity.body.watchers {
+            let fired = self.message(Some(id), *owner, Body::WatchFired { watch: *watch, reason: 0 });
+            self.route(fired);
+        }
+        for (watch, data) in &entity.body.watches {
+            let target = data.target;
+            let unwatch = self.message(Some(id), target, Body::Unwatch { watch: *watch, owner: id });
+            self.route(unwatch);
+        }
+        for deferred in entity.body.deferred.values() {
+            self.drop_deferred(id, deferred.answer);
+        }
+        self.changes.push(Change::Destroyed { entity: id });
+        self.replicate();
+        self.fifo.push(Output::Unregistered { entity: id, epoch: entity.epoch });
+        for item in items {
+            self.turn_away(item, code::GONE);
+        }
+        if id == self.config.id {
+            self.fifo.push(Output::Closed);
+        }
+    }
+
+    /// A client whose entity ends is closed.
+    fn withdraw(&mut self, slot: Slot) {
+        let Some(entity) = self.world.get(slot) else { return };
+        let Some(client) = &entity.body.client else { return };
+        let session = client.session;
+        self.charges.forget(session);
+        self.changes.push(Change::Kick { session, reason: "the entity is gone".to_owned() });
+        self.changes.push(Change::Detached { session });
+    }
+
+    /// All entities are destroyed in order, then the space.
+    pub(super) fn close(&mut self) {
+        self.closing = true;
+        let slots: Vec<Slot> = self.world.iter().map(|(slot, _)| slot).collect();
+        let own = self.world.slot(self.config.id);
+        for slot in slots.into_iter().filter(|slot| Some(*slot) != own) {
+            self.begin_destruction(slot);
+        }
+        match own {
+            Some(slot) => self.begin_destruction(slot),
+            None => self.mailbox.facts.push_back(Fact::Closed),
+        }
+    }
+}
+
+fn empty_array() -> Bytes {
+    let mut args = Vec::new();
+    no_args(&mut args);
+    args.into()
+}

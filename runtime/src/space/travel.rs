@@ -1,0 +1,159 @@
+//! Entities that go to other spaces and come from there, by the marker protocol of rule A8.
+
+use super::entity::{Entity, Slot};
+use super::mailbox::{Fact, Item};
+use super::state::{Space, one_id};
+use crate::guest::Hook;
+use crate::limits;
+use crate::message::{Body, Class, Input, Message, Output, Traveller};
+use crate::replicate::Change;
+use everwake_protocol::client::Pose;
+use everwake_protocol::cluster::MessageId;
+use everwake_protocol::{EntityId, cbor};
+
+impl Space {
+    /// Everything that was sent to the entity before its ask has arrived: its hooks, then it goes.
+    pub(super) fn marker(&mut self, id: EntityId, intent: u32) {
+        let Some(entity) = self.world.by_id_mut(id) else { return };
+        if entity.dying || entity.leaving || entity.intent.is_none_or(|asked| asked.number != intent) {
+            return;
+        }
+        entity.leaving = true;
+        let space = self.config.id;
+        if self.is_real() {
+            self.tell(space, Hook::MemberLeave, |args| one_id(args, id.0));
+            self.tell(id, Hook::LeaveSpace, |args| one_id(args, space.0));
+        }
+        self.mailbox.facts.push_back(Fact::Depart { entity: id });
+    }
+
+    /// Its leave hooks have run: it is here no more.
+    pub(super) fn depart(&mut self, id: EntityId) {
+        let Some(slot) = self.world.slot(id) else { return };
+        let Some(entity) = self.world.get(slot) else { return };
+        let Some(intent) = entity.intent.filter(|_| !entity.dying) else { return };
+        let items = if entity.queued > 0 { self.mailbox.extract(id) } else { Vec::new() };
+        let Some(entity) = self.world.remove(slot) else { return };
+        self.unschedule(&entity);
+        self.forget.push(id);
+        self.changes.push(Change::Left { entity: id });
+        self.replicate();
+        self.fifo.push(Output::Departed(Box::new(Traveller {
+            entity: id,
+            from: self.is_real().then_some(self.config.id),
+            to: intent.to,
+            pose: intent.pose,
+            epoch: entity.epoch + 1,
+            failed: None,
+            body: entity.body,
+        })));
+        for item in items {
+            self.forward(item);
+        }
+    }
+
+    /// Sends on what was addressed to an entity that has left.
+    fn forward(&mut self, item: Item) {
+        let message = match item {
+            Item::Input(Input::Message(message)) => Some(message),
+            Item::Input(Input::Request { session, request, target, method, deadline_ms, args, .. }) => {
+                self.request_as_message(session, request, target, method, deadline_ms, args)
+            }
+            // Positions are stale by now; timers and deadlines travel with the entity.
+            _ => None,
+        };
+        if let Some(mut message) = message {
+            if message.id == MessageId::default() {
+                message.id = self.next_message_id();
+            }
+            self.fifo.push(Output::Message(message));
+        }
+    }
+
+    /// Whether an entity may come in, and as which type.
+    pub(super) fn admit(&self, traveller: &Traveller) -> Result<u32, &'static str> {
+        let type_index = self.version.type_by_id.get(&traveller.body.type_id).copied();
+        let type_index = type_index.ok_or("version-mismatch")?;
+        if traveller.failed.is_some() {
+            return Ok(type_index);
+        }
+        let declared = self.version.manifest.types.get(type_index as usize).ok_or("version-mismatch")?;
+        if traveller.body.schema > declared.schema {
+            return Err("version-mismatch");
+        }
+        if self.closing || (self.is_real() && self.world.slot(self.config.id).is_none()) {
+            return Err("gone");
+        }
+        if self.world.len() >= limits::ENTITIES_MAX {
+            return Err("limit");
+        }
+        Ok(type_index)
+    }
+
+    /// Lets an entity in.
+    pub(super) fn install(&mut self, traveller: Traveller, type_index: u32) {
+        let Traveller { entity: id, to, pose, epoch, failed, mut body, .. } = traveller;
+        if let Some(stale) = self.world.slot(id) {
+            self.world.remove(stale);
+        }
+        if let Some(table) = self.version.types.get(type_index as usize) {
+            body.attributes.grow(table.attribute_ids as usize);
+        }
+        let (type_id, client) = (body.type_id, body.client.clone());
+        let pose = if self.is_real() { pose } else { Pose::default() };
+        let mut entity = Entity::new(id, type_index, pose, epoch, body);
+        entity.local = false;
+        self.schedule(&entity);
+        let slot = self.world.insert(entity);
+        self.fifo.push(Output::Registered { entity: id, type_id, epoch });
+        self.show(slot);
+        if let Some(client) = client {
+            self.fifo.push(Output::ClientBound { session: client.session, entity: id });
+            self.rebind(slot, client.view.wrapping_add(1));
+        }
+        self.replicate();
+        self.flush(id, epoch);
+        match failed {
+            None => self.entered(id),
+            Some(code) => {
+                let own = self.config.id;
+                if self.is_real() {
+                    self.tell(own, Hook::MemberEnter, |args| one_id(args, id.0));
+                }
+                self.tell(id, Hook::EnterFailed, |args| {
+                    cbor::array(args, 2);
+                    cbor::id(args, to.unwrap_or_default().0);
+                    cbor::text(args, code);
+                });
+            }
+        }
+    }
+
+    /// A client that came with its entity sees another space now.
+    fn rebind(&mut self, slot: Slot, view: u32) {
+        let Some(entity) = self.world.get_mut(slot) else { return };
+        let id = entity.id;
+        let Some(client) = entity.body.client.as_mut() else { return };
+        client.view = view;
+        let session = client.session;
+        self.changes.push(Change::Attached { entity: id, session, view });
+        for (key, value) in &entity.body.filters {
+            let (key, value) = (key.clone(), Some(value.clone()));
+            self.changes.push(Change::Filter { session, key, value });
+        }
+    }
+
+    /// Asks the directory for a sign that everything sent before has arrived.
+    fn flush(&mut self, id: EntityId, epoch: u32) {
+        let id_of_message = self.next_message_id();
+        self.fifo.push(Output::Message(Message {
+            id: id_of_message,
+            from: None,
+            target: id,
+            class: Class::Volatile,
+            trace: Default::default(),
+            hops: 0,
+            body: Body::Flush { epoch },
+        }));
+    }
+}

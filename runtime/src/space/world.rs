@@ -1,0 +1,160 @@
+//! The entities of a space: by id, by slot, in the order of entering, by type.
+//!
+//! Knows nothing of events. Hash order stays inside: every list is in the order of entering.
+
+use super::entity::{Entity, Slot};
+use everwake_protocol::{EntityId, SessionId};
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// See the head of this file.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    slots: Vec<Option<Box<Entity>>>,
+    free: Vec<u32>,
+    by_id: HashMap<EntityId, Slot, BuildHasherDefault<IdHasher>>,
+    order: BTreeMap<u64, Slot>,
+    /// By type index.
+    by_type: BTreeMap<u32, BTreeMap<u64, Slot>>,
+    /// Whose client is whose.
+    pub(super) sessions: BTreeMap<SessionId, EntityId>,
+    entered: u64,
+    revisions: u32,
+}
+
+impl World {
+    /// Puts an entity in; it is the last in order and has a revision that no other had here.
+    pub(super) fn insert(&mut self, mut entity: Entity) -> Slot {
+        self.entered += 1;
+        entity.order = self.entered;
+        self.insert_at(entity)
+    }
+
+    /// The same with the order that it has.
+    pub(super) fn insert_at(&mut self, mut entity: Entity) -> Slot {
+        self.entered = self.entered.max(entity.order);
+        self.revisions = self.revisions.wrapping_add(1);
+        entity.revision = self.revisions;
+        let (id, order, type_index) = (entity.id, entity.order, entity.type_index);
+        let session = entity.body.client.as_ref().map(|client| client.session);
+        let slot = match self.free.pop() {
+            Some(index) => Slot(index),
+            None => {
+                self.slots.push(None);
+                Slot(u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX))
+            }
+        };
+        if let Some(place) = self.slots.get_mut(slot.0 as usize) {
+            *place = Some(Box::new(entity));
+        }
+        self.by_id.insert(id, slot);
+        self.order.insert(order, slot);
+        self.by_type.entry(type_index).or_default().insert(order, slot);
+        if let Some(session) = session {
+            self.sessions.insert(session, id);
+        }
+        slot
+    }
+
+    pub(super) fn remove(&mut self, slot: Slot) -> Option<Entity> {
+        let entity = *self.slots.get_mut(slot.0 as usize)?.take()?;
+        self.free.push(slot.0);
+        self.by_id.remove(&entity.id);
+        self.order.remove(&entity.order);
+        if let Some(same) = self.by_type.get_mut(&entity.type_index) {
+            same.remove(&entity.order);
+        }
+        if let Some(client) = &entity.body.client {
+            self.sessions.remove(&client.session);
+        }
+        Some(entity)
+    }
+
+    /// Gives every entity its index in another version; `index` knows it by small type id.
+    pub(super) fn retype(&mut self, mut index: impl FnMut(u32) -> Option<u32>) {
+        self.by_type.clear();
+        for (order, slot) in &self.order {
+            let Some(Some(entity)) = self.slots.get_mut(slot.0 as usize) else { continue };
+            if let Some(type_index) = index(entity.body.type_id) {
+                entity.type_index = type_index;
+            }
+            self.by_type.entry(entity.type_index).or_default().insert(*order, *slot);
+        }
+    }
+
+    /// A revision that no entity had here.
+    pub(super) fn next_revision(&mut self) -> u32 {
+        self.revisions = self.revisions.wrapping_add(1);
+        self.revisions
+    }
+
+    pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Entity> {
+        self.slots.get_mut(slot.0 as usize)?.as_deref_mut()
+    }
+
+    pub(super) fn by_id_mut(&mut self, id: EntityId) -> Option<&mut Entity> {
+        let slot = self.slot(id)?;
+        self.get_mut(slot)
+    }
+
+    pub(super) fn slot(&self, id: EntityId) -> Option<Slot> {
+        self.by_id.get(&id).copied()
+    }
+
+    pub(super) fn get(&self, slot: Slot) -> Option<&Entity> {
+        self.slots.get(slot.0 as usize)?.as_deref()
+    }
+
+    pub(super) fn by_id(&self, id: EntityId) -> Option<&Entity> {
+        self.get(self.slot(id)?)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// In the order of entering.
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (Slot, &Entity)> {
+        self.order.values().filter_map(|slot| Some((*slot, self.get(*slot)?)))
+    }
+
+    /// Those of one type, or all, in the order of entering.
+    pub(super) fn iter_of(&self, type_index: Option<u32>) -> impl Iterator<Item = (Slot, &Entity)> {
+        static NONE: BTreeMap<u64, Slot> = BTreeMap::new();
+        let chosen = match type_index {
+            None => &self.order,
+            Some(index) => self.by_type.get(&index).unwrap_or(&NONE),
+        };
+        chosen.values().filter_map(|slot| Some((*slot, self.get(*slot)?)))
+    }
+}
+
+/// Ids are hashes already: folding their words is enough.
+#[derive(Default)]
+pub(super) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let word = chunk.iter().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
+            self.fold(word);
+        }
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.fold(u64::from(value));
+    }
+
+    // The length of the word array, the same for all.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+impl IdHasher {
+    fn fold(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+}
