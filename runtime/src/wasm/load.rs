@@ -64,7 +64,7 @@ pub enum LoadError {
     #[error("the component cannot be compiled: {0}")]
     Compile(String),
     /// It died while it was made, or in `describe`.
-    #[error("the module cannot describe itself: {0:?}")]
+    #[error("the module cannot describe itself: {}", .0.message)]
     Describe(Trap),
     /// It lists a hook that does not exist.
     #[error("the module lists hook number {0}, which does not exist")]

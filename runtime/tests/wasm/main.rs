@@ -13,4 +13,5 @@ mod handling;
 mod host;
 mod loading;
 mod probe;
+mod projects;
 mod speed;
