@@ -15,6 +15,8 @@
 pub mod diff;
 pub mod lineage;
 pub mod mask;
+#[cfg(test)]
+mod page;
 pub mod plan;
 #[cfg(test)]
 pub(crate) mod samples;
