@@ -1,1 +1,16 @@
-//! Placeholder.
+//! The Rust client: connect, mirror, call.
+//!
+//! [`ClientCore`] is the whole client without a socket; [`Client`] drives it over QUIC.
+
+mod core;
+mod driver;
+mod mirror;
+mod tables;
+mod tls;
+mod value;
+
+pub use core::{BrokenStream, ClientCore, ClientEvent, Greeting, RequestError};
+pub use driver::{CallError, Client, ClientConfig, ClientEndpoint, Closed, ConnectError};
+pub use mirror::Entity;
+pub use tls::{Trust, TrustError};
+pub use value::{Value, ValueError};

@@ -1,0 +1,576 @@
+//! The client as a state machine: bytes and the time go in, bytes and events come out.
+//!
+//! It greets, keeps the schema, mirrors entities, and matches replies with requests. It does not
+//! know sockets, and trusts a server no further than its own memory: what does not fit is told
+//! as [`ClientEvent::Inconsistent`] and left out.
+
+use crate::mirror::Entity;
+use crate::tables::Tables;
+use crate::value::Value;
+use bytes::Bytes;
+use everwake_protocol::attributes::{Attributes, PatchReader};
+use everwake_protocol::client::{ClientFrame, MoveDatagram, Pose, PositionDatagram, ServerFrame};
+use everwake_protocol::frame::FrameDecoder;
+use everwake_protocol::limits::PROTOCOL_VERSION;
+use everwake_protocol::outcome::{Outcome, code};
+use everwake_protocol::schema::Schema;
+use everwake_protocol::{EntityId, SessionId};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+/// What a client says first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Greeting {
+    /// Which module's game to play; empty: the first of the deployment.
+    pub module: String,
+    /// Handed to the boot entity.
+    pub token: String,
+    /// The program's version, handed to the boot entity.
+    pub version: String,
+    /// Language tag, handed to the boot entity.
+    pub locale: String,
+}
+
+/// What a client gets to know.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClientEvent {
+    /// The gate took the greeting.
+    Welcome {
+        /// Name of this connection.
+        session: SessionId,
+        /// Module that is played.
+        module: String,
+    },
+    /// A schema came.
+    Schema {
+        /// Rises with each publication.
+        generation: u32,
+    },
+    /// Everything that was mirrored is void.
+    Resync {
+        /// The view that begins.
+        view: u32,
+    },
+    /// An entity came into view, with its attributes as far as they fit one frame.
+    Created {
+        /// The entity.
+        entity: EntityId,
+        /// True if it is the client's own now.
+        own: bool,
+    },
+    /// Attributes changed.
+    Changed {
+        /// The entity.
+        entity: EntityId,
+        /// Names of those that did, sorted.
+        attributes: Vec<String>,
+    },
+    /// An entity left the view.
+    Destroyed {
+        /// The entity.
+        entity: EntityId,
+    },
+    /// A method of a mirror was called.
+    Called {
+        /// The entity.
+        entity: EntityId,
+        /// Name of the client method.
+        method: String,
+        /// One CBOR array.
+        args: Bytes,
+    },
+    /// A request ended.
+    Replied {
+        /// Which one.
+        request: u64,
+        /// How.
+        outcome: Outcome,
+    },
+    /// A ping came back.
+    Pong {
+        /// As it was sent.
+        nonce: u64,
+    },
+    /// The module's code was replaced.
+    Version {
+        /// For people.
+        version: String,
+        /// Rises with each publication.
+        generation: u32,
+    },
+    /// The server said something that does not fit what it said before.
+    Inconsistent {
+        /// For people.
+        text: String,
+    },
+}
+
+/// The stream of the server cannot be understood any more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the server broke the protocol: {0}")]
+pub struct BrokenStream(pub String);
+
+/// Why a request was not sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// The client does not see the entity.
+    #[error("no entity `{0}` is in view")]
+    NoSuchEntity(EntityId),
+    /// Its type has no such method for clients.
+    #[error("`{0}` has no method `{1}` for clients")]
+    NoSuchMethod(String, String),
+    /// The arguments do not fit.
+    #[error("arguments: {0}")]
+    Arguments(String),
+}
+
+/// How much longer than the server a client waits for the answer that the deadline passed.
+const DEADLINE_SLACK: Duration = Duration::from_millis(500);
+/// Requests whose late answers are still recognised.
+const ABANDONED_MAX: usize = 4_096;
+
+/// See the head of this module.
+#[derive(Debug)]
+pub struct ClientCore {
+    decoder: FrameDecoder,
+    output: Vec<u8>,
+    events: VecDeque<ClientEvent>,
+    session: Option<SessionId>,
+    tables: Tables,
+    entities: BTreeMap<EntityId, Entity>,
+    handles: BTreeMap<u16, EntityId>,
+    own: Option<EntityId>,
+    view: Option<u32>,
+    last_request: u64,
+    told: u64,
+    pending: BTreeMap<u64, Duration>,
+    abandoned: BTreeSet<u64>,
+    move_sequence: u32,
+    position_sequence: Option<u32>,
+    server_time_ms: u32,
+    positions: u64,
+    stale_positions: u64,
+}
+
+impl ClientCore {
+    /// A client that greets.
+    pub fn new(greeting: &Greeting) -> ClientCore {
+        let Greeting { module, token, version, locale } = greeting.clone();
+        let mut output = Vec::new();
+        ClientFrame::Hello { protocol: PROTOCOL_VERSION, module, token, version, locale }.encode(&mut output);
+        ClientCore {
+            decoder: FrameDecoder::of_server(),
+            output,
+            events: VecDeque::new(),
+            session: None,
+            tables: Tables::default(),
+            entities: BTreeMap::new(),
+            handles: BTreeMap::new(),
+            own: None,
+            view: None,
+            last_request: 0,
+            told: 0,
+            pending: BTreeMap::new(),
+            abandoned: BTreeSet::new(),
+            move_sequence: 0,
+            position_sequence: None,
+            server_time_ms: 0,
+            positions: 0,
+            stale_positions: 0,
+        }
+    }
+
+    /// Takes bytes of the stream.
+    pub fn receive(&mut self, bytes: &[u8]) -> Result<(), BrokenStream> {
+        self.decoder.push(bytes);
+        while let Some(raw) = self.decoder.pop().map_err(|error| BrokenStream(error.to_string()))? {
+            let kind = raw.kind;
+            let frame = ServerFrame::decode(raw)
+                .map_err(|error| BrokenStream(format!("frame of kind 0x{kind:02x}: {error}")))?;
+            if let Some(frame) = frame {
+                self.frame(frame)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a datagram. Those of other views, older ones, and those that are no positions are
+    /// left out.
+    pub fn receive_datagram(&mut self, bytes: Bytes) {
+        let Ok(Some(datagram)) = PositionDatagram::decode(bytes) else {
+            self.inconsistent("a datagram that is none".to_owned());
+            return;
+        };
+        let newer = self.position_sequence.is_none_or(|last| {
+            let ahead = datagram.sequence.wrapping_sub(last);
+            ahead != 0 && ahead < 1 << 31
+        });
+        if self.view != Some(datagram.view) || !newer {
+            self.stale_positions += 1;
+            return;
+        }
+        self.position_sequence = Some(datagram.sequence);
+        self.server_time_ms = datagram.time_ms;
+        for placed in datagram.placed {
+            // An entity whose create is under way, or that just left, is no fault.
+            if let Some(entity) = self.handles.get(&placed.handle).and_then(|id| self.entities.get_mut(id)) {
+                entity.pose = placed.pose;
+                entity.motion = placed.motion;
+                self.positions += 1;
+            }
+        }
+    }
+
+    /// Ends requests whose deadline passed, and acknowledges replies. A few times a second.
+    pub fn tick(&mut self, now: Duration) {
+        let late: Vec<u64> =
+            self.pending.iter().filter(|(_, deadline)| **deadline <= now).map(|(id, _)| *id).collect();
+        for request in late {
+            self.pending.remove(&request);
+            self.abandon(request);
+            self.events
+                .push_back(ClientEvent::Replied { request, outcome: Outcome::unknown(code::DEADLINE) });
+        }
+        let prefix = self.prefix();
+        if prefix > self.told {
+            self.told = prefix;
+            ClientFrame::Acknowledge { request: prefix }.encode(&mut self.output);
+        }
+    }
+
+    /// Asks an entity in view to run a method, by name. `deadline_ms` 0: no answer is awaited.
+    pub fn request(
+        &mut self,
+        now: Duration,
+        target: EntityId,
+        method: &str,
+        args: &[Value],
+        deadline_ms: u32,
+    ) -> Result<u64, RequestError> {
+        let schema = self.method(target, method)?;
+        let types = schema.parameters.iter().map(|parameter| parameter.type_text.as_str());
+        let id = schema.id;
+        let args = Value::encode_arguments(args, types)
+            .map_err(|error| RequestError::Arguments(error.to_string()))?;
+        Ok(self.request_by_id(now, target, id, args, deadline_ms))
+    }
+
+    /// The same with encoded arguments.
+    pub fn request_encoded(
+        &mut self,
+        now: Duration,
+        target: EntityId,
+        method: &str,
+        args: Bytes,
+        deadline_ms: u32,
+    ) -> Result<u64, RequestError> {
+        let id = self.method(target, method)?.id;
+        Ok(self.request_by_id(now, target, id, args, deadline_ms))
+    }
+
+    /// The same, unchecked: by small id, on any entity.
+    pub fn request_by_id(
+        &mut self,
+        now: Duration,
+        target: EntityId,
+        method: u32,
+        args: Bytes,
+        deadline_ms: u32,
+    ) -> u64 {
+        let acknowledged = self.prefix();
+        self.told = self.told.max(acknowledged);
+        self.last_request += 1;
+        let request = self.last_request;
+        if deadline_ms == 0 {
+            self.abandon(request);
+        } else {
+            let deadline = now + Duration::from_millis(deadline_ms.into()) + DEADLINE_SLACK;
+            self.pending.insert(request, deadline);
+        }
+        ClientFrame::Request { request, acknowledged, target, method, deadline_ms, args }
+            .encode(&mut self.output);
+        request
+    }
+
+    /// Asks for a [`ClientEvent::Pong`].
+    pub fn ping(&mut self, nonce: u64) {
+        ClientFrame::Ping { nonce }.encode(&mut self.output);
+    }
+
+    /// The datagram that moves the own entity. The mirror moves at once.
+    pub fn move_to(&mut self, pose: Pose, motion: &[u8]) -> Bytes {
+        self.move_sequence = self.move_sequence.wrapping_add(1);
+        if let Some(own) = self.own.and_then(|own| self.entities.get_mut(&own)) {
+            own.pose = pose;
+        }
+        let mut out = Vec::new();
+        let motion = Bytes::copy_from_slice(motion);
+        MoveDatagram { sequence: self.move_sequence, pose, motion }.encode(&mut out);
+        out.into()
+    }
+
+    /// Bytes for the stream.
+    pub fn take_output(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.output)
+    }
+
+    /// What happened, oldest first.
+    pub fn poll_event(&mut self) -> Option<ClientEvent> {
+        self.events.pop_front()
+    }
+
+    /// Name of this connection, once welcome.
+    pub fn session(&self) -> Option<SessionId> {
+        self.session
+    }
+
+    /// The newest schema.
+    pub fn schema(&self) -> &Schema {
+        &self.tables.schema
+    }
+
+    /// The own entity, if it is in view.
+    pub fn own(&self) -> Option<&Entity> {
+        self.entities.get(&self.own?)
+    }
+
+    /// An entity in view.
+    pub fn entity(&self, id: EntityId) -> Option<&Entity> {
+        self.entities.get(&id)
+    }
+
+    /// All entities in view, by id.
+    pub fn entities(&self) -> impl Iterator<Item = &Entity> {
+        self.entities.values()
+    }
+
+    /// The value of an attribute by name, the initial one if nothing else was said.
+    pub fn attribute(&self, entity: EntityId, name: &str) -> Option<Value> {
+        let entity = self.entities.get(&entity)?;
+        entity.value(self.tables.kind(entity.type_id)?, name)
+    }
+
+    /// All live attributes: name, type text, and value as one CBOR item.
+    pub fn attributes(&self, entity: EntityId) -> Vec<(String, String, Bytes)> {
+        let Some(entity) = self.entities.get(&entity) else { return Vec::new() };
+        let Some(kind) = self.tables.kind(entity.type_id) else { return Vec::new() };
+        let encoded = |id| entity.encoded(kind, id).unwrap_or_default();
+        kind.live_attributes().map(|it| (it.name.clone(), it.type_text.clone(), encoded(it.id))).collect()
+    }
+
+    /// Requests that wait for their answer.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Server time of the newest positions, UTC ms modulo 2^32.
+    pub fn server_time_ms(&self) -> u32 {
+        self.server_time_ms
+    }
+
+    /// Positions that were taken, and datagrams that were too old or of another view.
+    pub fn position_counts(&self) -> (u64, u64) {
+        (self.positions, self.stale_positions)
+    }
+
+    fn frame(&mut self, frame: ServerFrame) -> Result<(), BrokenStream> {
+        if self.session.is_none() && !matches!(frame, ServerFrame::Welcome { .. }) {
+            return Err(BrokenStream("the welcome must come first".to_owned()));
+        }
+        match frame {
+            ServerFrame::Welcome { session, module } => {
+                if self.session.replace(session).is_some() {
+                    return Err(BrokenStream("a second welcome".to_owned()));
+                }
+                self.events.push_back(ClientEvent::Welcome { session, module });
+            }
+            ServerFrame::Schema { schema } => {
+                let schema =
+                    Schema::decode(&schema).map_err(|error| BrokenStream(format!("schema: {error}")))?;
+                self.take_schema(schema);
+            }
+            ServerFrame::Resync { view } => self.resync(view),
+            ServerFrame::Create { entity, type_id, own, handle, pose, attributes } => {
+                self.create(entity, type_id, own, handle, pose, &attributes);
+            }
+            ServerFrame::Delta { entity, changes } => {
+                let changed = self.apply(entity, &changes);
+                if !changed.is_empty() {
+                    let attributes = changed.into_iter().collect();
+                    self.events.push_back(ClientEvent::Changed { entity, attributes });
+                }
+            }
+            ServerFrame::Destroy { entity } => self.destroy(entity),
+            ServerFrame::Call { entity, method, args } => self.called(entity, method, args),
+            ServerFrame::Reply { request, outcome } => self.replied(request, &outcome)?,
+            ServerFrame::Pong { nonce } => self.events.push_back(ClientEvent::Pong { nonce }),
+            ServerFrame::Version { version, generation } => {
+                self.events.push_back(ClientEvent::Version { version, generation });
+            }
+        }
+        Ok(())
+    }
+
+    fn take_schema(&mut self, schema: Schema) {
+        if schema.generation < self.tables.schema.generation {
+            self.inconsistent(format!(
+                "schema {} after {}",
+                schema.generation, self.tables.schema.generation
+            ));
+        }
+        let generation = schema.generation;
+        self.tables = Tables::new(schema);
+        for entity in self.entities.values_mut() {
+            if let Some(kind) = self.tables.kind(entity.type_id) {
+                entity.attributes.grow(kind.attributes_len());
+            }
+        }
+        self.events.push_back(ClientEvent::Schema { generation });
+    }
+
+    fn resync(&mut self, view: u32) {
+        if self.view.is_some_and(|known| view <= known) {
+            self.inconsistent(format!("view {view} after {:?}", self.view));
+        }
+        self.view = Some(view);
+        self.entities.clear();
+        self.handles.clear();
+        self.own = None;
+        self.events.push_back(ClientEvent::Resync { view });
+    }
+
+    fn create(&mut self, id: EntityId, type_id: u32, own: bool, handle: u16, pose: Pose, attributes: &[u8]) {
+        let Some(kind) = self.tables.kind(type_id) else {
+            return self.inconsistent(format!("`{id}` is of unknown type {type_id}"));
+        };
+        if self.view.is_none() {
+            self.inconsistent(format!("`{id}` created before the first view"));
+            return;
+        }
+        let entity = Entity {
+            id,
+            type_id,
+            type_name: kind.name.clone(),
+            own,
+            handle,
+            pose,
+            motion: Bytes::new(),
+            attributes: Attributes::new(kind.attributes_len()),
+        };
+        if let Some(known) = self.entities.insert(id, entity) {
+            self.handles.remove(&known.handle);
+            self.inconsistent(format!("`{id}` created twice"));
+        }
+        if handle != 0 && self.handles.insert(handle, id).is_some() {
+            self.inconsistent(format!("handle {handle} names two entities"));
+        }
+        if own && self.own.replace(id).is_some_and(|known| known != id) {
+            self.inconsistent(format!("`{id}` is a second own entity in one view"));
+        }
+        self.apply(id, attributes);
+        self.events.push_back(ClientEvent::Created { entity: id, own });
+    }
+
+    /// Applies a patch as far as it fits; returns the names of what changed.
+    fn apply(&mut self, id: EntityId, patch: &[u8]) -> BTreeSet<String> {
+        let mut changed = BTreeSet::new();
+        let Some(entity) = self.entities.get_mut(&id) else {
+            self.inconsistent(format!("changes of `{id}`, which is not in view"));
+            return changed;
+        };
+        let mut faults = Vec::new();
+        if let Some(kind) = self.tables.kind(entity.type_id) {
+            for change in PatchReader::new(patch) {
+                let applied = change.and_then(|change| match kind.column(change.attribute) {
+                    Some(column) => {
+                        entity.attributes.apply(&change, column, None).map(|it| (change.attribute, it))
+                    }
+                    None => {
+                        Err(everwake_protocol::attributes::PatchError::UnknownAttribute(change.attribute))
+                    }
+                });
+                match applied {
+                    Ok((attribute, applied)) if applied.changed => {
+                        changed.extend(kind.attribute(attribute).map(|it| it.name.clone()));
+                    }
+                    Ok(_) => {}
+                    Err(error) => faults.push(format!("`{id}`: {error}")),
+                }
+            }
+        }
+        faults.into_iter().for_each(|fault| self.inconsistent(fault));
+        changed
+    }
+
+    fn destroy(&mut self, id: EntityId) {
+        match self.entities.remove(&id) {
+            Some(entity) => {
+                if self.handles.get(&entity.handle) == Some(&id) {
+                    self.handles.remove(&entity.handle);
+                }
+                if self.own == Some(id) {
+                    self.own = None;
+                }
+                self.events.push_back(ClientEvent::Destroyed { entity: id });
+            }
+            None => self.inconsistent(format!("`{id}` destroyed, which is not in view")),
+        }
+    }
+
+    fn called(&mut self, entity: EntityId, method: u32, args: Bytes) {
+        let target = if entity.0.is_zero() { self.own } else { Some(entity) };
+        let Some(found) = target.and_then(|target| self.entities.get(&target)) else {
+            // A broadcast may find a client between two own entities.
+            if !entity.0.is_zero() {
+                self.inconsistent(format!("client method {method} of `{entity}`, which is not in view"));
+            }
+            return;
+        };
+        let kind = self.tables.kind(found.type_id);
+        match kind.and_then(|kind| kind.client_method(method)) {
+            Some(schema) => {
+                let (entity, method) = (found.id, schema.name.clone());
+                self.events.push_back(ClientEvent::Called { entity, method, args });
+            }
+            None => self.inconsistent(format!("unknown client method {method} of `{}`", found.id)),
+        }
+    }
+
+    fn replied(&mut self, request: u64, outcome: &Bytes) -> Result<(), BrokenStream> {
+        let outcome =
+            Outcome::decode(outcome).map_err(|error| BrokenStream(format!("reply {request}: {error}")))?;
+        if self.pending.remove(&request).is_some() {
+            self.events.push_back(ClientEvent::Replied { request, outcome });
+        } else if !self.abandoned.remove(&request) {
+            self.inconsistent(format!("reply {request} a second time, or to nothing"));
+        }
+        Ok(())
+    }
+
+    fn method(
+        &self,
+        target: EntityId,
+        name: &str,
+    ) -> Result<&everwake_protocol::schema::MethodSchema, RequestError> {
+        let entity = self.entities.get(&target).ok_or(RequestError::NoSuchEntity(target))?;
+        let kind = self.tables.kind(entity.type_id).ok_or(RequestError::NoSuchEntity(target))?;
+        kind.method_named(name)
+            .ok_or_else(|| RequestError::NoSuchMethod(entity.type_name.clone(), name.to_owned()))
+    }
+
+    /// All replies up to this request have arrived, or are not awaited any more.
+    fn prefix(&self) -> u64 {
+        self.pending.keys().next().map_or(self.last_request, |first| first - 1)
+    }
+
+    fn abandon(&mut self, request: u64) {
+        self.abandoned.insert(request);
+        if self.abandoned.len() > ABANDONED_MAX {
+            self.abandoned.pop_first();
+        }
+    }
+
+    fn inconsistent(&mut self, text: String) {
+        self.events.push_back(ClientEvent::Inconsistent { text });
+    }
+}
