@@ -4,14 +4,19 @@
 //! space is in one place at a time and its lock is never waited for.
 
 use super::pause::{MeteredSource, PauseMeter};
+use super::recording::RecordingSet;
 use crate::game::{GameInput, SpaceSpec};
 use crate::guest::{GuestSource, VersionHash};
 use crate::message::{Input, Output};
 use crate::space::{Chaos, SpaceConfig, SpaceCore};
 use everwake_protocol::EntityId;
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+/// A space without events for so long lets go of its module instance; the next event makes another.
+const IDLE_MS: u64 = 60_000;
 
 /// How spaces are made, for all of a process.
 #[derive(Clone, Debug, Default)]
@@ -25,8 +30,8 @@ pub struct SpaceSettings {
 }
 
 impl SpaceSettings {
-    /// The core of a new space.
-    pub(super) fn make(&self, spec: &SpaceSpec, memory_bytes_max: usize) -> SpaceCore {
+    /// A new space.
+    pub(super) fn make(&self, spec: &SpaceSpec, memory_bytes_max: usize) -> Cell {
         let mut config = SpaceConfig::new(spec.id, spec.kind, spec.seed);
         config.epoch = spec.epoch;
         config.chaos = self.chaos;
@@ -37,13 +42,16 @@ impl SpaceSettings {
         if self.commits_kept > 0 {
             config.commits_kept = self.commits_kept;
         }
-        SpaceCore::new(config, spec.version.clone())
+        Cell::new(config.clone(), SpaceCore::new(config, spec.version.clone()))
     }
 }
 
 /// One space.
 pub(super) struct Cell {
     pub(super) id: EntityId,
+    config: SpaceConfig,
+    /// UTC ms when it ran an event last: who rests long lets go of its instance.
+    active_ms: AtomicU64,
     inbox: Mutex<Inbox>,
     core: Mutex<SpaceCore>,
     meter: PauseMeter,
@@ -56,6 +64,8 @@ struct Inbox {
     scheduled: bool,
     /// The directory has forgotten it.
     dropped: bool,
+    /// Begin to record as soon as nothing waits.
+    recording: Option<Arc<RecordingSet>>,
 }
 
 /// What a worker knows after a drain.
@@ -67,8 +77,34 @@ pub(super) struct Drained {
 }
 
 impl Cell {
-    pub(super) fn new(id: EntityId, core: SpaceCore) -> Self {
-        Self { id, inbox: Mutex::default(), core: Mutex::new(core), meter: PauseMeter::default() }
+    fn new(config: SpaceConfig, core: SpaceCore) -> Self {
+        Self {
+            id: config.id,
+            config,
+            active_ms: AtomicU64::new(0),
+            inbox: Mutex::default(),
+            core: Mutex::new(core),
+            meter: PauseMeter::default(),
+        }
+    }
+
+    /// A space that has not run yet is recorded from its first input.
+    pub(super) fn record_from_start(&self, set: &RecordingSet) {
+        set.begin(&self.config, &mut self.core(), true);
+    }
+
+    /// Begins to record at the next moment at which nothing waits; true if the caller has to put
+    /// the cell into the queue.
+    pub(super) fn record(&self, set: Arc<RecordingSet>) -> bool {
+        let mut inbox = self.inbox();
+        inbox.recording = Some(set);
+        !inbox.dropped && !std::mem::replace(&mut inbox.scheduled, true)
+    }
+
+    /// Ends recording; waits until a running drain is over.
+    pub(super) fn stop_recording(&self) {
+        self.inbox().recording = None;
+        self.core().record(None);
     }
 
     /// Adds an input; true if the caller has to put the cell into the queue.
@@ -93,20 +129,21 @@ impl Cell {
 
     /// Runs it once.
     pub(super) fn drain(&self, now_ms: u64, source: &mut dyn GuestSource) -> Drained {
-        let mut inputs = {
+        let (mut inputs, recording) = {
             let mut inbox = self.inbox();
             if inbox.dropped {
                 return Drained { inputs: Vec::new(), busy: false };
             }
-            std::mem::take(&mut inbox.inputs)
+            (std::mem::take(&mut inbox.inputs), inbox.recording.clone())
         };
         let taken = inputs.len();
         let mut outputs = Vec::new();
         self.meter.begin(Instant::now(), swap_in(&inputs));
         let wake_ms = {
-            let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut core = self.core();
             let mut source = MeteredSource { inner: source, meter: self.meter.clone() };
-            core.drain(now_ms, &mut inputs, &mut source, &mut outputs);
+            let events = core.drain(now_ms, &mut inputs, &mut source, &mut outputs);
+            self.look_after(&mut core, now_ms, events > 0, recording);
             core.next_wake_ms()
         };
         if outputs.iter().any(|output| matches!(output, Output::Swapped(report) if report.failed.is_some())) {
@@ -127,7 +164,11 @@ impl Cell {
 
     /// A worker lets go of it. True if it has to go into the queue again, else when to wake it.
     pub(super) fn rest(&self, now_ms: u64) -> Result<Option<u64>, Requeue> {
-        let wake_ms = self.core.lock().unwrap_or_else(PoisonError::into_inner).next_wake_ms();
+        let wake_ms = {
+            let core = self.core();
+            let idle = core.has_instance().then(|| self.active_ms.load(Ordering::Relaxed) + IDLE_MS);
+            [core.next_wake_ms(), idle].into_iter().flatten().min()
+        };
         let mut inbox = self.inbox();
         if inbox.dropped {
             return Ok(None);
@@ -137,6 +178,26 @@ impl Cell {
         }
         inbox.scheduled = false;
         Ok(wake_ms)
+    }
+
+    /// Between two drains: begins to record, or lets go of an instance that nobody needs.
+    fn look_after(
+        &self,
+        core: &mut SpaceCore,
+        now_ms: u64,
+        active: bool,
+        recording: Option<Arc<RecordingSet>>,
+    ) {
+        if let Some(set) = recording
+            && set.begin(&self.config, core, false)
+        {
+            self.inbox().recording = None;
+        }
+        if active {
+            self.active_ms.store(now_ms, Ordering::Relaxed);
+        } else if core.has_instance() && now_ms >= self.active_ms.load(Ordering::Relaxed) + IDLE_MS {
+            core.rest();
+        }
     }
 
     /// The core itself, while nobody runs it.

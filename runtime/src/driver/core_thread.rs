@@ -1,7 +1,7 @@
 //! The one thread of the game core: an input, all its outputs, the next input.
 
 use super::ask::Ask;
-use super::cell::{Cell, SpaceSettings};
+use super::cell::SpaceSettings;
 use super::clock::Clock;
 use super::handle::GateSink;
 use super::loader::ModuleLoader;
@@ -98,7 +98,7 @@ impl CoreThread {
         match output {
             GameOutput::MakeSpace(spec) => {
                 let memory = self.loader.memory_bytes_max(spec.version.hash);
-                self.pool.add(Cell::new(spec.id, self.spaces.make(&spec, memory)));
+                self.pool.add(self.spaces.make(&spec, memory));
             }
             GameOutput::DropSpace(space) => {
                 let inputs = self.pool.remove(space);

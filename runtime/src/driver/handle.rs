@@ -7,6 +7,7 @@ use super::core_thread::{CoreThread, LoadJob};
 use super::entropy;
 use super::loader::ModuleLoader;
 use super::pool::Pool;
+use super::recording::{RecordError, Recorded, RecordingSet};
 use super::reporter::{GameEvent, Reporter};
 use super::traffic::{CoreInbox, Overloaded, traffic};
 use crate::game::admin::{AdminAnswer, AdminRequest};
@@ -16,6 +17,7 @@ use crate::wasm::CrashEntry;
 use bytes::Bytes;
 use everwake_protocol::EntityId;
 use everwake_protocol::cluster::{ToGame, ToGate};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::thread::JoinHandle;
@@ -57,7 +59,6 @@ pub struct Game {
     handle: GameHandle,
     core: JoinHandle<()>,
     helpers: Vec<JoinHandle<()>>,
-    pool: Arc<Pool>,
 }
 
 /// Steers a game. Cheap to clone.
@@ -66,6 +67,7 @@ pub struct GameHandle {
     inbox: Arc<CoreInbox>,
     clock: Clock,
     reporter: super::reporter::Parts,
+    pool: Arc<Pool>,
 }
 
 impl Game {
@@ -102,7 +104,7 @@ impl Game {
             spaces,
         };
         let core = spawn("game", move || core.run())?;
-        Ok(Self { handle: GameHandle { inbox, clock, reporter: parts }, core, helpers, pool })
+        Ok(Self { handle: GameHandle { inbox, clock, reporter: parts, pool }, core, helpers })
     }
 
     /// For steering it.
@@ -116,7 +118,9 @@ impl Game {
         self.handle.inbox.push(GameInput::Shutdown);
         // A thread that panicked has said so; there is nothing left to do about it.
         drop(self.core.join());
-        self.pool.stop();
+        // Whoever records has to end it before; what is written so far is complete anyway.
+        drop(self.handle.pool.stop_recording());
+        self.handle.pool.stop();
         for helper in self.helpers {
             drop(helper.join());
         }
@@ -192,6 +196,16 @@ impl GameHandle {
     #[must_use]
     pub fn crashes(&self) -> Vec<(String, CrashEntry)> {
         self.reporter.crashes()
+    }
+
+    /// Records all spaces, or one, into files in a folder that is made if need be.
+    pub fn record(&self, folder: &Path, space: Option<EntityId>) -> Result<(), RecordError> {
+        self.pool.record(RecordingSet::new(folder, space)?)
+    }
+
+    /// Ends the recording, and says what came of it.
+    pub fn stop_recording(&self) -> Result<Recorded, RecordError> {
+        self.pool.stop_recording()
     }
 
     /// Everything that people want to know from now on.

@@ -243,7 +243,7 @@ impl World {
         match output {
             GameOutput::MakeSpace(spec) => {
                 let memory = self.loader.memory_bytes_max(spec.version.hash);
-                let core = Cell::new(spec.id, self.settings.make(&spec, memory));
+                let core = self.settings.make(&spec, memory);
                 self.cells.insert(spec.id, WorldCell { core, wake_ms: None, waiting: false });
             }
             GameOutput::DropSpace(space) => {

@@ -9,6 +9,7 @@
 //! - [`pool`], [`cell`]: worker threads and the spaces that they run.
 //! - [`traffic`], [`ask`]: the way into the core's thread.
 //! - [`loader`], [`pause`], [`reporter`]: components, stop watches, words for people.
+//! - [`recording`]: everything that spaces do, into files.
 //! - [`clock`], [`entropy`]: time and chance.
 //! - [`lockstep`]: all of it in one thread, repeatable.
 
@@ -22,6 +23,7 @@ pub mod loader;
 pub mod lockstep;
 mod pause;
 mod pool;
+mod recording;
 mod reporter;
 #[cfg(test)]
 mod tests;
@@ -30,5 +32,6 @@ mod traffic;
 pub use cell::SpaceSettings;
 pub use handle::{Game, GameHandle, GameSettings, GateSink, StartError, Stopped};
 pub use loader::{ModuleLoader, WasmLoader};
+pub use recording::{EXTENSION, RecordError, Recorded};
 pub use reporter::GameEvent;
 pub use traffic::Overloaded;

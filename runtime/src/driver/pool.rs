@@ -6,6 +6,7 @@
 
 use super::cell::{Cell, Requeue};
 use super::clock::Clock;
+use super::recording::{RecordError, Recorded, RecordingSet};
 use super::traffic::CoreInbox;
 use crate::guest::GuestSource;
 use crate::message::Input;
@@ -32,6 +33,7 @@ struct State {
     wakes: BTreeSet<(u64, EntityId)>,
     wake_of: BTreeMap<EntityId, u64>,
     stopped: bool,
+    recording: Option<Arc<RecordingSet>>,
 }
 
 impl Pool {
@@ -40,7 +42,41 @@ impl Pool {
     }
 
     pub(super) fn add(&self, cell: Cell) {
-        self.state().cells.insert(cell.id, Arc::new(cell));
+        let mut state = self.state();
+        if let Some(set) = state.recording.as_ref().filter(|set| set.wants(cell.id)) {
+            cell.record_from_start(set);
+        }
+        state.cells.insert(cell.id, Arc::new(cell));
+    }
+
+    /// Records all spaces that the set wants, and those that come.
+    pub(super) fn record(&self, set: RecordingSet) -> Result<(), RecordError> {
+        let mut state = self.state();
+        if let Some(other) = &state.recording {
+            return Err(RecordError::UnderWay(other.folder.clone()));
+        }
+        let set = Arc::new(set);
+        state.recording = Some(set.clone());
+        let wanted: Vec<Arc<Cell>> =
+            state.cells.values().filter(|cell| set.wants(cell.id)).cloned().collect();
+        for cell in wanted {
+            if cell.record(set.clone()) {
+                state.enqueue(cell);
+            }
+        }
+        drop(state);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// Ends the recording.
+    pub(super) fn stop_recording(&self) -> Result<Recorded, RecordError> {
+        let mut state = self.state();
+        let set = state.recording.take().ok_or(RecordError::Nothing)?;
+        let cells: Vec<Arc<Cell>> = state.cells.values().cloned().collect();
+        drop(state);
+        cells.iter().for_each(|cell| cell.stop_recording());
+        set.finish()
     }
 
     /// Forgets a space; what it had not taken.
@@ -68,13 +104,6 @@ impl Pool {
     pub(super) fn stop(&self) {
         self.state().stopped = true;
         self.changed.notify_all();
-    }
-
-    /// All spaces, by id.
-    pub(super) fn cells(&self) -> Vec<Arc<Cell>> {
-        let mut cells: Vec<_> = self.state().cells.values().cloned().collect();
-        cells.sort_unstable_by_key(|cell| cell.id);
-        cells
     }
 
     /// A worker thread: returns when the pool is stopped.
