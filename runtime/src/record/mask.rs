@@ -185,9 +185,10 @@ fn by_key(table: &TypeTable, key: MethodKey) -> Option<&MethodTable> {
 }
 
 fn has_secrets(version: &ModuleVersion) -> bool {
-    version.types.iter().any(|table| {
-        table.attributes.iter().any(is_secret) || table.methods.iter().any(|method| takes_secrets(method))
-    })
+    version
+        .types
+        .iter()
+        .any(|table| table.attributes.iter().any(is_secret) || table.methods.iter().any(takes_secrets))
 }
 
 fn is_secret(attribute: &AttributeTable) -> bool {

@@ -289,7 +289,7 @@ fn hidden_state_is_found() {
     let mut core = SpaceCore::new(config(), versions[0].clone());
     let ring = RingRecording::new(64 * 1024, versions[0].clone());
     core.record(Some(ring.recorder()));
-    let mut turn = |core: &mut SpaceCore, now_ms: u64, input: Input| {
+    let turn = |core: &mut SpaceCore, now_ms: u64, input: Input| {
         core.drain(now_ms, &mut VecDeque::from([input]), &mut Source(hiding), &mut Vec::new());
     };
     turn(&mut core, 1_000, create());

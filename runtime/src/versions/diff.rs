@@ -44,7 +44,8 @@ pub struct Change {
     pub weight: Weight,
     /// What to do about it; empty if nothing needs to be done.
     pub hint: String,
-    /// True if a return to the version before forgets something that was written after.
+    /// True if a return to the version before forgets something that was written after. False for
+    /// attributes of types that `migrate` carries over: whether it leads back is for a rehearsal.
     pub loses_on_revert: bool,
 }
 
@@ -262,7 +263,7 @@ impl Differ {
     fn retyped(&mut self, name: &str, old: &str, new: &str, migrates: bool) {
         let text = format!("attribute `{name}`: {old} -> {new}");
         if migrates {
-            self.add(Weight::Fine, text, "", true);
+            self.fine(text);
         } else {
             let hint = "old values are put aside and it starts with its initial value; to carry them over raise `schema` and write `migrate`";
             self.add(Weight::Attention, text, hint, true);
@@ -279,9 +280,9 @@ impl Differ {
             Relation::Same if old == new => {}
             Relation::Same => self.fine(text),
             Relation::Grown => {
-                self.add(Weight::Fine, format!("{text}, which reads all old values"), "", true)
+                self.add(Weight::Fine, format!("{text}, which reads all old values"), "", !migrates);
             }
-            Relation::Shrunk | Relation::Different if migrates => self.add(Weight::Fine, text, "", true),
+            Relation::Shrunk | Relation::Different if migrates => self.fine(text),
             Relation::Shrunk | Relation::Different => {
                 let hint = "values that do not fit fail to load; raise `schema` and write `migrate`";
                 self.add(Weight::Attention, text, hint, true);
@@ -466,3 +467,6 @@ fn flag_names(flags: AttributeFlags) -> String {
     let set: Vec<_> = names.into_iter().filter_map(|(set, name)| set.then_some(name)).collect();
     if set.is_empty() { "the server".to_owned() } else { set.join(" and ") }
 }
+
+#[cfg(test)]
+mod tests;

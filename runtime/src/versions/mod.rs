@@ -10,14 +10,12 @@
 //! - [`table`]: a version as spaces use it.
 //! - [`lineage`]: who gave out which small id to what.
 //! - [`diff`]: what one version changes against another.
-//! - [`plan`]: what that does to what lives now.
 
 pub mod diff;
 pub mod lineage;
 pub mod mask;
 #[cfg(test)]
 mod page;
-pub mod plan;
 #[cfg(test)]
 pub(crate) mod samples;
 mod schema;
@@ -29,9 +27,6 @@ pub mod value;
 pub use diff::{Diff, Weight, diff};
 pub use lineage::{Lineage, LineageError};
 pub use mask::{mask_args, mask_value};
-pub use plan::{
-    ExitClass, Living, MigrationTrial, Parked, ParkedMethods, PlanReport, Revert, parked_refusals, plan,
-};
 pub use structure::{Member, Relation, Structure};
 pub use table::{AttributeTable, MethodKey, MethodLookup, MethodTable, ModuleVersion, TypeTable};
 pub use value::{check_args, check_value, describe_args, describe_value};
