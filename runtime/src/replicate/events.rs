@@ -134,9 +134,7 @@ impl Replicator {
         let stamp = mirror.stamp;
         mirror.stamp += 1;
         let (row, session) = (mirror.row, mirror.session);
-        if by_client
-            && let Some(view) = session.and_then(|session| self.views.get_mut(&session))
-        {
+        if by_client && let Some(view) = session.and_then(|session| self.views.get_mut(&session)) {
             view.moved_by_client(stamp, stamp + 1);
         }
         self.interest.place(row, pose);
@@ -161,7 +159,8 @@ impl Replicator {
         match change {
             Change::ClientCall { entity, audience, method, args } => {
                 let Some(row) = self.roster.find(entity) else { return };
-                let sessions = self.roster.row(row).map(|mirror| listeners(mirror, audience)).unwrap_or_default();
+                let sessions =
+                    self.roster.row(row).map(|mirror| listeners(mirror, audience)).unwrap_or_default();
                 if !sessions.is_empty() {
                     self.seal_before(touched, Some(row), stage);
                     stage.calls.frame(&sessions, &ServerFrame::Call { entity, method, args });

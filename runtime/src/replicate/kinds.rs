@@ -71,7 +71,8 @@ impl Kinds {
     pub(super) fn learn(&mut self, version: &ModuleVersion) {
         for (id, index) in &version.type_by_id {
             let index = *index as usize;
-            let (Some(table), Some(described)) = (version.types.get(index), version.manifest.types.get(index))
+            let (Some(table), Some(described)) =
+                (version.types.get(index), version.manifest.types.get(index))
             else {
                 continue;
             };
@@ -89,7 +90,10 @@ impl Kinds {
             let hears = |hook: Hook| described.hooks & 1 << hook as u32 != 0;
             let kind = Kind {
                 attributes,
-                radius: described.aoi_radius.map(f64::from).filter(|radius| radius.is_finite() && *radius >= 0.0),
+                radius: described
+                    .aoi_radius
+                    .map(f64::from)
+                    .filter(|radius| radius.is_finite() && *radius >= 0.0),
                 hears_enter: hears(Hook::EnterAoi),
                 hears_leave: hears(Hook::LeaveAoi),
                 hears_watched: hears(Hook::Watched) || described.sleeps_unwatched,

@@ -223,7 +223,10 @@ impl Mirror {
                 }
                 (Untold::List(changes), _) => changes.iter().for_each(|change| pages.add(change)),
                 (Untold::Whole | Untold::Entries(_), _) => {
-                    self.attributes.encode_one_split(*id, *id, PATCH_BYTES_MAX).iter().for_each(|part| pages.add(part));
+                    self.attributes
+                        .encode_one_split(*id, *id, PATCH_BYTES_MAX)
+                        .iter()
+                        .for_each(|part| pages.add(part));
                 }
             }
         }

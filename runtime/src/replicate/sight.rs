@@ -15,7 +15,9 @@ use smallvec::SmallVec;
 impl Replicator {
     /// Carries out what a look at who sees whom has found.
     pub(super) fn take_sights(&mut self, mut sights: Vec<Sight>, stage: &mut Stage) {
-        sights.sort_unstable_by_key(|sight| (self.roster.slot(sight.observer), self.roster.slot(sight.subject)));
+        sights.sort_unstable_by_key(|sight| {
+            (self.roster.slot(sight.observer), self.roster.slot(sight.subject))
+        });
         for sight in sights {
             let (Some(observer), Some(subject)) =
                 (self.roster.row(sight.observer), self.roster.row(sight.subject))
@@ -93,7 +95,9 @@ impl Replicator {
         // What is untold is in the create: it must not come a second time, so those that saw
         // the entity before are told now.
         self.seal(row, stage);
-        let (Some(view), Some(mirror)) = (self.views.get_mut(&session), self.roster.row_mut(row)) else { return };
+        let (Some(view), Some(mirror)) = (self.views.get_mut(&session), self.roster.row_mut(row)) else {
+            return;
+        };
         let own = view.own == row;
         let Some(handle) = view.show(mirror, self.now_ms) else { return };
         self.regarded.push(row);
@@ -101,7 +105,8 @@ impl Replicator {
             mirror.watch(session);
         }
         let entity = mirror.entity;
-        let mut parts = mirror.whole(if own { Circle::Own } else { Circle::Others }).into_iter().map(Bytes::from);
+        let mut parts =
+            mirror.whole(if own { Circle::Own } else { Circle::Others }).into_iter().map(Bytes::from);
         let create = ServerFrame::Create {
             entity,
             type_id: mirror.type_id,
@@ -122,7 +127,9 @@ impl Replicator {
     fn hide(&mut self, session: SessionId, row: Row, stage: &mut Stage) {
         // Destroys come after calls: until then the client has it, and must have it right.
         self.seal(row, stage);
-        let (Some(view), Some(mirror)) = (self.views.get_mut(&session), self.roster.row_mut(row)) else { return };
+        let (Some(view), Some(mirror)) = (self.views.get_mut(&session), self.roster.row_mut(row)) else {
+            return;
+        };
         if view.own == row || self.space == Some(mirror.entity) || !view.hide(row, self.now_ms) {
             return;
         }

@@ -5,7 +5,6 @@
 use super::interest::Row;
 use super::limits::{HALF_URGENCY_METRES, HANDLE_REST_MS, POSITION_BYTES_PER_FLUSH_MAX, REPEAT_AFTER_MS};
 use super::mirror::Mirror;
-use bytes::Bytes;
 use everwake_protocol::SessionId;
 use everwake_protocol::client::{PLACED_BYTES, POSITION_HEAD_BYTES, Placed, Pose, PositionDatagram};
 use everwake_protocol::limits::{DATAGRAM_BYTES_MAX, MOTION_BYTES_MAX};
@@ -41,8 +40,9 @@ struct Seen {
 struct Candidate {
     urgency: f64,
     slot: u64,
+    /// Place in `seen`.
     at: usize,
-    placed: Placed,
+    bytes: usize,
     stamp: u64,
 }
 
@@ -117,37 +117,43 @@ impl View {
                     None => continue,
                 }
             }
-            let motion = mirror.motion.slice(..mirror.motion.len().min(MOTION_BYTES_MAX));
             candidates.push(Candidate {
                 urgency: urgency(&eye, &pose, now_ms.saturating_sub(seen.sent_ms)),
                 slot: mirror.slot,
                 at,
-                placed: Placed { handle: seen.handle, pose, motion },
+                bytes: PLACED_BYTES + mirror.motion.len().min(MOTION_BYTES_MAX),
                 stamp: mirror.stamp,
             });
         }
         if self.choose(&mut candidates, now_ms) {
             next = earliest(next, next_flush_ms);
         }
+        let mut datagrams = Datagrams { view: self.epoch, time_ms: now_ms as u32, all: Vec::new(), bytes: 0 };
         for candidate in &candidates {
-            if let Some(due) = self.seen.get(candidate.at).and_then(Seen::repeat_ms) {
+            let Some(seen) = self.seen.get(candidate.at) else { continue };
+            if let Some(due) = seen.repeat_ms() {
                 next = earliest(next, due);
             }
+            if let Some(mirror) = mirror(seen.row)
+                && let Some(pose) = mirror.pose
+            {
+                let motion = mirror.motion.slice(..mirror.motion.len().min(MOTION_BYTES_MAX));
+                datagrams.push(Placed { handle: seen.handle, pose, motion }, candidate.bytes);
+            }
         }
-        (pack(self.epoch, now_ms, candidates), next)
+        (datagrams.all, next)
     }
 
     /// Keeps what fits the client's budget and notes it as sent; true if something was left out.
     fn choose(&mut self, candidates: &mut Vec<Candidate>, now_ms: u64) -> bool {
-        let bytes: usize = candidates.iter().map(|candidate| placed_bytes(&candidate.placed.motion)).sum();
+        let bytes: usize = candidates.iter().map(|candidate| candidate.bytes).sum();
         let too_many = bytes > POSITION_BYTES_PER_FLUSH_MAX;
         if too_many {
-            candidates.sort_by(|a, b| b.urgency.total_cmp(&a.urgency).then(a.slot.cmp(&b.slot)));
+            candidates.sort_unstable_by(|a, b| b.urgency.total_cmp(&a.urgency).then(a.slot.cmp(&b.slot)));
             let mut left = POSITION_BYTES_PER_FLUSH_MAX;
             let fits = candidates.iter().take_while(|candidate| {
-                let bytes = placed_bytes(&candidate.placed.motion);
-                let fits = bytes <= left;
-                left = left.saturating_sub(bytes);
+                let fits = candidate.bytes <= left;
+                left = left.saturating_sub(candidate.bytes);
                 fits
             });
             let fits = fits.count();
@@ -181,29 +187,29 @@ fn urgency(eye: &Pose, there: &Pose, waits_ms: u64) -> f64 {
     (waits_ms + 1) as f64 / (1.0 + distance)
 }
 
-fn placed_bytes(motion: &Bytes) -> usize {
-    PLACED_BYTES + motion.len()
+/// Positions, filled into as few datagrams as they fit.
+struct Datagrams {
+    view: u32,
+    time_ms: u32,
+    all: Vec<PositionDatagram>,
+    /// Of the last one.
+    bytes: usize,
 }
 
-fn pack(view: u32, now_ms: u64, candidates: Vec<Candidate>) -> Vec<PositionDatagram> {
-    let mut datagrams: Vec<PositionDatagram> = Vec::new();
-    let mut bytes = DATAGRAM_BYTES_MAX;
-    for Candidate { placed, .. } in candidates {
-        let more = placed_bytes(&placed.motion);
-        match datagrams.last_mut() {
-            Some(datagram) if bytes + more <= DATAGRAM_BYTES_MAX => {
-                bytes += more;
-                datagram.placed.push(placed);
-            }
-            _ => {
-                bytes = POSITION_HEAD_BYTES + more;
-                // The sequence is the gate's.
-                let (sequence, time_ms) = (0, now_ms as u32);
-                datagrams.push(PositionDatagram { view, sequence, time_ms, placed: vec![placed] });
-            }
+impl Datagrams {
+    fn push(&mut self, placed: Placed, bytes: usize) {
+        if let Some(last) = self.all.last_mut()
+            && self.bytes + bytes <= DATAGRAM_BYTES_MAX
+        {
+            self.bytes += bytes;
+            last.placed.push(placed);
+            return;
         }
+        self.bytes = POSITION_HEAD_BYTES + bytes;
+        // The sequence is the gate's.
+        let (view, time_ms) = (self.view, self.time_ms);
+        self.all.push(PositionDatagram { view, sequence: 0, time_ms, placed: vec![placed] });
     }
-    datagrams
 }
 
 /// Handles of one view epoch.

@@ -1,6 +1,7 @@
 //! A replicator against clients that apply what they get, and against plain copies.
 
 mod client;
+mod cost;
 mod order;
 mod positions;
 mod rules;

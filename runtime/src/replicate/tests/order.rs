@@ -234,7 +234,8 @@ impl Trial {
                 changes.push(self.stand.created(self.born, type_id, pose));
                 let real = Real { type_id, pose, ..self.real[&entity(SPACE)].clone() };
                 let real = Real { attributes: Attributes::new(COUNT), motion: Bytes::new(), ..real };
-                self.real.insert(entity(self.born), Real { client: None, layers: (u32::MAX, u32::MAX), ..real });
+                self.real
+                    .insert(entity(self.born), Real { client: None, layers: (u32::MAX, u32::MAX), ..real });
             }
             Op::Call(who, to) => {
                 let entity = self.pick(*who);
@@ -248,7 +249,12 @@ impl Trial {
                 let entity = self.pick(*who);
                 let session = session(u32::from(*client) % 4);
                 let request = number << 8 | changes.len() as u64;
-                changes.push(Change::Reply { session, entity, request, outcome: Bytes::from_static(&[0xf6]) });
+                changes.push(Change::Reply {
+                    session,
+                    entity,
+                    request,
+                    outcome: Bytes::from_static(&[0xf6]),
+                });
             }
             Op::Broadcast => {
                 let mut args = Vec::new();
@@ -395,7 +401,8 @@ impl Trial {
                 self.check_sight(*entity, |subject| self.told.contains(&(*entity, subject)));
             }
             if real.type_id == ROCK {
-                let watched = self.clients.by_session.values().any(|client| client.mirror.contains_key(entity));
+                let watched =
+                    self.clients.by_session.values().any(|client| client.mirror.contains_key(entity));
                 assert_eq!(self.watched.contains(entity), watched);
             }
         }

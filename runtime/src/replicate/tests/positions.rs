@@ -83,7 +83,8 @@ fn motion_travels_with_the_place() {
 #[test]
 fn a_crowd_stays_within_the_budget_and_nobody_waits_for_ever() {
     let mut stand = Stand::new();
-    let place = |number: u32, turn: u32| at((number % 20) as f32 / 3.0, (number / 20 + turn % 2) as f32 / 3.0);
+    let place =
+        |number: u32, turn: u32| at((number % 20) as f32 / 4.0, (number / 20 + turn % 2) as f32 / 4.0);
     let crowd = (2..502).map(|number| stand.created(number, ROCK, Some(place(number, 0)))).collect();
     stand.event(crowd);
     let mut clients = Clients::of(&stand.player(1, at(0.0, 0.0)));

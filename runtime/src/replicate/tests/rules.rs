@@ -103,7 +103,10 @@ fn a_call_seals_what_its_event_changed_and_nothing_else() {
     stand.rock(3, at(1.0, 0.0));
     stand.pass(1_000);
     assert_eq!(stand.event(vec![set(2, HP, &[1])]), []);
-    assert_eq!(words(&stand.event(vec![set(3, HP, &[2]), call(1, Audience::OwnClient)]), 1), ["delta 3", "call 1"]);
+    assert_eq!(
+        words(&stand.event(vec![set(3, HP, &[2]), call(1, Audience::OwnClient)]), 1),
+        ["delta 3", "call 1"]
+    );
     // The entity that is called is sealed too, and only once.
     assert_eq!(words(&stand.event(vec![call(2, Audience::AllClients)]), 1), ["delta 2", "call 2"]);
     assert_eq!(words(&stand.event(vec![call(2, Audience::AllClients)]), 1), ["call 2"]);
@@ -146,7 +149,10 @@ fn changes_of_a_list_keep_their_order_until_they_are_too_many() {
     let mut clients = Clients::of(&stand.player(1, at(0.0, 0.0)));
     stand.pass(1_000);
     for round in 0..10 {
-        stand.event(vec![entry(1, ITEMS, &[0], true, &[round]), entry(1, ITEMS, &[1], false, &[cbor::UNDEFINED])]);
+        stand.event(vec![
+            entry(1, ITEMS, &[0], true, &[round]),
+            entry(1, ITEMS, &[1], false, &[cbor::UNDEFINED]),
+        ]);
     }
     clients.take(&stand.pass(100));
     assert_eq!(clients.client(1).mirror[&entity(1)].value(ITEMS), [0x82, 9, 2]);
