@@ -46,6 +46,19 @@ pub trait Callable {
     fn start(self, then: &types::Continuation) -> Result<(), types::Error>;
 }
 
+#[cfg(not(target_arch = "wasm32"))]
+impl<R> Call<R> {
+    /// Target, type, method and arguments, for the mock.
+    pub(crate) fn into_parts(self) -> (Id, u32, u32, Vec<u8>) {
+        (self.target, self.type_index, self.method, self.args)
+    }
+
+    /// Who is called.
+    pub(crate) fn target(&self) -> Id {
+        self.target
+    }
+}
+
 impl<R> Callable for Call<R> {
     type Answer = R;
 

@@ -83,11 +83,19 @@ pub fn describe_module<M: Module>() -> Manifest {
 
 /// `logic.handle`.
 pub fn handle<M: Module>(event: Event) -> Result<(), wit::Error> {
+    handle_with::<M, ()>(&event, |cx| run::<M>(cx, &event)).map_err(wit::Error::from)
+}
+
+/// Runs `act` as the handler of an event: patches if it is well, else forgets.
+pub(crate) fn handle_with<M: Module, R>(
+    event: &Event,
+    act: impl FnOnce(&mut Context) -> Result<R, Error>,
+) -> Result<R, Error> {
     install_panic_hook();
     let _ = poison::take();
     let residents = RESIDENTS.take();
-    let mut cx = Context::new(&event, residents, loader_of::<M>);
-    let result = run::<M>(&mut cx, &event);
+    let mut cx = Context::new(event, residents, loader_of::<M>);
+    let result = act(&mut cx);
     let result = match poison::take() {
         Some(error) => result.and(Err(error)),
         None => result,
@@ -99,7 +107,7 @@ pub fn handle<M: Module>(event: Event) -> Result<(), wit::Error> {
         residents.roll_back();
     }
     RESIDENTS.set(residents);
-    result.map_err(wit::Error::from)
+    result
 }
 
 fn run<M: Module>(cx: &mut Context, event: &Event) -> Result<(), Error> {
