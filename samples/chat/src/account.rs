@@ -24,7 +24,7 @@ impl Account {
     }
 
     #[rpc(own_client)]
-    fn version(&self) -> String {
+    fn version(&mut self) -> String {
         VERSION.into()
     }
 

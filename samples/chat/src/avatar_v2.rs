@@ -82,7 +82,7 @@ impl Avatar {
     }
 
     #[rpc(own_client, limit = "6000 per min")]
-    fn version(&self) -> String {
+    fn version(&mut self) -> String {
         format!("{VERSION} mood")
     }
 

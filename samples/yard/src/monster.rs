@@ -27,7 +27,6 @@ pub struct Monster {
     hp: i32,
     #[attr(all_clients)]
     mode: Mode,
-    #[cfg_attr(not(feature = "trouble"), expect(dead_code, reason = "only trouble asks for it"))]
     number: u32,
     home: Vec3,
 }

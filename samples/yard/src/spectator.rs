@@ -14,7 +14,7 @@ impl Spectator {
     }
 
     #[rpc(own_client)]
-    fn version(&self) -> String {
+    fn version(&mut self) -> String {
         VERSION.into()
     }
 
