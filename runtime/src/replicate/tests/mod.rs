@@ -1,7 +1,6 @@
 //! A replicator against clients that apply what they get, and against plain copies.
 
 mod client;
-mod cost;
 mod order;
 mod positions;
 mod rules;
