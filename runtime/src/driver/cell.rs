@@ -127,8 +127,18 @@ impl Cell {
         inbox.inputs.drain(..).collect()
     }
 
-    /// Runs it once.
+    /// Runs it once. If that panics it is the host's fault: the space is given up, the process goes on.
     pub(super) fn drain(&self, now_ms: u64, source: &mut dyn GuestSource) -> Drained {
+        let run = std::panic::AssertUnwindSafe(|| self.run(now_ms, source));
+        std::panic::catch_unwind(run).unwrap_or_else(|_| {
+            tracing::error!(space = %self.id, "a space broke and is given up");
+            self.inbox().dropped = true;
+            let closed = GameInput::Space { space: self.id, taken: 0, outputs: vec![Output::Closed] };
+            Drained { inputs: vec![closed], busy: false }
+        })
+    }
+
+    fn run(&self, now_ms: u64, source: &mut dyn GuestSource) -> Drained {
         let (mut inputs, recording) = {
             let mut inbox = self.inbox();
             if inbox.dropped {
@@ -164,6 +174,9 @@ impl Cell {
 
     /// A worker lets go of it. True if it has to go into the queue again, else when to wake it.
     pub(super) fn rest(&self, now_ms: u64) -> Result<Option<u64>, Requeue> {
+        if self.inbox().dropped {
+            return Ok(None);
+        }
         let wake_ms = {
             let core = self.core();
             let idle = core.has_instance().then(|| self.active_ms.load(Ordering::Relaxed) + IDLE_MS);

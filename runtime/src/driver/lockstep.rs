@@ -224,7 +224,9 @@ impl World {
         self.settle()
     }
 
-    fn next_ms(&self) -> Option<u64> {
+    /// When something becomes due next, if anything ever does.
+    #[must_use]
+    pub fn next_ms(&self) -> Option<u64> {
         let spaces = self.cells.values().filter_map(|cell| cell.wake_ms);
         spaces.chain(self.core.next_wake_ms()).min()
     }

@@ -8,7 +8,7 @@
 //! - [`core_thread`]: the one thread of the game core.
 //! - [`pool`], [`cell`]: worker threads and the spaces that they run.
 //! - [`traffic`], [`ask`]: the way into the core's thread.
-//! - [`loader`], [`pause`], [`reporter`]: components, stop watches, words for people.
+//! - [`loader`], [`model_loader`], [`pause`], [`reporter`]: components, stop watches, words for people.
 //! - [`recording`]: everything that spaces do, into files.
 //! - [`clock`], [`entropy`]: time and chance.
 //! - [`lockstep`]: all of it in one thread, repeatable.
@@ -21,6 +21,7 @@ pub mod entropy;
 mod handle;
 pub mod loader;
 pub mod lockstep;
+mod model_loader;
 mod pause;
 mod pool;
 mod recording;
@@ -32,6 +33,7 @@ mod traffic;
 pub use cell::SpaceSettings;
 pub use handle::{Game, GameHandle, GameSettings, GateSink, StartError, Stopped};
 pub use loader::{ModuleLoader, WasmLoader};
+pub use model_loader::ModelLoader;
 pub use recording::{EXTENSION, RecordError, Recorded};
 pub use reporter::GameEvent;
 pub use traffic::Overloaded;

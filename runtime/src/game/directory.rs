@@ -91,13 +91,13 @@ impl Directory {
         );
     }
 
-    /// Removes a space with everything in it; answers what waited for those entities.
-    pub fn remove_space(&mut self, space: EntityId) -> Vec<Input> {
-        self.spaces.remove(&space);
+    /// Removes a space; answers its row and the entities that are still placed in it, by id.
+    pub fn remove_space(&mut self, space: EntityId) -> Option<(SpaceRow, Vec<EntityId>)> {
+        let row = self.spaces.remove(&space)?;
         let mut gone: Vec<EntityId> =
             self.entities.iter().filter(|(_, at)| at.space == space).map(|(id, _)| *id).collect();
         gone.sort_unstable();
-        gone.into_iter().flat_map(|entity| self.remove(entity)).collect()
+        Some((row, gone))
     }
 
     /// Places an entity, unless a higher epoch is known. A blocked entity is not released by this.

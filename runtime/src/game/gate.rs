@@ -66,7 +66,7 @@ impl GameCore {
         let Some(module) = known else {
             return self.close(session, CloseCode::Version, "there is no such module");
         };
-        if self.closing {
+        if self.closing.is_some() {
             return self.close(session, CloseCode::Shutdown, "the server is shutting down");
         }
         if self.sessions.len() >= self.config.sessions_max {

@@ -313,3 +313,79 @@ fn unexpected(structure: &Structure) -> String {
         _ => "another kind of value is expected".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{Manifest, ManifestLimits};
+    use crate::versions::samples;
+    use serde_json::json;
+
+    /// The parameters of a method whose types are these; `Item` and `Mode` are known.
+    fn parameters(types: &[(&str, &str)]) -> Vec<Member> {
+        let manifest: Manifest = samples::module(Vec::new(), vec![samples::method("m", types)]);
+        let checked = manifest.check(&ManifestLimits::default()).expect("a manifest");
+        checked.types()[0].methods[0].parameters.clone()
+    }
+
+    #[track_caller]
+    fn round(text: &str, value: Value) {
+        let parameters = parameters(&[("value", text)]);
+        let args = encode_args(&parameters, &json!([value.clone()])).expect(text);
+        crate::versions::check_args(&parameters, &args).expect("what the host checks");
+        assert_eq!(decode(&parameters[0].structure, &args[1..]), value, "{text}");
+    }
+
+    #[test]
+    fn values_of_every_type_go_there_and_back() {
+        let id = EntityId(Id([1, 2, 3, 4])).to_string();
+        round("bool", json!(true));
+        round("i64", json!(-5));
+        round("u64", json!(u64::MAX));
+        round("f32", json!(0.5));
+        round("string", json!("5"));
+        round("bytes", json!("00ff"));
+        round("id", json!(id));
+        round("option<u8>", json!(null));
+        round("option<u8>", json!(7));
+        round("list<list<u8>>", json!([[1], []]));
+        round("map<string, u8>", json!({"a": 1}));
+        round("tuple<u8, string>", json!([1, "x"]));
+        round("Item", json!({"name": "sword", "wear": 3}));
+        round("Mode", json!("idle"));
+        round("Mode", json!({"hunting": id}));
+        round("any", json!({"free": [1, "x", null]}));
+    }
+
+    #[test]
+    fn words_of_a_command_line_stand_for_what_is_wanted() {
+        let parameters = parameters(&[("count", "u8"), ("names", "list<string>"), ("name", "string")]);
+        let words = encode_args(&parameters, &json!(["5", "[\"a\"]", "5"])).expect("words");
+        assert_eq!(words, encode_args(&parameters, &json!([5, ["a"], "5"])).expect("values"));
+        let named = json!({"count": 5, "names": ["a"]});
+        assert_eq!(
+            encode_args(&parameters, &named).expect("names"),
+            encode_args(&parameters, &json!([5, ["a"]])).expect("values")
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let parameters = parameters(&[("count", "u8"), ("mode", "Mode")]);
+        let refuse = |args: Value| encode_args(&parameters, &args).expect_err("a misfit").to_string();
+        assert!(refuse(json!([256])).contains("`count`: out of range"));
+        assert!(refuse(json!(["\"5\""])).contains("`count`"));
+        assert!(refuse(json!([1, "flying"])).contains("no case `flying`"));
+        assert!(refuse(json!([1, "hunting"])).contains("carries a value"));
+        assert!(refuse(json!([1, "idle", 2])).contains("3 arguments for 2"));
+        assert!(refuse(json!({"mode": "idle"})).contains("`count`: is missing"));
+        assert!(refuse(json!({"speed": 1})).contains("no such parameter"));
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let parameters = parameters(&[("word", "secret<string>")]);
+        let args = encode_args(&parameters, &json!(["open sesame"])).expect("a word");
+        assert_eq!(decode(&parameters[0].structure, &args[1..]), json!("<secret>"));
+    }
+}

@@ -32,6 +32,8 @@ pub const PAUSES_WAIT_MS: u64 = 300;
 pub const OPERATOR_MS_MAX: u64 = 10_000;
 /// Open requests of operators.
 pub const OPERATORS_MAX: usize = 1_024;
+/// How long a shutdown waits for spaces to close, in ms. Stops a stuck space from stopping that.
+pub const CLOSING_MS_MAX: u64 = 10_000;
 /// Crash log lines of one module in `CRASH_LINES_MS`. Stops a crash loop from filling disks.
 pub const CRASH_LINES_MAX: u32 = 20;
 /// Window of [`CRASH_LINES_MAX`], in ms.

@@ -210,7 +210,9 @@ pub struct GameCore {
     /// Ids, seeds, tickets and messages given out so far.
     minted: u64,
     now_ms: u64,
-    closing: bool,
+    /// UTC ms after which nobody waits for spaces to close.
+    closing: Option<u64>,
+    finished: bool,
     out: Vec<GameOutput>,
 }
 
@@ -242,7 +244,8 @@ impl GameCore {
             seed,
             minted: 0,
             now_ms: 0,
-            closing: false,
+            closing: None,
+            finished: false,
             out: Vec::new(),
         }
     }
@@ -282,7 +285,8 @@ impl GameCore {
             })
             .min();
         let modules = self.modules.values().filter_map(Module::next_wake_ms).min();
-        [parked, rehearsals, tickets, modules].into_iter().flatten().min()
+        let closing = self.closing.filter(|_| !self.finished);
+        [parked, rehearsals, tickets, modules, closing].into_iter().flatten().min()
     }
 
     /// What was counted.
@@ -321,28 +325,46 @@ impl GameCore {
         self.expire_tickets();
         self.expire_rehearsals();
         self.tend_modules();
+        self.finish();
     }
 
     fn shutdown(&mut self) {
-        self.closing = true;
+        self.closing = Some(self.now_ms + limits::CLOSING_MS_MAX);
         let spaces: Vec<EntityId> = self.directory.spaces().map(|(id, _)| id).collect();
-        if spaces.is_empty() {
-            self.out.push(GameOutput::Finished);
-        }
         for space in spaces {
             self.hand(space, Input::Close);
+        }
+        self.finish();
+    }
+
+    /// Says that everything is over, once it is, or once it has taken too long.
+    fn finish(&mut self) {
+        let late = self.closing.is_some_and(|until_ms| until_ms <= self.now_ms);
+        let closed = self.closing.is_some() && self.directory.spaces().next().is_none();
+        if (late || closed) && !self.finished {
+            self.finished = true;
+            self.out.push(GameOutput::Finished);
         }
     }
 
     fn space_closed(&mut self, space: EntityId) {
-        for input in self.directory.remove_space(space) {
-            self.undeliverable(input, everwake_protocol::outcome::code::GONE);
+        let Some((row, entities)) = self.directory.remove_space(space) else { return };
+        // A space that ended in order has none left; one that broke takes them along.
+        for entity in entities {
+            self.gone(entity);
+            self.own_entity_gone(entity);
         }
         self.rollout_lost(space);
         self.rehearsal_lost(space);
         self.out.push(GameOutput::DropSpace(space));
-        if self.closing && self.directory.spaces().next().is_none() {
-            self.out.push(GameOutput::Finished);
+        if self.closing.is_some() {
+            return self.finish();
+        }
+        // Shards are always there.
+        match row.kind {
+            SpaceKind::Nil => self.make_space(space, &row.module, SpaceKind::Nil),
+            SpaceKind::Service => self.start_services(&row.module),
+            SpaceKind::Space => {}
         }
     }
 

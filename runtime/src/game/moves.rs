@@ -53,7 +53,7 @@ impl GameCore {
             (_, Place::Labelled(label)) if !self.config.labels.contains(label) => Err(code::UNAVAILABLE),
             (TypeKind::Space, Place::InSpace(_)) => Err(code::BAD_ARGUMENTS),
             (TypeKind::Space, _) if self.directory.sizes().1 >= super::limits::SPACES_MAX => Err(code::LIMIT),
-            (TypeKind::Space, _) if self.closing => Err(code::UNAVAILABLE),
+            (TypeKind::Space, _) if self.closing.is_some() => Err(code::UNAVAILABLE),
             (TypeKind::Space, _) => {
                 self.make_space(entity, &module, SpaceKind::Space);
                 Ok(entity)

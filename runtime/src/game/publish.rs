@@ -175,7 +175,7 @@ impl GameCore {
     /// What stands against a publication whatever is in it.
     fn objections(&self, loaded: &LoadedModule, options: PublishOptions, plan: bool) -> Vec<String> {
         let mut objections = Vec::new();
-        if self.closing {
+        if self.closing.is_some() {
             objections.push("the server is shutting down".to_owned());
         }
         let manifest = loaded.checked.manifest();

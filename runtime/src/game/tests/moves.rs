@@ -118,6 +118,31 @@ fn an_entity_survives_the_end_of_the_space_it_goes_to() {
 }
 
 #[test]
+fn a_shard_that_breaks_takes_its_entities_along_and_is_made_again() {
+    let (mut stage, one, _, walker) = rooms();
+    let lobby = service_shard("yard", "Lobby", 0);
+    stage.says(lobby, vec![registered(lobby, 1), registered(id(66), 1)]);
+    let out = stage.says(lobby, vec![Output::Closed]);
+    let again = |output: &&GameOutput| matches!(output, GameOutput::MakeSpace(spec) if spec.id == lobby);
+    assert_eq!(out.iter().filter(again).count(), 1);
+    assert!(matches!(to_space(&out, lobby).as_slice(), [Input::Create { entity, .. }] if *entity == lobby));
+    let message = stage.call(walker, id(66));
+    let out = stage.says(one, vec![Output::Message(message)]);
+    assert_eq!(answers(&out, one), [(walker, code::GONE.to_owned())]);
+}
+
+#[test]
+fn a_shut_down_waits_for_spaces_but_not_for_ever() {
+    let (mut stage, ..) = rooms();
+    let out = stage.handle(GameInput::Shutdown);
+    assert!(out.iter().all(|output| matches!(output, GameOutput::ToSpace(_, Input::Close))));
+    assert_eq!(out.len(), 6);
+    let out = stage.pass(super::super::limits::CLOSING_MS_MAX);
+    assert!(matches!(out.as_slice(), [GameOutput::Finished]));
+    assert!(stage.pass(1_000).is_empty(), "once");
+}
+
+#[test]
 fn whoever_waits_for_a_destroyed_entity_is_told() {
     let (mut stage, one, two, walker) = rooms();
     stage.says(one, vec![Output::EnterAsked { entity: walker, space: Some(two), intent: 1 }]);
