@@ -3,7 +3,7 @@
 use super::ask::Ask;
 use crate::game::GameInput;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -102,15 +102,32 @@ impl CoreOutbox {
     pub(super) fn next(&self, wait: Option<Duration>) -> Option<CoreMessage> {
         match wait {
             None => self.receiver.recv().ok(),
-            Some(wait) => match self.receiver.recv_timeout(wait) {
-                Ok(message) => Some(message),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-            },
+            Some(wait) => self.receiver.recv_timeout(wait).ok(),
         }
     }
 
     /// The next one, if it is there.
     pub(super) fn try_next(&self) -> Option<CoreMessage> {
         self.receiver.try_recv().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gate_is_refused_while_too_much_waits_and_operators_are_not() {
+        let (inbox, outbox) = traffic();
+        for _ in 0..CORE_INPUTS_MAX {
+            inbox.offer(GameInput::Wake).expect("room");
+        }
+        assert_eq!(inbox.offer(GameInput::Wake), Err(Overloaded));
+        inbox.push(GameInput::Shutdown);
+        for _ in 0..2 {
+            outbox.try_next().expect("something waits");
+            inbox.taken();
+        }
+        inbox.offer(GameInput::Wake).expect("room again");
     }
 }

@@ -165,6 +165,6 @@ impl GameCore {
         let mut frames = Vec::new();
         ServerFrame::Reply { request, outcome: outcome.to_bytes() }.encode(&mut frames);
         let sessions = smallvec::smallvec![session];
-        self.to_gate(ToGate::Frames { sessions, frames: Bytes::from(frames) });
+        self.send_gate(ToGate::Frames { sessions, frames: Bytes::from(frames) });
     }
 }

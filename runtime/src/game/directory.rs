@@ -246,7 +246,9 @@ impl Directory {
         let mut census = BTreeMap::new();
         for at in self.entities.values() {
             if self.spaces.get(&at.space).is_some_and(|row| row.module == module) {
-                at.type_id.map(|type_id| *census.entry(type_id).or_insert(0) += 1);
+                if let Some(type_id) = at.type_id {
+                    *census.entry(type_id).or_insert(0) += 1;
+                }
             }
         }
         census

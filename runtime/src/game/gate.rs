@@ -18,7 +18,7 @@ use everwake_protocol::{EntityId, SessionId};
 const NO_ARGS: Bytes = Bytes::from_static(&[0x80]);
 
 impl GameCore {
-    pub(super) fn from_gate(&mut self, from_gate: ToGame) {
+    pub(super) fn handle_gate(&mut self, from_gate: ToGame) {
         match from_gate {
             ToGame::Connected { session, boot, module, address, token, version, locale } => {
                 let info =
@@ -49,7 +49,7 @@ impl GameCore {
     }
 
     /// Anything for the gate; the core notes which view a client has.
-    pub(super) fn to_gate(&mut self, to_gate: ToGate) {
+    pub(super) fn send_gate(&mut self, to_gate: ToGate) {
         if let ToGate::View { session, view, .. } = &to_gate
             && let Some(known) = self.sessions.find_mut(*session)
         {
@@ -164,7 +164,7 @@ impl GameCore {
     }
 
     fn close(&mut self, session: SessionId, code: CloseCode, reason: &str) {
-        self.to_gate(ToGate::Close { session, code, reason: reason.to_owned() });
+        self.send_gate(ToGate::Close { session, code, reason: reason.to_owned() });
     }
 
     fn boot_type(&self, module: &str) -> Option<String> {

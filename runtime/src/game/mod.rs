@@ -255,11 +255,11 @@ impl GameCore {
         self.now_ms = self.now_ms.max(now_ms);
         std::mem::swap(&mut self.out, out);
         match input {
-            GameInput::Gate(from_gate) => self.from_gate(from_gate),
+            GameInput::Gate(from_gate) => self.handle_gate(from_gate),
             GameInput::Space { space, taken, outputs } => {
                 self.directory.taken(space, taken);
                 for output in outputs {
-                    self.from_space(space, output);
+                    self.handle_space(space, output);
                 }
             }
             GameInput::Returned { space, inputs } => self.returned(space, inputs),
@@ -294,10 +294,10 @@ impl GameCore {
         self.counters
     }
 
-    fn from_space(&mut self, space: EntityId, output: Output) {
+    fn handle_space(&mut self, space: EntityId, output: Output) {
         match output {
             Output::Message(message) => self.deliver(message),
-            Output::Gate(to_gate) => self.to_gate(to_gate),
+            Output::Gate(to_gate) => self.send_gate(to_gate),
             Output::Operator { ticket, outcome } => self.ticket_answered(ticket, outcome),
             Output::KeyValue { owner, call, operation } => self.key_value(space, owner, call, operation),
             Output::Create { entity, type_name, args, place, answer } => {

@@ -257,7 +257,7 @@ impl GameCore {
         let mut module = Module::new(first.lineage.clone(), head.clone(), self.config.key_value_bytes_max);
         module.install(first, note, self.now_ms, false);
         self.modules.insert(name.clone(), module);
-        self.to_gate(ToGate::Schema { schema: head.schema.clone() });
+        self.send_gate(ToGate::Schema { schema: head.schema.clone() });
         for shard in 0..self.config.nil_shards.max(1) {
             self.make_space(nil_shard(&name, shard), &name, SpaceKind::Nil);
         }

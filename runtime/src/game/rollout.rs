@@ -66,7 +66,7 @@ impl GameCore {
             settled: false,
         }));
         self.begin_probation(&name, candidate.reversible, candidate.rollback);
-        self.to_gate(ToGate::Schema { schema: version.schema.clone() });
+        self.send_gate(ToGate::Schema { schema: version.schema.clone() });
         for space in spaces {
             self.hand(space, Input::Swap(order.clone()));
         }
