@@ -245,10 +245,10 @@ impl Directory {
     pub fn census(&self, module: &str) -> BTreeMap<u32, usize> {
         let mut census = BTreeMap::new();
         for at in self.entities.values() {
-            if self.spaces.get(&at.space).is_some_and(|row| row.module == module) {
-                if let Some(type_id) = at.type_id {
-                    *census.entry(type_id).or_insert(0) += 1;
-                }
+            if let Some(type_id) = at.type_id
+                && self.spaces.get(&at.space).is_some_and(|row| row.module == module)
+            {
+                *census.entry(type_id).or_insert(0) += 1;
             }
         }
         census
