@@ -90,7 +90,6 @@ pub enum Effect {
     KeyValue { owner: EntityId, call: Id },
     Migrated { entity: EntityId },
     Arrived { entity: EntityId },
-    Other { entity: EntityId, what: String },
 }
 
 /// What was done to an entity's client.

@@ -197,7 +197,7 @@ impl SpaceCore {
             Next::Idle => return false,
             Next::Done => {}
             Next::Event(frame) => {
-                self.event(*frame, guests);
+                self.event(frame, guests);
             }
             Next::Create(birth) => self.give_birth(*birth, guests),
             Next::Install(traveller) => self.receive(*traveller, guests),
@@ -236,11 +236,7 @@ impl SpaceCore {
     }
 
     /// Runs an event: begin, hand over, commit or roll back.
-    pub(super) fn run(
-        &mut self,
-        frame: Frame,
-        guests: &mut dyn GuestSource,
-    ) -> End {
+    pub(super) fn run(&mut self, frame: Frame, guests: &mut dyn GuestSource) -> End {
         let seed = self.space().seeds.next();
         let twin = self.run_twin(&frame, seed, guests);
         let mut frame = frame;
@@ -302,11 +298,9 @@ impl SpaceCore {
         let host: Box<dyn Any> = host;
         self.space = host.downcast::<Space>().ok();
         match self.space().running.misuse.take() {
-            Some(misuse) if !matches!(verdict, Verdict::Trapped(_)) => Verdict::Trapped(Trap {
-                kind: TrapKind::Misuse,
-                message: misuse.0,
-                frames: Vec::new(),
-            }),
+            Some(misuse) if !matches!(verdict, Verdict::Trapped(_)) => {
+                Verdict::Trapped(Trap { kind: TrapKind::Misuse, message: misuse.0, frames: Vec::new() })
+            }
             _ => verdict,
         }
     }
@@ -327,8 +321,8 @@ impl SpaceCore {
             Verdict::Trapped(trap) => {
                 space.charge();
                 // A tick is reported once its culprit is known.
-                let known = space.running.frame.kind != EventKind::Tick
-                    || space.tick_culprit(trap.kind).is_some();
+                let known =
+                    space.running.frame.kind != EventKind::Tick || space.tick_culprit(trap.kind).is_some();
                 if known {
                     let crash = space.crash(&trap);
                     space.fifo.push(Output::Crashed(crash));
@@ -353,8 +347,7 @@ impl SpaceCore {
     }
 
     fn run_tick(&mut self, tick: &DueTick, guests: &mut dyn GuestSource) {
-        let mut parts: VecDeque<Vec<_>> =
-            tick.members.chunks(tick.chunk.max(1)).map(<[_]>::to_vec).collect();
+        let mut parts: VecDeque<Vec<_>> = tick.members.chunks(tick.chunk.max(1)).map(<[_]>::to_vec).collect();
         let mut failures = 0;
         let mut timed_out = false;
         while let Some(members) = parts.pop_front() {

@@ -63,7 +63,9 @@ impl Space {
                 describe_args(&method.parameters, &frame.args, limits::CRASH_TEXT_BYTES_MAX)
             }
             // A continuation's context is the guest's own: it may hold a secret under any type.
-            (EventKind::Resume | EventKind::Timer, Some(method)) if method.parameters.iter().any(|parameter| parameter.structure.has_secret()) => {
+            (EventKind::Resume | EventKind::Timer, Some(method))
+                if method.parameters.iter().any(|parameter| parameter.structure.has_secret()) =>
+            {
                 "(secret)".to_owned()
             }
             _ => {

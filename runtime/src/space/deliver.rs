@@ -18,13 +18,14 @@ use everwake_protocol::{EntityId, Id, SessionId, cbor};
 use std::sync::Arc;
 
 /// What the space does next.
+#[expect(clippy::large_enum_variant, reason = "most are events, and those must not allocate")]
 pub(super) enum Next {
     /// Nothing is left.
     Idle,
     /// It was done without the guest.
     Done,
     /// An event for the guest.
-    Event(Box<Frame>),
+    Event(Frame),
     /// An entity that the host makes.
     Create(Box<super::life::Birth>),
     /// An entity arrives: it may have to be migrated.
@@ -103,7 +104,7 @@ impl Space {
         }
         let slot = Some(slot);
         let method = hook as u32;
-        Next::Event(Box::new(Frame { entity, slot, type_index, method, args, ..Frame::default() }))
+        Next::Event(Frame { entity, slot, type_index, method, args, ..Frame::default() })
     }
 
     fn take_input(&mut self, input: Input) -> Next {
@@ -142,10 +143,8 @@ impl Space {
             self.fifo.push(Output::Message(message));
             return Next::Done;
         };
-        let by_client = matches!(
-            &message.body,
-            Body::Call { origin: Origin::OwnClient | Origin::OtherClient, .. }
-        );
+        let by_client =
+            matches!(&message.body, Body::Call { origin: Origin::OwnClient | Origin::OtherClient, .. });
         let mut mark = None;
         if message.id != MessageId::default() && !by_client {
             let count = super::requests::place(message.id);
@@ -217,7 +216,8 @@ impl Space {
         };
         let Some(entity) = self.world.by_id(target) else {
             // Nobody knows whether it went on: only the game core can route it by its target.
-            if let Some(message) = self.request_as_message(session, request, target, method, deadline_ms, args)
+            if let Some(message) =
+                self.request_as_message(session, request, target, method, deadline_ms, args)
             {
                 self.fifo.push(Output::Message(message));
             } else if deadline_ms != 0 {
@@ -327,7 +327,7 @@ impl Space {
             let answer = AnswerTo::Entity { entity: from, call: bounce };
             self.answer(incoming.target, answer, Outcome::null());
         }
-        Next::Event(Box::new(Frame {
+        Next::Event(Frame {
             kind: EventKind::Call,
             entity: incoming.target,
             slot: Some(slot),
@@ -342,7 +342,7 @@ impl Space {
             args: incoming.args,
             mark: incoming.mark,
             birth: None,
-        }))
+        })
     }
 
     fn turn_away_call(&mut self, incoming: Incoming, code: &str) {
@@ -373,10 +373,9 @@ impl Space {
                 _ => {}
             },
             Item::Input(Input::Request { session, request, target, deadline_ms, .. }) => {
-                if deadline_ms != 0 {
-                    let outcome = if code == code::GONE { Outcome::unknown(code) } else { Outcome::not_run(code) };
-                    self.answer(target, AnswerTo::Client { session, request }, outcome);
-                }
+                let outcome =
+                    if code == code::GONE { Outcome::unknown(code) } else { Outcome::not_run(code) };
+                self.answer(target, waiting_client(session, request, deadline_ms), outcome);
             }
             _ => {}
         }
@@ -427,9 +426,11 @@ impl Space {
         deadline_ms: u64,
         args: Bytes,
     ) -> Option<Message> {
-        let methods = self.version.types.iter().find_map(|table| {
-            table.methods.get(*table.method_by_id.get(&method)? as usize)
-        });
+        let methods = self
+            .version
+            .types
+            .iter()
+            .find_map(|table| table.methods.get(*table.method_by_id.get(&method)? as usize));
         Some(Message {
             id: MessageId { sender: session.0, epoch: 0, counter: request },
             from: self.world.sessions.get(&session).copied(),

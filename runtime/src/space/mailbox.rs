@@ -10,6 +10,7 @@ use everwake_protocol::{EntityId, Id};
 use std::collections::VecDeque;
 
 /// Something in the mailbox.
+#[expect(clippy::large_enum_variant, reason = "most are inputs, and those must not allocate")]
 #[derive(Clone, Debug)]
 pub(super) enum Item {
     /// From outside, or a message from here to here.

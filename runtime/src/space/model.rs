@@ -8,8 +8,8 @@ use crate::guest::{
     VersionHash,
 };
 use crate::manifest::{Manifest, ManifestLimits};
-use crate::versions::lineage::Lineage;
 use crate::versions::ModuleVersion;
+use crate::versions::lineage::Lineage;
 use bytes::Bytes;
 use everwake_protocol::EntityId;
 use everwake_protocol::attributes::PatchReader;
@@ -159,13 +159,12 @@ pub fn publish(
     manifest: Manifest,
     name: &str,
 ) -> Result<(Lineage, Arc<ModuleVersion>), String> {
-    let checked = manifest.check(&ManifestLimits::default()).map_err(|errors| {
-        errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-    })?;
+    let checked = manifest
+        .check(&ManifestLimits::default())
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
     let hash = VersionHash(*blake3::hash(name.as_bytes()).as_bytes());
-    let (lineage, version) = lineage
-        .publish(checked, hash, lineage.generation() + 1)
-        .map_err(|error| error.to_string())?;
+    let (lineage, version) =
+        lineage.publish(checked, hash, lineage.generation() + 1).map_err(|error| error.to_string())?;
     Ok((lineage, Arc::new(version)))
 }
 
@@ -337,7 +336,9 @@ fn read_state(attributes: &[u8], values: &mut [Bytes]) {
 impl Guest for ModelGuest {
     fn handle(&mut self, event: &Event, mut host: Box<dyn Imports>) -> (Box<dyn Imports>, Verdict) {
         let key = match event.kind {
-            EventKind::Call | EventKind::Resume | EventKind::Timer => (event.type_index, METHOD, event.method),
+            EventKind::Call | EventKind::Resume | EventKind::Timer => {
+                (event.type_index, METHOD, event.method)
+            }
             EventKind::Hook => (event.type_index, HOOK, event.method),
             EventKind::Tick => (event.type_index, TICK, 0),
         };

@@ -183,7 +183,7 @@ impl Space {
             cbor::bytes(&mut unhandled, &args);
             return self.hook(owner, Hook::Unhandled, unhandled.into());
         };
-        Next::Event(Box::new(Frame {
+        Next::Event(Frame {
             kind,
             entity: owner,
             slot: Some(slot),
@@ -194,7 +194,7 @@ impl Space {
             trace,
             args,
             ..Frame::default()
-        }))
+        })
     }
 
     fn former_name(&self, method: MethodKey) -> String {

@@ -125,15 +125,36 @@ pub(super) enum Step {
 #[derive(Clone, Debug)]
 pub(super) enum Staged {
     /// A message of an entity to another.
-    Message { from: EntityId, target: EntityId, durable: bool, body: crate::message::Body },
+    Message {
+        from: EntityId,
+        target: EntityId,
+        durable: bool,
+        body: crate::message::Body,
+    },
     /// The answer to the running call, or to one that was taken over.
-    Answer { to: AnswerTo, from: EntityId, outcome: Outcome },
+    Answer {
+        to: AnswerTo,
+        from: EntityId,
+        outcome: Outcome,
+    },
     /// Something for clients, in the form that the replicator takes.
     Clients(Box<crate::replicate::Change>),
     /// Close an entity's client.
-    Kick { slot: Slot, session: SessionId, reason: String },
-    KeyValue { owner: EntityId, call: Id, operation: Box<KeyValueOperation> },
-    Create { owner: EntityId, call: Id, create: Box<Creation> },
+    Kick {
+        slot: Slot,
+        session: SessionId,
+        reason: String,
+    },
+    KeyValue {
+        owner: EntityId,
+        call: Id,
+        operation: Box<KeyValueOperation>,
+    },
+    Create {
+        owner: EntityId,
+        call: Id,
+        create: Box<Creation>,
+    },
 }
 
 /// What `entities.create` asks for.
@@ -251,7 +272,7 @@ impl Step {
     fn take_back(self, world: &mut World) {
         let slot = self.slot();
         if let Step::Spawned { .. } = self {
-            world.remove(slot);
+            world.take_back(slot);
             return;
         }
         let Some(entity) = world.get_mut(slot) else { return };
@@ -273,7 +294,10 @@ impl Step {
             Step::Giving { .. } => entity.giving = None,
             Step::Spawned { .. } => {}
             Step::Doomed { .. } => entity.doomed = false,
-            Step::Intent { old, .. } => entity.intent = old,
+            Step::Intent { old, .. } => {
+                entity.intent = old;
+                entity.intents = entity.intents.wrapping_sub(1);
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use super::agenda::Due;
 use super::commit::{ClientEffect, Commit, CommitVerdict, Effect};
 use super::entity::Slot;
 use super::mailbox::Fact;
-use super::running::{Answered, Staged, Step};
+use super::running::{Answered, Frame, Staged, Step};
 use super::state::{Space, no_args, one_id};
 use crate::guest::{EventKind, GuestError, Hook, Trap, TrapKind};
 use crate::limits;
@@ -81,6 +81,15 @@ impl Space {
         commit.now_ms = self.now_ms;
         commit.verdict = verdict;
         commit.mark = frame.mark;
+        commit
+    }
+
+    /// A record of something that the host does by itself.
+    pub(super) fn open_own_commit(&mut self, entity: EntityId) -> Commit {
+        let seed = self.seeds.next();
+        self.begin(Frame { entity, ..Frame::default() }, seed);
+        let mut commit = self.open_commit(CommitVerdict::Done);
+        commit.kind = None;
         commit
     }
 

@@ -2,10 +2,9 @@
 //!
 //! `migrate` runs on copies. Whatever fails, the old version goes on as if nothing had been asked.
 
-use super::commit::{CommitVerdict, DropReason, Effect};
+use super::commit::{DropReason, Effect};
 use super::core::SpaceCore;
 use super::entity::{Entity, Slot};
-use super::running::Frame;
 use super::state::Space;
 use crate::guest::{Guest, GuestSource, Hook};
 use crate::limits;
@@ -54,7 +53,8 @@ impl SpaceCore {
     /// Says what a swap would do.
     pub(super) fn rehearse(&mut self, ticket: u64, order: &Arc<SwapOrder>, guests: &mut dyn GuestSource) {
         let space = self.shared();
-        let mut rehearsal = Rehearsal { entities: space.world.len(), reversible: true, ..Rehearsal::default() };
+        let mut rehearsal =
+            Rehearsal { entities: space.world.len(), reversible: true, ..Rehearsal::default() };
         rehearsal.parked = super::parked::parked(space, &order.version);
         rehearse_all(space, order, guests, &mut rehearsal);
         self.space().fifo.push(Output::Rehearsed { ticket, rehearsal: Box::new(rehearsal) });
@@ -70,11 +70,12 @@ impl SpaceCore {
         let version = self.shared().version.clone();
         let to = declared(&version, type_index).map_or(0, |declared| declared.schema);
         if traveller.body.schema != to {
-            let migrated = guests.instantiate(version.hash).map_err(|trap| trap.message).and_then(|mut guest| {
-                let body = &traveller.body;
-                let names = Names { version: &version, type_index };
-                migrate_one(guest.as_mut(), &names, &names, (body.schema, to), &body.attributes)
-            });
+            let migrated =
+                guests.instantiate(version.hash).map_err(|trap| trap.message).and_then(|mut guest| {
+                    let body = &traveller.body;
+                    let names = Names { version: &version, type_index };
+                    migrate_one(guest.as_mut(), &names, &names, (body.schema, to), &body.attributes)
+                });
             match migrated {
                 Ok(attributes) => {
                     traveller.body.attributes = attributes;
@@ -88,6 +89,7 @@ impl SpaceCore {
             }
         }
         self.space().install(traveller, type_index);
+        self.tell_recorder();
     }
 }
 
@@ -103,10 +105,7 @@ impl Space {
         let version = self.version.clone();
         self.world.retype(|type_id| version.type_by_id.get(&type_id).copied());
         self.ticks.follow(&version);
-        let seed = self.seeds.next();
-        self.begin(Frame { entity: self.config.id, ..Frame::default() }, seed);
-        let mut commit = self.open_commit(CommitVerdict::Done);
-        commit.kind = None;
+        let mut commit = self.open_own_commit(self.config.id);
         self.feed(ReplicaInput::Swapped(version.clone()));
         for Migrated { slot, entity: id, schema, attributes } in migrated {
             let Some(entity) = self.world.get_mut(slot) else { continue };
@@ -288,12 +287,7 @@ fn difference(old: &Attributes, new: &Attributes) -> Vec<u8> {
 }
 
 /// Migrates copies up and down again.
-fn rehearse_all(
-    space: &Space,
-    order: &SwapOrder,
-    guests: &mut dyn GuestSource,
-    rehearsal: &mut Rehearsal,
-) {
+fn rehearse_all(space: &Space, order: &SwapOrder, guests: &mut dyn GuestSource, rehearsal: &mut Rehearsal) {
     let candidates: Vec<(Slot, &Entity)> = to_migrate(space, order).collect();
     if candidates.is_empty() {
         return;

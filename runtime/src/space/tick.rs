@@ -85,18 +85,18 @@ impl Space {
             return None;
         }
         let ticking = self.ticks.types.iter();
-        ticking.filter(|tick| self.has_members(tick.type_index)).map(|tick| {
-            tick.next_ms().unwrap_or(self.now_ms)
-        })
-        .min()
+        ticking
+            .filter(|tick| self.has_members(tick.type_index))
+            .map(|tick| tick.next_ms().unwrap_or(self.now_ms))
+            .min()
     }
 
     fn has_members(&self, type_index: u32) -> bool {
         let own = self.config.id;
         let sleeps = self.sleeps(type_index);
-        self.world.iter_of(Some(type_index)).any(|(_, member)| {
-            member.id != own && (member.watched || !sleeps)
-        })
+        self.world
+            .iter_of(Some(type_index))
+            .any(|(_, member)| member.id != own && (member.watched || !sleeps))
     }
 
     pub(super) fn sleeps(&self, type_index: u32) -> bool {
@@ -253,9 +253,6 @@ mod tests {
             blame(&due, Some(0), Some(TrapKind::TimedOut)),
             Blame::Split(vec![slots(&[1]), slots(&[2, 3, 4])])
         );
-        assert_eq!(
-            blame(&slots(&[9]), None, None),
-            Blame::One { culprit: Slot(9), others: Vec::new() }
-        );
+        assert_eq!(blame(&slots(&[9]), None, None), Blame::One { culprit: Slot(9), others: Vec::new() });
     }
 }

@@ -1,5 +1,6 @@
 //! Entities that go to other spaces and come from there, by the marker protocol of rule A8.
 
+use super::commit::Effect;
 use super::entity::{Entity, Slot};
 use super::mailbox::{Fact, Item};
 use super::state::{Space, one_id};
@@ -93,6 +94,8 @@ impl Space {
     /// Lets an entity in.
     pub(super) fn install(&mut self, traveller: Traveller, type_index: u32) {
         let Traveller { entity: id, to, pose, epoch, failed, mut body, .. } = traveller;
+        let mut commit = self.open_own_commit(id);
+        commit.effects.push(Effect::Arrived { entity: id });
         if let Some(stale) = self.world.slot(id) {
             self.world.remove(stale);
         }
@@ -112,6 +115,7 @@ impl Space {
             self.rebind(slot, client.view.wrapping_add(1));
         }
         self.replicate();
+        self.commits.keep(commit);
         self.flush(id, epoch);
         match failed {
             None => self.entered(id),

@@ -70,6 +70,15 @@ impl World {
         Some(entity)
     }
 
+    /// Removes an entity as if it had never been put in.
+    pub(super) fn take_back(&mut self, slot: Slot) {
+        if let Some(entity) = self.remove(slot)
+            && entity.order == self.entered
+        {
+            self.entered -= 1;
+        }
+    }
+
     /// Gives every entity its index in another version; `index` knows it by small type id.
     pub(super) fn retype(&mut self, mut index: impl FnMut(u32) -> Option<u32>) {
         self.by_type.clear();

@@ -65,11 +65,8 @@ fn apply_all(
         let change = change.map_err(|error| error.to_string())?;
         let (change, column) = resolve(table, change)?;
         let undo = running.undo_of(slot, entity);
-        let applied = entity
-            .body
-            .attributes
-            .apply(&change, column, Some(undo))
-            .map_err(|error| error.to_string())?;
+        let applied =
+            entity.body.attributes.apply(&change, column, Some(undo)).map_err(|error| error.to_string())?;
         if !applied.changed {
             continue;
         }

@@ -85,13 +85,7 @@ pub(super) fn gather(space: &mut Space, parts: Vec<Part>, then: &Continuation) -
     Ok(())
 }
 
-fn stage_call(
-    space: &mut Space,
-    owner: EntityId,
-    target: EntityId,
-    mut body: Body,
-    waiting: (Id, u64),
-) {
+fn stage_call(space: &mut Space, owner: EntityId, target: EntityId, mut body: Body, waiting: (Id, u64)) {
     if let Body::Call { answer, deadline_ms, .. } = &mut body {
         *answer = AnswerTo::Entity { entity: owner, call: waiting.0 };
         *deadline_ms = waiting.1;
@@ -191,12 +185,7 @@ pub(super) fn reply_refused(
     reply_with(space, owner, deferred, outcome)
 }
 
-fn reply_with(
-    space: &mut Space,
-    owner: EntityId,
-    deferred: Id,
-    outcome: Outcome,
-) -> Result<(), GuestError> {
+fn reply_with(space: &mut Space, owner: EntityId, deferred: Id, outcome: Outcome) -> Result<(), GuestError> {
     let (slot, entity) = space.owner(owner)?;
     let Some(old) = entity.body.deferred.remove(&deferred) else { return Err(GuestError::NotFound) };
     let to = old.answer;

@@ -88,11 +88,7 @@ pub(super) fn near(space: &Space, center: Pose, radius: f32, type_index: Option<
     let found = members_of(space, type_index).filter(|(_, entity)| within(center, entity.pose, radius));
     found
         .take(limits::NEAR_FOUND_MAX)
-        .map(|(_, entity)| Neighbour {
-            entity: entity.id,
-            type_index: entity.type_index,
-            pose: entity.pose,
-        })
+        .map(|(_, entity)| Neighbour { entity: entity.id, type_index: entity.type_index, pose: entity.pose })
         .collect()
 }
 
@@ -102,11 +98,7 @@ pub(super) fn within(center: Pose, pose: Pose, radius: f32) -> bool {
     radius >= 0.0 && dx * dx + dz * dz <= f64::from(radius) * f64::from(radius)
 }
 
-pub(super) fn set_layers(
-    space: &mut Space,
-    entity: EntityId,
-    layers: (u32, u32),
-) -> Result<(), GuestError> {
+pub(super) fn set_layers(space: &mut Space, entity: EntityId, layers: (u32, u32)) -> Result<(), GuestError> {
     let (slot, entity) = space.owner(entity)?;
     let old = std::mem::replace(&mut entity.body.layers, layers);
     if old != layers {

@@ -21,11 +21,7 @@ pub(super) fn neighbours(space: &Space, radius: f32, type_index: Option<u32>) ->
         return (Vec::new(), Vec::new());
     }
     let all: Vec<Neighbour> = members_of(space, type_index)
-        .map(|(_, entity)| Neighbour {
-            entity: entity.id,
-            type_index: entity.type_index,
-            pose: entity.pose,
-        })
+        .map(|(_, entity)| Neighbour { entity: entity.id, type_index: entity.type_index, pose: entity.pose })
         .collect();
     let mut offsets = Vec::with_capacity(space.running.due.len() + 1);
     let mut found = Vec::new();
@@ -33,9 +29,9 @@ pub(super) fn neighbours(space: &Space, radius: f32, type_index: Option<u32>) ->
     for slot in &space.running.due {
         if let Some(entity) = space.world.get(*slot) {
             let room = limits::NEIGHBOURS_FOUND_MAX.saturating_sub(found.len());
-            let others = all.iter().filter(|other| {
-                other.entity != entity.id && within(entity.pose, other.pose, radius)
-            });
+            let others = all
+                .iter()
+                .filter(|other| other.entity != entity.id && within(entity.pose, other.pose, radius));
             found.extend(others.take(limits::NEAR_FOUND_MAX.min(room)).copied());
         }
         offsets.push(u32::try_from(found.len()).unwrap_or(u32::MAX));
