@@ -77,7 +77,9 @@ impl Chaos {
         match one_in {
             0 => false,
             1 => true,
-            n => mix(self.seed ^ salt ^ event.wrapping_mul(0x9e37_79b9_7f4a_7c15)).is_multiple_of(u64::from(n)),
+            n => {
+                mix(self.seed ^ salt ^ event.wrapping_mul(0x9e37_79b9_7f4a_7c15)).is_multiple_of(u64::from(n))
+            }
         }
     }
 }
