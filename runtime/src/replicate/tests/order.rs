@@ -100,6 +100,13 @@ struct Real {
     client: Option<u32>,
 }
 
+impl Real {
+    fn new(type_id: u32, pose: Option<Pose>) -> Real {
+        let (attributes, layers) = (Attributes::new(COUNT), (u32::MAX, u32::MAX));
+        Real { type_id, attributes, pose, motion: Bytes::new(), layers, client: None }
+    }
+}
+
 /// One event, for looking back.
 struct Past {
     /// All attributes as they were before the event's ends.
@@ -125,17 +132,9 @@ struct Trial {
 
 impl Trial {
     fn new() -> Trial {
-        let room = Real {
-            type_id: ROOM,
-            attributes: Attributes::new(COUNT),
-            pose: None,
-            motion: Bytes::new(),
-            layers: (u32::MAX, u32::MAX),
-            client: None,
-        };
         Trial {
             stand: Stand::new(),
-            real: BTreeMap::from([(entity(SPACE), room)]),
+            real: BTreeMap::from([(entity(SPACE), Real::new(ROOM, None))]),
             history: Vec::new(),
             clients: Clients::default(),
             told: BTreeSet::new(),
@@ -204,7 +203,6 @@ impl Trial {
     }
 
     fn op(&mut self, op: &Op, changes: &mut Vec<Change>, ends: &mut BTreeSet<EntityId>) {
-        let number = self.history.len() as u64;
         match op {
             Op::Edit(who, edit) => changes.extend(self.edit(*who, edit)),
             Op::Move(who, x, z) => {
@@ -232,18 +230,32 @@ impl Trial {
                 let type_id = [AVATAR, ROCK, WOLF][usize::from(*kind) % 3];
                 let pose = Some(at(f32::from(*x), f32::from(*z)));
                 changes.push(self.stand.created(self.born, type_id, pose));
-                let real = Real { type_id, pose, ..self.real[&entity(SPACE)].clone() };
-                let real = Real { attributes: Attributes::new(COUNT), motion: Bytes::new(), ..real };
-                self.real
-                    .insert(entity(self.born), Real { client: None, layers: (u32::MAX, u32::MAX), ..real });
+                self.real.insert(entity(self.born), Real::new(type_id, pose));
             }
+            Op::End(who, left) => {
+                let entity = self.pick(*who);
+                if entity != super::entity(SPACE) && ends.insert(entity) {
+                    changes.push(match left {
+                        true => Change::Left { entity },
+                        false => Change::Destroyed { entity },
+                    });
+                }
+            }
+            Op::Call(..) | Op::Reply(..) | Op::Broadcast => self.say(op, changes),
+        }
+    }
+
+    fn say(&mut self, op: &Op, changes: &mut Vec<Change>) {
+        let number = self.history.len() as u64;
+        let mut args = Vec::new();
+        cbor::uint(&mut args, number);
+        let args = Bytes::from(args);
+        match op {
             Op::Call(who, to) => {
                 let entity = self.pick(*who);
                 let to = usize::from(*to);
                 let audience = [Audience::OwnClient, Audience::AllClients, Audience::OtherClients][to];
-                let mut args = Vec::new();
-                cbor::uint(&mut args, number);
-                changes.push(Change::ClientCall { entity, audience, method: to as u32, args: args.into() });
+                changes.push(Change::ClientCall { entity, audience, method: to as u32, args });
             }
             Op::Reply(who, client) => {
                 let entity = self.pick(*who);
@@ -257,21 +269,10 @@ impl Trial {
                 });
             }
             Op::Broadcast => {
-                let mut args = Vec::new();
-                cbor::uint(&mut args, number);
-                let (key, value, args) = (String::new(), String::new(), args.into());
-                let compare = Comparison::Equal;
+                let (key, value, compare) = (String::new(), String::new(), Comparison::Equal);
                 changes.push(Change::Broadcast { key, compare, value, type_id: AVATAR, method: 9, args });
             }
-            Op::End(who, left) => {
-                let entity = self.pick(*who);
-                if entity != super::entity(SPACE) && ends.insert(entity) {
-                    changes.push(match left {
-                        true => Change::Left { entity },
-                        false => Change::Destroyed { entity },
-                    });
-                }
-            }
+            _ => {}
         }
     }
 
