@@ -1,3 +1,5 @@
+//! Manifests that break one rule each, and what they are told.
+
 use super::*;
 use crate::versions::samples::{attribute, checked, fields, method, module};
 use everwake_protocol::schema::Shape;

@@ -1,3 +1,5 @@
+//! Recordings are written, read back and played again.
+
 use super::*;
 use crate::guest::{
     Event, EventKind, Guest, GuestError, GuestSource, Imports, Origin, Trap, TrapKind, Verdict, VersionHash,

@@ -1,3 +1,5 @@
+//! Two versions and what a diff says of them.
+
 use super::*;
 use crate::guest::VersionHash;
 use crate::manifest::Manifest;

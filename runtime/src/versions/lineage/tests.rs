@@ -1,3 +1,5 @@
+//! Small ids over a row of versions.
+
 use super::*;
 use crate::manifest::{Exposure, Manifest};
 use crate::versions::samples::{attribute, checked, fields, method, module};

@@ -1,3 +1,5 @@
+//! Types are resolved and compared.
+
 use super::*;
 use crate::versions::samples::fields;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Values held against their types.
+
 use super::*;
 use crate::versions::samples::{checked, fields, method, module};
 use crate::versions::structure::Definitions;
