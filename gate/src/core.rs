@@ -296,3 +296,6 @@ impl Selected {
 pub(crate) fn reply(request: u64, outcome: &Outcome) -> Bytes {
     ServerFrame::Reply { request, outcome: outcome.to_bytes() }.to_bytes()
 }
+
+#[cfg(test)]
+mod tests;

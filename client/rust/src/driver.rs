@@ -368,7 +368,9 @@ impl Drop for Client {
     }
 }
 
-async fn open(config: &ClientConfig) -> Result<quinn::Connection, ConnectError> {
+/// Connects and says nothing: for tools that speak the protocol by themselves, such as hostile
+/// tests.
+pub async fn open(config: &ClientConfig) -> Result<quinn::Connection, ConnectError> {
     if config.trust == Trust::AnyOnLoopback && !config.address.ip().is_loopback() {
         return Err(ConnectError::NotLoopback(config.address));
     }
@@ -391,7 +393,8 @@ async fn open(config: &ClientConfig) -> Result<quinn::Connection, ConnectError> 
     connecting.await.map_err(|error| ConnectError::Closed(closed(&error)))
 }
 
-fn closed(error: &ConnectionError) -> Closed {
+/// What the end of a connection means.
+pub fn closed(error: &ConnectionError) -> Closed {
     match error {
         ConnectionError::ApplicationClosed(close) => Closed::ByServer {
             code: CloseCode::from_code(close.error_code.into_inner()),

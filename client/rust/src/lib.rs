@@ -10,7 +10,7 @@ mod tls;
 mod value;
 
 pub use core::{BrokenStream, ClientCore, ClientEvent, Greeting, RequestError};
-pub use driver::{CallError, Client, ClientConfig, ClientEndpoint, Closed, ConnectError};
+pub use driver::{CallError, Client, ClientConfig, ClientEndpoint, Closed, ConnectError, closed, open};
 pub use mirror::Entity;
 pub use tls::{Trust, TrustError};
 pub use value::{Value, ValueError};

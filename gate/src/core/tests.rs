@@ -1,0 +1,731 @@
+//! The gate under virtual time: every limit, every close code, order and views.
+
+use super::*;
+use crate::limits::GateLimits;
+use everwake_protocol::cbor;
+use everwake_protocol::client::{ClientFrame, MoveDatagram, Placed, Pose, PositionDatagram};
+use everwake_protocol::frame::FrameDecoder;
+use everwake_protocol::limits::{
+    ARGS_BYTES_MAX, FILTERS_MAX, FRAME_BYTES_BEFORE_WELCOME_MAX, PROTOCOL_VERSION,
+};
+use everwake_protocol::schema::{MethodSchema, Schema, TypeSchema};
+use smallvec::smallvec;
+use std::sync::Arc;
+
+const OWN_ONLY: u32 = 0;
+const FOR_ALL: u32 = 1;
+const THRICE: u32 = 2;
+const GONE: u32 = 3;
+
+fn schema(generation: u32) -> Arc<Schema> {
+    let method = |id, all_clients, calls_per_minute, live| MethodSchema {
+        id,
+        name: format!("m{id}"),
+        returns: "unit".into(),
+        all_clients,
+        calls_per_minute,
+        live,
+        ..MethodSchema::default()
+    };
+    let methods = vec![
+        method(OWN_ONLY, false, 0, true),
+        method(FOR_ALL, true, 0, true),
+        method(THRICE, false, 3, true),
+        method(GONE, false, 0, false),
+    ];
+    let kind = TypeSchema { id: 7, name: "Avatar".into(), live: true, methods, ..TypeSchema::default() };
+    Arc::new(Schema { module: "yard".into(), generation, types: vec![kind], ..Schema::default() })
+}
+
+struct Rig {
+    core: GateCore,
+    now: Duration,
+    out: Vec<GateOutput>,
+    numbered: u64,
+}
+
+/// What a client got to read.
+type Frames = Vec<ServerFrame>;
+
+impl Rig {
+    fn new(limits: GateLimits) -> Rig {
+        let mut rig = Rig {
+            core: GateCore::new(limits, Id([1, 2, 3, 4])),
+            now: Duration::from_secs(100),
+            out: Vec::new(),
+            numbered: 0,
+        };
+        rig.input(GateInput::Game(ToGate::Schema { schema: schema(1) }));
+        rig
+    }
+
+    fn input(&mut self, input: GateInput) {
+        self.core.handle(self.now, input, &mut self.out);
+    }
+
+    /// Everything since the last time, with all writes begun and done.
+    fn drain(&mut self) -> Vec<GateOutput> {
+        let mut all = std::mem::take(&mut self.out);
+        loop {
+            let mut more = Vec::new();
+            self.core.flush(self.now, &mut more);
+            if more.is_empty() {
+                return all;
+            }
+            for output in &more {
+                if let GateOutput::Write { connection, .. } = output {
+                    self.core.handle(self.now, GateInput::Written { connection: *connection }, &mut all);
+                }
+            }
+            all.extend(more);
+        }
+    }
+
+    fn pass(&mut self, ms: u64) {
+        self.now += Duration::from_millis(ms);
+        self.input(GateInput::Tick);
+    }
+
+    fn open(&mut self, address: &str) -> ConnectionId {
+        self.numbered += 1;
+        let connection = ConnectionId(self.numbered);
+        self.input(GateInput::Incoming { connection, address: address.parse().unwrap() });
+        connection
+    }
+
+    fn silent(&mut self) -> ConnectionId {
+        let connection = self.open("192.0.2.1:1000");
+        self.input(GateInput::Established { connection });
+        connection
+    }
+
+    fn say(&mut self, connection: ConnectionId, frame: &ClientFrame) {
+        let mut bytes = Vec::new();
+        frame.encode(&mut bytes);
+        self.input(GateInput::Received { connection, bytes: bytes.into() });
+    }
+
+    /// A client that greeted and owns the returned entity.
+    fn playing(&mut self) -> (ConnectionId, SessionId, EntityId) {
+        let connection = self.silent();
+        self.say(connection, &hello("yard"));
+        let connected = self.drain().into_iter().find_map(|output| match output {
+            GateOutput::Game(ToGame::Connected { session, boot, .. }) => Some((session, boot)),
+            _ => None,
+        });
+        let (session, boot) = connected.expect("the game hears of the client");
+        self.input(GateInput::Game(ToGate::View { session, view: 1, owner: boot, type_id: 7 }));
+        self.drain();
+        (connection, session, boot)
+    }
+
+    /// Sends a request and returns the answer of the gate itself, if there is one.
+    fn ask(
+        &mut self,
+        connection: ConnectionId,
+        request: u64,
+        target: EntityId,
+        method: u32,
+    ) -> Option<String> {
+        let args = Bytes::from_static(&[0x80]);
+        self.say(
+            connection,
+            &ClientFrame::Request { request, acknowledged: 0, target, method, deadline_ms: 1, args },
+        );
+        let outputs = self.drain();
+        let passed = outputs.iter().any(|it| matches!(it, GateOutput::Game(ToGame::Request { .. })));
+        let answer = read(&outputs, connection).into_iter().find_map(|frame| match frame {
+            ServerFrame::Reply { request: found, outcome } if found == request => {
+                Outcome::decode(&outcome).ok()
+            }
+            _ => None,
+        });
+        match answer {
+            Some(Outcome::Err { code, .. }) => {
+                assert!(!passed, "an answered request reached the game too");
+                Some(code)
+            }
+            other => {
+                assert!(passed && other.is_none(), "a request was lost");
+                None
+            }
+        }
+    }
+}
+
+fn hello(module: &str) -> ClientFrame {
+    let (module, token) = (module.to_owned(), "t".to_owned());
+    ClientFrame::Hello {
+        protocol: PROTOCOL_VERSION,
+        module,
+        token,
+        version: String::new(),
+        locale: String::new(),
+    }
+}
+
+fn read(outputs: &[GateOutput], of: ConnectionId) -> Frames {
+    let mut decoder = FrameDecoder::of_server();
+    for output in outputs {
+        if let GateOutput::Write { connection, pieces } = output
+            && *connection == of
+        {
+            pieces.iter().for_each(|piece| decoder.push(piece));
+        }
+    }
+    std::iter::from_fn(|| decoder.pop().unwrap())
+        .map(|raw| ServerFrame::decode(raw).unwrap().unwrap())
+        .collect()
+}
+
+fn closed(outputs: &[GateOutput], of: ConnectionId) -> Option<(CloseCode, String)> {
+    outputs.iter().find_map(|output| match output {
+        GateOutput::Close { connection, code, reason, .. } if *connection == of => {
+            Some((*code, reason.clone()))
+        }
+        _ => None,
+    })
+}
+
+fn told_closed(outputs: &[GateOutput]) -> Vec<u32> {
+    outputs
+        .iter()
+        .filter_map(|output| match output {
+            GateOutput::Game(ToGame::Closed { reason, .. }) => Some(*reason),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_client_is_welcomed_then_gets_the_schema_then_its_view() {
+    let mut rig = Rig::new(GateLimits::default());
+    let connection = rig.silent();
+    rig.say(connection, &hello(""));
+    let outputs = rig.drain();
+    let frames = read(&outputs, connection);
+    assert!(
+        matches!(&frames[..], [ServerFrame::Welcome { module, .. }, ServerFrame::Schema { .. }] if module == "yard")
+    );
+    let Some(GateOutput::Game(ToGame::Connected { session, token, address, boot, .. })) =
+        outputs.iter().find(|it| matches!(it, GateOutput::Game(_)))
+    else {
+        panic!("the game does not hear of the client")
+    };
+    assert_eq!((token.as_str(), address.as_str()), ("t", "192.0.2.1:1000"));
+    assert_ne!(session.0, boot.0);
+    rig.input(GateInput::Game(ToGate::View { session: *session, view: 1, owner: *boot, type_id: 7 }));
+    let outputs = rig.drain();
+    assert_eq!(read(&outputs, connection), [ServerFrame::Resync { view: 1 }]);
+}
+
+#[test]
+fn a_greeting_in_small_pieces_is_taken() {
+    let mut rig = Rig::new(GateLimits::default());
+    let connection = rig.silent();
+    let mut bytes = Vec::new();
+    hello("yard").encode(&mut bytes);
+    for byte in bytes {
+        rig.input(GateInput::Received { connection, bytes: vec![byte].into() });
+    }
+    assert_eq!(read(&rig.drain(), connection).len(), 2);
+}
+
+#[test]
+fn many_frames_of_a_batch_make_one_write_and_the_next_waits_for_it() {
+    let mut rig = Rig::new(GateLimits::default());
+    let (connection, session, _) = rig.playing();
+    let frames = ServerFrame::Pong { nonce: 1 }.to_bytes();
+    let send = |rig: &mut Rig| {
+        rig.input(GateInput::Game(ToGate::Frames { sessions: smallvec![session], frames: frames.clone() }));
+    };
+    let flush = |rig: &mut Rig| {
+        let mut out = Vec::new();
+        rig.core.flush(rig.now, &mut out);
+        out
+    };
+    send(&mut rig);
+    send(&mut rig);
+    assert!(matches!(&flush(&mut rig)[..], [GateOutput::Write { pieces, .. }] if pieces.len() == 2));
+    send(&mut rig);
+    assert!(flush(&mut rig).is_empty(), "two writes at once");
+    send(&mut rig);
+    rig.input(GateInput::Written { connection });
+    assert!(matches!(&flush(&mut rig)[..], [GateOutput::Write { pieces, .. }] if pieces.len() == 2));
+}
+
+#[test]
+fn a_new_schema_comes_before_the_first_frame_after_it() {
+    let mut rig = Rig::new(GateLimits::default());
+    let (connection, session, _) = rig.playing();
+    rig.input(GateInput::Game(ToGate::Schema { schema: schema(2) }));
+    assert!(rig.drain().is_empty(), "a schema that nobody uses yet is not sent");
+    let frames = ServerFrame::Pong { nonce: 1 }.to_bytes();
+    for _ in 0..2 {
+        rig.input(GateInput::Game(ToGate::Frames { sessions: smallvec![session], frames: frames.clone() }));
+    }
+    let found = read(&rig.drain(), connection);
+    assert!(matches!(
+        found[..],
+        [ServerFrame::Schema { .. }, ServerFrame::Pong { .. }, ServerFrame::Pong { .. }]
+    ));
+    rig.input(GateInput::Game(ToGate::Schema { schema: schema(1) }));
+    assert!(matches!(&rig.drain()[..], [GateOutput::Log { cause: "schema", .. }]));
+}
+
+#[test]
+fn who_comes_before_the_game_waits_for_it() {
+    let mut rig = Rig {
+        core: GateCore::new(GateLimits::default(), Id::ZERO),
+        now: Duration::ZERO,
+        out: vec![],
+        numbered: 0,
+    };
+    let (early, impatient) = (rig.silent(), rig.silent());
+    rig.say(early, &hello("yard"));
+    rig.say(impatient, &hello("yard"));
+    rig.input(GateInput::Received {
+        connection: impatient,
+        bytes: vec![0; FRAME_BYTES_BEFORE_WELCOME_MAX + 1].into(),
+    });
+    let outputs = rig.drain();
+    assert_eq!(read(&outputs, early), []);
+    assert_eq!(closed(&outputs, impatient).unwrap().0, CloseCode::Protocol);
+    rig.input(GateInput::Game(ToGate::Schema { schema: schema(1) }));
+    assert_eq!(read(&rig.drain(), early).len(), 2);
+    let late = rig.silent();
+    rig.say(late, &hello("chess"));
+    assert_eq!(closed(&rig.drain(), late), Some((CloseCode::Version, "no module `chess` is here".into())));
+}
+
+#[test]
+fn another_protocol_version_is_refused_with_both_numbers() {
+    let mut rig = Rig::new(GateLimits::default());
+    let connection = rig.silent();
+    let frame = ClientFrame::Hello {
+        protocol: 9,
+        module: String::new(),
+        token: String::new(),
+        version: String::new(),
+        locale: String::new(),
+    };
+    rig.say(connection, &frame);
+    let reason = "the client speaks protocol 9, this gate speaks 1".to_owned();
+    assert_eq!(closed(&rig.drain(), connection), Some((CloseCode::Version, reason)));
+}
+
+#[test]
+fn time_runs_out_for_those_who_do_not_greet() {
+    let mut rig = Rig::new(GateLimits::default());
+    let (shaking, silent) = (rig.open("192.0.2.1:1"), rig.silent());
+    rig.drain();
+    rig.pass(5_001);
+    let outputs = rig.drain();
+    assert_eq!(closed(&outputs, shaking).unwrap().0, CloseCode::Timeout);
+    assert_eq!(closed(&outputs, silent), None);
+    rig.pass(5_000);
+    assert_eq!(closed(&rig.drain(), silent).unwrap().0, CloseCode::Timeout);
+}
+
+#[test]
+fn what_must_not_be_said_ends_the_connection() {
+    let big = vec![0xff, 0xff, 0xff, 0xff];
+    let request = |request, acknowledged| ClientFrame::Request {
+        request,
+        acknowledged,
+        target: EntityId::default(),
+        method: OWN_ONLY,
+        deadline_ms: 0,
+        args: Bytes::from_static(&[0x80]),
+    };
+    for (frames, code) in [
+        (vec![request(1, 0), request(1, 0)], CloseCode::Protocol),
+        (vec![request(2, 0), request(1, 0)], CloseCode::Protocol),
+        (vec![request(1, 1)], CloseCode::Protocol),
+        (vec![ClientFrame::Acknowledge { request: 1 }], CloseCode::Protocol),
+        (vec![hello("yard")], CloseCode::Protocol),
+    ] {
+        let mut rig = Rig::new(GateLimits::default());
+        let (connection, ..) = rig.playing();
+        frames.iter().for_each(|frame| rig.say(connection, frame));
+        let outputs = rig.drain();
+        assert_eq!(closed(&outputs, connection).map(|it| it.0), Some(code), "{frames:?}");
+        assert_eq!(told_closed(&outputs), [0]);
+        rig.input(GateInput::Gone { connection, timed_out: false });
+        assert!(rig.drain().is_empty() && rig.core.is_empty(), "told twice");
+    }
+    let mut rig = Rig::new(GateLimits::default());
+    let (first, second, third) = (rig.silent(), rig.silent(), rig.silent());
+    rig.say(first, &ClientFrame::Ping { nonce: 1 });
+    rig.input(GateInput::Received { connection: second, bytes: big.into() });
+    rig.input(GateInput::Misused { connection: third, what: "a second stream" });
+    let outputs = rig.drain();
+    for connection in [first, second, third] {
+        assert_eq!(closed(&outputs, connection).unwrap().0, CloseCode::Protocol);
+    }
+}
+
+#[test]
+fn exposure_is_checked_before_the_game_hears_of_it() {
+    let mut rig = Rig::new(GateLimits::default());
+    let (connection, session, own) = rig.playing();
+    let other = EntityId(Id([9; 4]));
+    assert_eq!(rig.ask(connection, 1, own, OWN_ONLY), None);
+    assert_eq!(rig.ask(connection, 2, other, OWN_ONLY).as_deref(), Some(code::NOT_EXPOSED));
+    assert_eq!(rig.ask(connection, 3, other, FOR_ALL), None);
+    assert_eq!(rig.ask(connection, 4, own, 99).as_deref(), Some(code::NOT_EXPOSED));
+    assert_eq!(rig.ask(connection, 5, own, GONE).as_deref(), Some(code::NO_SUCH_METHOD));
+    rig.input(GateInput::Game(ToGate::View { session, view: 2, owner: other, type_id: 8 }));
+    assert_eq!(rig.ask(connection, 6, own, OWN_ONLY).as_deref(), Some(code::REBOUND));
+    assert_eq!(
+        rig.ask(connection, 7, other, OWN_ONLY).as_deref(),
+        Some(code::NOT_EXPOSED),
+        "of another type"
+    );
+    assert_eq!(rig.core.status().requests_refused, 5);
+}
+
+#[test]
+fn arguments_that_are_no_array_are_answered() {
+    let mut rig = Rig::new(GateLimits::default());
+    let (connection, _, target) = rig.playing();
+    let request = |request, args: Vec<u8>| ClientFrame::Request {
+        request,
+        acknowledged: 0,
+        target,
+        method: OWN_ONLY,
+        deadline_ms: 0,
+        args: args.into(),
+    };
+    for (number, args) in [vec![], vec![0x00], vec![0x81], vec![0x80, 0x00]].into_iter().enumerate() {
+        rig.say(connection, &request(number as u64 + 1, args));
+        let frames = read(&rig.drain(), connection);
+        let Some(ServerFrame::Reply { outcome, .. }) = frames.first() else { panic!("no answer") };
+        let Ok(Outcome::Err { code, .. }) = Outcome::decode(outcome) else { panic!("no error") };
+        assert_eq!(code, code::BAD_ARGUMENTS);
+    }
+    rig.say(connection, &request(9, vec![0; ARGS_BYTES_MAX + 1]));
+    assert_eq!(closed(&rig.drain(), connection).unwrap().0, CloseCode::Protocol);
+}
+
+mod code {
+    pub(super) use everwake_protocol::outcome::code::*;
+}
+
+#[test]
+fn rates_are_limited_for_each_client_alone() {
+    let mut rig = Rig::new(GateLimits { requests_per_second: 5, ..GateLimits::default() });
+    let (connection, _, own) = rig.playing();
+    let (other, _, others_own) = rig.playing();
+    let mut passed = 0;
+    for request in 1..=20 {
+        match rig.ask(connection, request, own, OWN_ONLY).as_deref() {
+            None => passed += 1,
+            Some(found) => assert_eq!(found, code::LIMIT),
+        }
+    }
+    assert_eq!(passed, 10, "two seconds' worth after silence");
+    assert_eq!(rig.ask(other, 1, others_own, OWN_ONLY), None);
+    rig.pass(1_000);
+    assert_eq!(rig.ask(connection, 21, own, OWN_ONLY), None);
+}
+
+#[test]
+fn a_method_has_its_own_rate() {
+    let mut rig = Rig::new(GateLimits::default());
+    let (connection, _, own) = rig.playing();
+    for request in 1..=3 {
+        assert_eq!(rig.ask(connection, request, own, THRICE), None);
+    }
+    assert_eq!(rig.ask(connection, 4, own, THRICE).as_deref(), Some(code::LIMIT));
+    assert_eq!(rig.ask(connection, 5, own, OWN_ONLY), None);
+    rig.pass(20_000);
+    assert_eq!(rig.ask(connection, 6, own, THRICE), None);
+}
+
+#[test]
+fn floods_end_the_connection() {
+    let limits = GateLimits {
+        frames_per_second: 10,
+        stream_bytes_per_second: 10_000,
+        datagrams_per_second: 10,
+        ..GateLimits::default()
+    };
+    let mut rig = Rig::new(limits);
+    let clients = [rig.playing().0, rig.playing().0, rig.playing().0];
+    for _ in 0..21 {
+        rig.say(clients[0], &ClientFrame::Ping { nonce: 1 });
+        rig.input(GateInput::Received { connection: clients[1], bytes: vec![0, 0, 3, 0xe7].into() });
+        rig.input(GateInput::Received { connection: clients[1], bytes: vec![4; 999].into() });
+        rig.input(GateInput::Datagram { connection: clients[2], bytes: moved(1) });
+    }
+    let outputs = rig.drain();
+    assert_eq!(closed(&outputs, clients[0]).unwrap().0, CloseCode::Rate);
+    assert_eq!(closed(&outputs, clients[2]).unwrap().0, CloseCode::Rate);
+    // The frames are malformed, so one of two reasons ends it, whichever is met first.
+    assert!(closed(&outputs, clients[1]).is_some());
+}
+
+fn moved(sequence: u32) -> Bytes {
+    let mut out = Vec::new();
+    MoveDatagram { sequence, pose: Pose { x: sequence as f32, ..Pose::default() }, motion: Bytes::new() }
+        .encode(&mut out);
+    out.into()
+}
+
+fn moves(outputs: &[GateOutput]) -> Vec<f32> {
+    outputs
+        .iter()
+        .filter_map(|output| match output {
+            GateOutput::Game(ToGame::Moved { pose, .. }) => Some(pose.x),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn the_newest_move_wins_and_more_than_allowed_are_dropped() {
+    let mut rig = Rig::new(GateLimits { moves_per_second: 2, ..GateLimits::default() });
+    let (connection, ..) = rig.playing();
+    for sequence in [2, 1, 2, 3, 4, 5, 6, 7] {
+        rig.input(GateInput::Datagram { connection, bytes: moved(sequence) });
+    }
+    let outputs = rig.drain();
+    assert_eq!(moves(&outputs), [2.0, 3.0, 4.0, 5.0]);
+    assert_eq!(closed(&outputs, connection), None);
+    rig.input(GateInput::Datagram { connection, bytes: Bytes::from_static(&[1, 2, 3]) });
+    assert_eq!(closed(&rig.drain(), connection).unwrap().0, CloseCode::Protocol);
+}
+
+#[test]
+fn positions_of_other_views_are_dropped_and_sequences_rise() {
+    let mut rig = Rig::new(GateLimits::default());
+    let (connection, session, own) = rig.playing();
+    let placed = vec![Placed { handle: 1, pose: Pose::default(), motion: Bytes::new() }];
+    for view in [1, 0, 2, 1] {
+        let datagram = PositionDatagram { view, sequence: 0, time_ms: 0, placed: placed.clone() };
+        rig.input(GateInput::Game(ToGate::Positions { session, datagram }));
+    }
+    let sequences: Vec<u32> = rig
+        .drain()
+        .into_iter()
+        .filter_map(|output| match output {
+            GateOutput::Datagram { bytes, connection: found } if found == connection => {
+                PositionDatagram::decode(bytes).unwrap().map(|it| it.sequence)
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(sequences, [1, 2]);
+    for view in [1, 0] {
+        rig.input(GateInput::Game(ToGate::View { session, view, owner: own, type_id: 7 }));
+    }
+    assert_eq!(read(&rig.drain(), connection), [], "an old view begins again");
+}
+
+#[test]
+fn a_client_that_does_not_read_is_closed_and_others_are_not() {
+    let mut rig = Rig::new(GateLimits { queue_bytes: 10_000, ..GateLimits::default() });
+    let (slow, slow_session, _) = rig.playing();
+    let (good, good_session, _) = rig.playing();
+    let frames =
+        ServerFrame::Call { entity: EntityId::default(), method: 0, args: vec![0; 900].into() }.to_bytes();
+    let mut ended = None;
+    for round in 0..20 {
+        let sessions = smallvec![slow_session, good_session];
+        rig.input(GateInput::Game(ToGate::Frames { sessions, frames: frames.clone() }));
+        let mut out = std::mem::take(&mut rig.out);
+        rig.core.flush(rig.now, &mut out);
+        for output in &out {
+            match output {
+                GateOutput::Write { connection, .. } if *connection == good => {
+                    rig.input(GateInput::Written { connection: good });
+                }
+                GateOutput::Close { connection, code, .. } => {
+                    assert_eq!((*connection, *code), (slow, CloseCode::Slow));
+                    ended = Some(round);
+                }
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(ended, Some(10), "after 10,000 bytes");
+    assert_eq!(rig.core.status().sessions, 1);
+}
+
+#[test]
+fn a_write_that_stalls_ends_the_connection() {
+    let mut rig = Rig::new(GateLimits::default());
+    let (connection, session, _) = rig.playing();
+    let frames = ServerFrame::Pong { nonce: 1 }.to_bytes();
+    rig.input(GateInput::Game(ToGate::Frames { sessions: smallvec![session], frames }));
+    let mut out = Vec::new();
+    rig.core.flush(rig.now, &mut out);
+    rig.pass(9_000);
+    assert_eq!(closed(&rig.out, connection), None);
+    rig.pass(1_001);
+    assert_eq!(closed(&rig.out, connection).unwrap().0, CloseCode::Slow);
+}
+
+#[test]
+fn a_full_game_is_told_to_the_client_and_the_end_of_sessions_is_kept() {
+    let mut rig = Rig::new(GateLimits::default());
+    let (connection, session, target) = rig.playing();
+    rig.input(GateInput::Refused(ToGame::Request {
+        session,
+        request: 4,
+        acknowledged: 0,
+        target,
+        method: 0,
+        deadline_ms: 0,
+        args: Bytes::new(),
+    }));
+    let frames = read(&rig.drain(), connection);
+    let [ServerFrame::Reply { request: 4, outcome }] = &frames[..] else { panic!("{frames:?}") };
+    assert_eq!(Outcome::decode(outcome), Ok(Outcome::not_run(code::OVERLOADED)));
+    let newcomer = rig.silent();
+    rig.say(newcomer, &hello("yard"));
+    let connected = rig.drain().into_iter().find_map(|output| match output {
+        GateOutput::Game(message @ ToGame::Connected { .. }) => Some(message),
+        _ => None,
+    });
+    rig.input(GateInput::Refused(connected.unwrap()));
+    let outputs = rig.drain();
+    assert_eq!(closed(&outputs, newcomer).unwrap().0, CloseCode::Full);
+    assert_eq!(told_closed(&outputs), [], "the game never heard of it");
+}
+
+#[test]
+fn places_are_limited_in_all_and_for_each_address() {
+    let mut rig =
+        Rig::new(GateLimits { connections: 3, connections_per_address: 2, ..GateLimits::default() });
+    let addresses =
+        ["192.0.2.1:1", "192.0.2.1:2", "192.0.2.1:3", "192.0.2.2:1", "192.0.2.3:1", "[::ffff:192.0.2.2]:1"];
+    let mut refused = Vec::new();
+    for address in addresses {
+        let connection = rig.open(address);
+        if rig.drain().contains(&GateOutput::Refuse { connection }) {
+            refused.push(address);
+        }
+    }
+    assert_eq!(refused, ["192.0.2.1:3", "192.0.2.3:1", "[::ffff:192.0.2.2]:1"]);
+    rig.input(GateInput::Gone { connection: ConnectionId(1), timed_out: false });
+    let connection = rig.open("192.0.2.1:9");
+    assert!(rig.drain().contains(&GateOutput::Accept { connection }));
+}
+
+#[test]
+fn a_kick_arrives_after_what_was_said_before_it() {
+    let mut rig = Rig::new(GateLimits::default());
+    let (connection, session, _) = rig.playing();
+    let frames = ServerFrame::Pong { nonce: 1 }.to_bytes();
+    rig.input(GateInput::Game(ToGate::Frames { sessions: smallvec![session], frames }));
+    rig.input(GateInput::Game(ToGate::Close { session, code: CloseCode::Kicked, reason: "enough".into() }));
+    assert_eq!(told_closed(&rig.out), [1]);
+    let outputs = rig.drain();
+    let order: Vec<&str> = outputs
+        .iter()
+        .filter_map(|output| match output {
+            GateOutput::Write { .. } => Some("write"),
+            GateOutput::Close { flush: true, code: CloseCode::Kicked, .. } => Some("close"),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(order, ["write", "close"]);
+    rig.input(GateInput::Gone { connection, timed_out: false });
+    assert_eq!(told_closed(&rig.drain()), []);
+}
+
+#[test]
+fn silence_is_told_as_such() {
+    let mut rig = Rig::new(GateLimits::default());
+    let (connection, ..) = rig.playing();
+    rig.input(GateInput::Gone { connection, timed_out: true });
+    assert_eq!(told_closed(&rig.drain()), [4]);
+}
+
+#[test]
+fn broadcasts_find_clients_by_module_type_and_filter() {
+    let mut rig = Rig::new(GateLimits::default());
+    let clients: Vec<_> = (0..3).map(|_| rig.playing()).collect();
+    for (client, level) in clients.iter().zip(["1", "2"]) {
+        let (key, value) = ("level".to_owned(), Some(level.to_owned()));
+        rig.input(GateInput::Game(ToGate::Filter { session: client.1, key, value }));
+    }
+    let reached = |rig: &mut Rig, key: &str, compare, module: &str, type_id| {
+        rig.input(GateInput::Game(ToGate::Broadcast {
+            module: module.into(),
+            key: key.into(),
+            compare,
+            value: "1".into(),
+            type_id,
+            frames: ServerFrame::Pong { nonce: 5 }.to_bytes(),
+        }));
+        let outputs = rig.drain();
+        clients.iter().map(|client| read(&outputs, client.0).len()).collect::<Vec<_>>()
+    };
+    assert_eq!(reached(&mut rig, "", Comparison::Equal, "yard", 7), [1, 1, 1]);
+    assert_eq!(reached(&mut rig, "level", Comparison::Equal, "yard", 7), [1, 0, 0]);
+    assert_eq!(reached(&mut rig, "level", Comparison::NotEqual, "yard", 7), [0, 1, 0]);
+    assert_eq!(reached(&mut rig, "level", Comparison::GreaterOrEqual, "yard", 7), [1, 1, 0]);
+    assert_eq!(reached(&mut rig, "", Comparison::Equal, "chess", 7), [0, 0, 0]);
+    assert_eq!(reached(&mut rig, "", Comparison::Equal, "yard", 8), [0, 0, 0]);
+    rig.input(GateInput::Game(ToGate::ClearFilters { session: clients[0].1 }));
+    assert_eq!(reached(&mut rig, "level", Comparison::Equal, "yard", 7), [0, 0, 0]);
+    for number in 0..FILTERS_MAX + 1 {
+        let (key, value) = (format!("k{number:02}"), Some("1".to_owned()));
+        rig.input(GateInput::Game(ToGate::Filter { session: clients[2].1, key, value }));
+    }
+    assert_eq!(reached(&mut rig, "k15", Comparison::Equal, "yard", 7), [0, 0, 1]);
+    assert_eq!(reached(&mut rig, "k16", Comparison::Equal, "yard", 7), [0, 0, 0]);
+}
+
+#[test]
+fn a_shutdown_tells_everybody_and_takes_nobody() {
+    let mut rig = Rig::new(GateLimits::default());
+    let (connection, ..) = rig.playing();
+    rig.input(GateInput::Shutdown);
+    let outputs = rig.drain();
+    assert_eq!(closed(&outputs, connection).unwrap().0, CloseCode::Shutdown);
+    assert_eq!(told_closed(&outputs), [0]);
+    let late = rig.open("192.0.2.9:1");
+    assert!(rig.drain().contains(&GateOutput::Refuse { connection: late }));
+}
+
+#[test]
+fn log_lines_of_one_cause_are_rare() {
+    let mut rig = Rig::new(GateLimits { connections: 0, ..GateLimits::default() });
+    let lines = |outputs: Vec<GateOutput>| {
+        outputs
+            .into_iter()
+            .filter_map(|it| match it {
+                GateOutput::Log { suppressed, .. } => Some(suppressed),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+    };
+    for _ in 0..100 {
+        rig.open("192.0.2.1:1");
+    }
+    assert_eq!(lines(rig.drain()), [0]);
+    rig.pass(5_000);
+    rig.open("192.0.2.1:1");
+    assert_eq!(lines(rig.drain()), [99]);
+}
+
+#[test]
+fn round_trips_pings_and_acknowledgements_pass() {
+    let mut rig = Rig::new(GateLimits::default());
+    let (connection, session, own) = rig.playing();
+    assert_eq!(rig.ask(connection, 1, own, OWN_ONLY), None);
+    rig.input(GateInput::RoundTrip { connection, ms: 12.0 });
+    rig.say(connection, &ClientFrame::Acknowledge { request: 1 });
+    rig.say(connection, &ClientFrame::Ping { nonce: 3 });
+    let outputs = rig.drain();
+    assert!(outputs.contains(&GateOutput::Game(ToGame::RoundTrip { session, ms: 12.0 })));
+    assert!(outputs.contains(&GateOutput::Game(ToGame::Acknowledged { session, request: 1 })));
+    assert_eq!(read(&outputs, connection), [ServerFrame::Pong { nonce: 3 }]);
+    let mut nothing = Vec::new();
+    cbor::null(&mut nothing);
+    assert_eq!(Outcome::null(), Outcome::Ok(nothing.into()));
+}

@@ -1,0 +1,228 @@
+//! The scripted game, and a gate in front of it.
+
+use bytes::Bytes;
+use everwake_client::{Client, ClientConfig, ClientEndpoint};
+use everwake_gate::{CertificateSource, Gate, GateConfig, GateLimits};
+use everwake_protocol::client::{CloseCode, Placed, Pose, PositionDatagram, ServerFrame};
+use everwake_protocol::cluster::{ToGame, ToGate};
+use everwake_protocol::outcome::Outcome;
+use everwake_protocol::schema::{AttributeSchema, Field, MethodSchema, Schema, TypeSchema};
+use everwake_protocol::{EntityId, Id, SessionId};
+use smallvec::smallvec;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+pub(crate) const ECHO: u32 = 0;
+pub(crate) const WAVE: u32 = 1;
+pub(crate) const KICK_ME: u32 = 2;
+pub(crate) const FLOOD_ME: u32 = 3;
+const WAVED: u32 = 10;
+
+fn schema() -> Schema {
+    let field = |name: &str, text: &str| Field { name: name.into(), type_text: text.into() };
+    let method = |id, name: &str, parameters, all_clients| MethodSchema {
+        id,
+        name: name.into(),
+        parameters,
+        returns: "any".into(),
+        all_clients,
+        live: true,
+        ..MethodSchema::default()
+    };
+    let attribute = |id, name: &str, text: &str, initial: &'static [u8]| AttributeSchema {
+        id,
+        name: name.into(),
+        type_text: text.into(),
+        all_clients: true,
+        live: true,
+        initial: Bytes::from_static(initial),
+    };
+    let kind = TypeSchema {
+        id: 0,
+        name: "Player".into(),
+        live: true,
+        attributes: vec![attribute(0, "echoes", "u32", &[0]), attribute(3, "said", "list<string>", &[0x80])],
+        methods: vec![
+            method(ECHO, "echo", vec![field("value", "any")], false),
+            method(WAVE, "wave", vec![field("strength", "f32")], true),
+            method(KICK_ME, "kick_me", vec![], false),
+            method(FLOOD_ME, "flood_me", vec![], false),
+        ],
+        client_methods: vec![method(WAVED, "waved", vec![field("args", "any")], true)],
+    };
+    Schema { module: "play".into(), generation: 1, types: vec![kind], ..Schema::default() }
+}
+
+/// What the game saw, for tests to look at.
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) messages: Mutex<Vec<ToGame>>,
+    news: Notify,
+}
+
+impl Seen {
+    /// Waits until a message is there for which `find` finds something.
+    pub(crate) async fn find<T>(&self, find: impl Fn(&ToGame) -> Option<T>) -> T {
+        let waiting = async {
+            loop {
+                let news = self.news.notified();
+                if let Some(found) = self.messages.lock().unwrap().iter().find_map(&find) {
+                    return found;
+                }
+                news.await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("the game hears of it")
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) address: SocketAddr,
+    pub(crate) fingerprint: String,
+    pub(crate) seen: Arc<Seen>,
+    endpoint: ClientEndpoint,
+    stop: Option<oneshot::Sender<()>>,
+    running: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl World {
+    pub(crate) fn start(limits: GateLimits) -> World {
+        let config = GateConfig {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            certificate: CertificateSource::Development,
+            limits,
+            seed: Id([7; 4]),
+            secret: Some([3; 32]),
+        };
+        let gate = Gate::bind(config).unwrap();
+        let (address, fingerprint) = (gate.address(), gate.fingerprint().to_owned());
+        let (to_game, from_gate) = mpsc::channel(64);
+        let (to_gate, from_game) = mpsc::channel(64);
+        let (stop, stopped) = oneshot::channel();
+        let seen = Arc::new(Seen::default());
+        tokio::spawn(play(from_gate, to_gate, Arc::clone(&seen)));
+        let running = tokio::spawn(gate.run(to_game, from_game, async {
+            let _ = stopped.await;
+        }));
+        let endpoint = ClientEndpoint::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        World { address, fingerprint, seen, endpoint, stop: Some(stop), running: Some(running) }
+    }
+
+    pub(crate) fn config(&self) -> ClientConfig {
+        ClientConfig { endpoint: Some(self.endpoint.clone()), ..ClientConfig::local(self.address) }
+    }
+
+    /// A client with its own entity in view.
+    pub(crate) async fn client(&self) -> Client {
+        let client = Client::connect(self.config()).await.unwrap();
+        assert_eq!(client.wait(Duration::from_secs(20), |core| core.own().is_some()).await, Ok(true));
+        client
+    }
+
+    pub(crate) async fn stop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(running) = self.running.take() {
+            running.await.unwrap();
+        }
+    }
+}
+
+async fn play(
+    mut from_gate: mpsc::Receiver<Vec<ToGame>>,
+    to_gate: mpsc::Sender<Vec<ToGate>>,
+    seen: Arc<Seen>,
+) {
+    let mut sessions: BTreeMap<SessionId, EntityId> = BTreeMap::new();
+    let _ = to_gate.send(vec![ToGate::Schema { schema: Arc::new(schema()) }]).await;
+    while let Some(messages) = from_gate.recv().await {
+        for message in &messages {
+            let answers = answer(message, &mut sessions);
+            if !answers.is_empty() && to_gate.send(answers).await.is_err() {
+                return;
+            }
+        }
+        seen.messages.lock().unwrap().extend(messages);
+        seen.news.notify_waiters();
+    }
+}
+
+fn frames(session: SessionId, frames: &[ServerFrame]) -> ToGate {
+    let mut out = Vec::new();
+    frames.iter().for_each(|frame| frame.encode(&mut out));
+    ToGate::Frames { sessions: smallvec![session], frames: out.into() }
+}
+
+fn answer(message: &ToGame, sessions: &mut BTreeMap<SessionId, EntityId>) -> Vec<ToGate> {
+    match message {
+        ToGame::Connected { session, boot, .. } => {
+            sessions.insert(*session, *boot);
+            let create = ServerFrame::Create {
+                entity: *boot,
+                type_id: 0,
+                own: true,
+                handle: 1,
+                pose: Pose::default(),
+                attributes: Bytes::new(),
+            };
+            let view = ToGate::View { session: *session, view: 1, owner: *boot, type_id: 0 };
+            vec![view, frames(*session, &[create])]
+        }
+        ToGame::Request { session, request, target, method, args, .. } => {
+            asked(*session, *request, *target, *method, args, sessions)
+        }
+        ToGame::Moved { session, pose, motion } => {
+            let placed = vec![Placed { handle: 1, pose: Pose { y: 1.0, ..*pose }, motion: motion.clone() }];
+            let datagram = PositionDatagram { view: 1, sequence: 0, time_ms: 5, placed };
+            vec![ToGate::Positions { session: *session, datagram }]
+        }
+        ToGame::Closed { session, .. } => {
+            sessions.remove(session);
+            Vec::new()
+        }
+        ToGame::Acknowledged { .. } | ToGame::RoundTrip { .. } => Vec::new(),
+    }
+}
+
+fn asked(
+    session: SessionId,
+    request: u64,
+    target: EntityId,
+    method: u32,
+    args: &Bytes,
+    sessions: &BTreeMap<SessionId, EntityId>,
+) -> Vec<ToGate> {
+    let reply = |value: Bytes| ServerFrame::Reply { request, outcome: Outcome::Ok(value).to_bytes() };
+    match method {
+        ECHO => {
+            let mut changes = vec![0x00];
+            everwake_protocol::cbor::uint(&mut changes, request);
+            changes.extend_from_slice(b"\x82\x03\x00\x62hi");
+            let delta = ServerFrame::Delta { entity: target, changes: changes.into() };
+            vec![frames(session, &[delta, reply(args.slice(1..))])]
+        }
+        WAVE => {
+            let mut all: Vec<ToGate> = sessions
+                .iter()
+                .map(|(session, own)| {
+                    frames(*session, &[ServerFrame::Call { entity: *own, method: WAVED, args: args.clone() }])
+                })
+                .collect();
+            all.push(frames(session, &[reply(Outcome::null().to_bytes().slice(2..))]));
+            all
+        }
+        KICK_ME => {
+            let last = ServerFrame::Call { entity: target, method: WAVED, args: Bytes::from_static(&[0x80]) };
+            let close = ToGate::Close { session, code: CloseCode::Kicked, reason: "you asked for it".into() };
+            vec![frames(session, &[last]), close]
+        }
+        _ => {
+            let large = ServerFrame::Call { entity: target, method: WAVED, args: vec![0; 60_000].into() };
+            vec![frames(session, &[large]); 40]
+        }
+    }
+}
