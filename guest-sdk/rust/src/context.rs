@@ -2,6 +2,7 @@
 //! entities of its space. Requests take place when the handler is over, if it returns no
 //! error; one that the host refuses (a limit, a request that makes no sense) undoes the event.
 
+use std::cell::{Cell, RefCell};
 use std::ops::RangeBounds;
 
 use crate::bindings::exports::everwake::game::logic;
@@ -9,10 +10,9 @@ use crate::entity::{InModule, Snapshot};
 use crate::failure::Error;
 use crate::host;
 use crate::id::{Id, Ref};
-use crate::module::LoaderOf;
 use crate::outcome::{Fired, Gone, Handler};
 use crate::poison;
-use crate::resident::{Loaded, Resident, Residents};
+use crate::resident::{Loaded, LoaderOf, Residents, Taken};
 use crate::rng::Rng;
 use crate::types::{Pose, Time};
 use crate::value::{Value, to_bytes};
@@ -42,14 +42,21 @@ pub struct Context {
     now: Time,
     origin: Origin,
     rng: Rng,
+    /// The space of the event, once somebody asked.
+    space: Cell<Option<Option<Id>>>,
+    /// What a tick moved by id, which must not be undone by its moves by place.
+    pub(crate) moved: RefCell<Vec<(Id, Pose)>>,
 }
 
 impl Context {
-    pub(crate) fn new(event: &logic::Event, residents: Residents, loader: LoaderOf) -> Self {
+    pub(crate) fn new(event: &logic::Event, mut residents: Residents, loader: LoaderOf) -> Self {
+        let mut frames = std::mem::take(&mut residents.frames);
+        frames.clear();
+        frames.push((event.entity.into(), event.type_index));
         Self {
             residents,
             loader,
-            frames: vec![(event.entity.into(), event.type_index)],
+            frames,
             now: Time(event.now as i64),
             origin: match event.origin {
                 1 => Origin::Entity,
@@ -58,8 +65,16 @@ impl Context {
                 4 => Origin::Operator,
                 _ => Origin::Host,
             },
+            space: Cell::default(),
+            moved: RefCell::default(),
             rng: Rng::new([event.seed_a, event.seed_b, event.seed_c, event.seed_d]),
         }
+    }
+
+    /// Gives what outlives the event back.
+    pub(crate) fn close(mut self) -> Residents {
+        self.residents.frames = self.frames;
+        self.residents
     }
 
     /// The id of the entity at hand: the innermost that a handler or [`with`](Self::with) borrowed.
@@ -235,7 +250,12 @@ impl Context {
         id: Id,
         act: impl FnOnce(&mut Self, &mut Loaded<T>) -> R,
     ) -> Result<R, Error> {
-        let (mut resident, type_index) = self.take(id, None)?;
+        let space = match self.space.get() {
+            Some(space) => space,
+            None => self.space_id(),
+        };
+        self.space.set(Some(space));
+        let (mut resident, type_index) = self.residents.take_other(id, space, self.loader)?;
         let result = match resident.as_any().downcast_mut::<Loaded<T>>() {
             Some(loaded) if type_index == T::INDEX => Ok(act(self, loaded)),
             _ => Err(Error::NotFound),
@@ -244,8 +264,8 @@ impl Context {
         result
     }
 
-    pub(crate) fn take(&mut self, id: Id, revision: Option<u32>) -> Result<(Box<dyn Resident>, u32), Error> {
-        self.residents.take(id, revision, self.loader)
+    pub(crate) fn take_own(&mut self, id: Id, revision: u32) -> Result<Taken, Error> {
+        self.residents.take_own(id, revision, self.loader)
     }
 
     pub(crate) fn push_frame(&mut self, id: Id, type_index: u32) {

@@ -52,9 +52,6 @@ fn load_boxed<T: InModule>(state: &[u8], token: u32) -> Result<Box<dyn Resident>
     Ok(Box::new(Loaded::<T>::new(state, token)?))
 }
 
-/// Finds the loader of a type by its index.
-pub(crate) type LoaderOf = fn(u32) -> Option<Loader>;
-
 fn loader_of<M: Module>(type_index: u32) -> Option<Loader> {
     M::TYPES.get(type_index as usize).map(|entry| entry.load)
 }
@@ -100,7 +97,7 @@ pub(crate) fn handle_with<M: Module, R>(
         Some(error) => result.and(Err(error)),
         None => result,
     };
-    let mut residents = cx.residents;
+    let mut residents = cx.close();
     if result.is_ok() {
         residents.commit();
     } else {
@@ -123,7 +120,7 @@ fn run<M: Module>(cx: &mut Context, event: &Event) -> Result<(), Error> {
         }
     };
     let id = Id::from(event.entity);
-    let (mut resident, _) = cx.take(id, Some(event.revision))?;
+    let (mut resident, _) = cx.take_own(id, event.revision)?;
     cx.residents.touch(id);
     let result = resident.deliver(cx, delivery, args);
     cx.residents.put(id, resident);

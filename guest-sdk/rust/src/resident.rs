@@ -81,6 +81,8 @@ impl<T: Entity + Methods> Resident for Loaded<T> {
 pub(crate) struct Slot {
     pub(crate) type_index: u32,
     pub(crate) revision: u32,
+    /// Where it was loaded: only from there it may be touched directly.
+    pub(crate) space: Option<Id>,
     /// None while a handler has it.
     pub(crate) loaded: Option<Box<dyn Resident>>,
 }
@@ -106,6 +108,12 @@ impl Hasher for IdHasher {
     fn write_usize(&mut self, _: usize) {}
 }
 
+/// An entity that was taken out, and the index of its type.
+pub(crate) type Taken = (Box<dyn Resident>, u32);
+
+/// Finds the loader of a type by its index.
+pub(crate) type LoaderOf = fn(u32) -> Option<Loader>;
+
 /// How a type is loaded, by its index.
 pub(crate) type Loader = fn(&[u8], u32) -> Result<Box<dyn Resident>, Malformed>;
 
@@ -116,30 +124,43 @@ pub(crate) struct Residents {
     tokens: u32,
     /// Entities handed out in the running event, in order.
     pub(crate) touched: Vec<Id>,
+    /// Memory of the contexts' frames.
+    pub(crate) frames: Vec<(Id, u32)>,
     patch: Vec<u8>,
     scratch: Vec<u8>,
 }
 
 impl Residents {
-    /// Takes an entity out, loading it if it is not here or, with a revision given, is not
-    /// the one that the host has now.
-    pub(crate) fn take(
-        &mut self,
-        id: Id,
-        revision: Option<u32>,
-        loader: impl Fn(u32) -> Option<Loader>,
-    ) -> Result<(Box<dyn Resident>, u32), Error> {
+    /// Takes the entity that the event is for out, loading it if it is not here or is not the
+    /// one that the host has now.
+    pub(crate) fn take_own(&mut self, id: Id, revision: u32, loader: LoaderOf) -> Result<Taken, Error> {
         if let Some(slot) = self.slots.get_mut(&id)
-            && revision.is_none_or(|revision| revision == slot.revision)
+            && slot.revision == revision
         {
             let loaded = slot.loaded.take().ok_or(Error::Busy)?;
             return Ok((loaded, slot.type_index));
         }
+        self.load(id, host::spaces::current().map(Id::from), loader)
+    }
+
+    /// Takes another entity of a space out, loading it if it is not here.
+    pub(crate) fn take_other(&mut self, id: Id, space: Option<Id>, loader: LoaderOf) -> Result<Taken, Error> {
+        if let Some(slot) = self.slots.get_mut(&id)
+            && (slot.loaded.is_none() || space.is_some() && slot.space == space)
+        {
+            let loaded = slot.loaded.take().ok_or(Error::Busy)?;
+            return Ok((loaded, slot.type_index));
+        }
+        // Whether it may be reached from here is for the host to say.
+        self.load(id, space, loader)
+    }
+
+    fn load(&mut self, id: Id, space: Option<Id>, loader: LoaderOf) -> Result<Taken, Error> {
         let state = host::entities::load(id.into()).ok_or(Error::NotFound)?;
         let loader = loader(state.type_index).ok_or(Error::NotFound)?;
         self.tokens = self.tokens.wrapping_add(1).max(1);
         let loaded = loader(&state.attributes, self.tokens).map_err(|bad| Error::Other(format!("state of {id}: {bad}")))?;
-        let slot = Slot { type_index: state.type_index, revision: state.revision, loaded: None };
+        let slot = Slot { type_index: state.type_index, revision: state.revision, space, loaded: None };
         self.slots.insert(id, slot);
         Ok((loaded, state.type_index))
     }

@@ -68,7 +68,7 @@ impl Context {
         self.pose_of(self.id()).unwrap_or_default()
     }
 
-    /// Where an entity of this space stands.
+    /// Where an entity of this space stands; in a tick, where it stood before the tick.
     pub fn pose_of(&self, entity: impl Into<Id>) -> Option<Pose> {
         let entity: Id = entity.into();
         host::spaces::pose_of(entity.into()).map(Pose::from)
@@ -83,6 +83,7 @@ impl Context {
     pub fn set_pose_of(&self, entity: impl Into<Id>, to: impl Into<Pose>) {
         let (entity, to): (Id, Pose) = (entity.into(), to.into());
         poison::check(host::spaces::move_to(entity.into(), to.into()));
+        self.moved.borrow_mut().push((entity, to));
     }
 
     /// Up to 16 bytes that travel with the pose of the entity at hand to clients.

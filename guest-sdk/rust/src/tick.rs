@@ -57,6 +57,16 @@ impl Shared {
         self.known.len() - 1
     }
 
+    /// Takes over what was moved by id.
+    fn follow(&mut self, cx: &Context) {
+        for (id, to) in cx.moved.borrow_mut().drain(..) {
+            let at = self.due.iter().position(|member| Id::from(member.entity) == id);
+            if let Some(pose) = at.and_then(|at| self.poses.get_mut(at)) {
+                *pose = to;
+            }
+        }
+    }
+
     fn of(&self, known: usize, at: usize) -> &[Neighbour] {
         let Some(known) = self.known.get(known) else { return &[] };
         let bounds = known.offsets.get(at).zip(known.offsets.get(at + 1));
@@ -224,9 +234,11 @@ pub(crate) fn run<T: InModule>(cx: &mut Context, args: Args<'_>) -> Result<(), E
         TickForm::Each => {
             for at in 0..shared.due.len() {
                 run_one::<T>(cx, &mut shared, at)?;
+                shared.follow(cx);
             }
         }
     }
+    shared.follow(cx);
     if shared.moved {
         let poses: Vec<_> = shared.poses.iter().map(|pose| (*pose).into()).collect();
         host::ticks::move_all(&poses);
@@ -237,9 +249,9 @@ pub(crate) fn run<T: InModule>(cx: &mut Context, args: Args<'_>) -> Result<(), E
 fn run_one<T: InModule>(cx: &mut Context, shared: &mut Shared, at: usize) -> Result<(), Error> {
     let Some(member) = shared.due.get(at) else { return Ok(()) };
     let id: Id = member.entity.into();
-    let revision = Some(member.revision);
+    let revision = member.revision;
     host::ticks::working_on(at as u32);
-    let (mut resident, type_index) = cx.take(id, revision)?;
+    let (mut resident, type_index) = cx.take_own(id, revision)?;
     cx.residents.touch(id);
     cx.push_frame(id, type_index);
     let result = match resident.as_any().downcast_mut::<Loaded<T>>() {

@@ -307,7 +307,6 @@ pub(crate) fn decode_list<T: Value>(reader: &mut Reader<'_>) -> Result<Vec<T>, M
 pub(crate) fn encode_map<K: Value, V: Value>(entries: &BTreeMap<K, V>, out: &mut Vec<u8>) {
     cbor::map(out, entries.len());
     let start = out.len();
-    let mut spans: Vec<(usize, usize, usize)> = Vec::new();
     let mut previous: Option<(usize, usize)> = None;
     let mut sorted = true;
     for (key, value) in entries {
@@ -319,15 +318,27 @@ pub(crate) fn encode_map<K: Value, V: Value>(entries: &BTreeMap<K, V>, out: &mut
             sorted &= out.get(from..to) < out.get(key_start..key_end);
         }
         previous = Some((key_start, key_end));
-        spans.push((key_start, key_end, out.len()));
     }
-    if sorted {
-        return;
+    if !sorted {
+        sort_entries(out, start);
     }
+}
+
+/// Puts the entries written behind `start` into the order of their keys' bytes. No key is the
+/// beginning of another one, so whole entries compare like their keys.
+fn sort_entries(out: &mut Vec<u8>, start: usize) {
     let written = out.split_off(start);
-    let at = |from: usize, to: usize| written.get(from - start..to - start).unwrap_or_default();
-    spans.sort_by(|a, b| at(a.0, a.1).cmp(at(b.0, b.1)));
-    spans.iter().for_each(|(from, _, to)| out.extend_from_slice(at(*from, *to)));
+    let mut reader = Reader::new(&written);
+    let mut entries: Vec<&[u8]> = Vec::new();
+    while !reader.is_empty() {
+        let from = reader.rest();
+        if reader.item().and_then(|_| reader.item()).is_err() {
+            break;
+        }
+        entries.extend(from.get(..from.len() - reader.rest().len()));
+    }
+    entries.sort_unstable();
+    entries.iter().for_each(|entry| out.extend_from_slice(entry));
 }
 
 pub(crate) fn decode_map<K: Value + Ord, V: Value>(reader: &mut Reader<'_>) -> Result<BTreeMap<K, V>, Malformed> {
