@@ -19,6 +19,8 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 const TICK: Duration = Duration::from_millis(100);
+/// Largest piece of the stream that is taken at once.
+const CHUNK: usize = 64 * 1024;
 
 /// What a client needs to know.
 #[derive(Clone, Debug)]
@@ -428,23 +430,29 @@ async fn exchange(shared: &Shared, events: &mpsc::Sender<ClientEvent>) -> Result
     loop {
         let output = shared.state().core.take_output();
         if !output.is_empty() && send.write_all(&output).await.is_err() {
-            return Ok(());
+            break;
         }
         tokio::select! {
-            chunk = receive.read_chunk(64 * 1024, true), if open => match chunk {
+            chunk = receive.read_chunk(CHUNK, true), if open => match chunk {
                 Ok(Some(chunk)) => shared.state().core.receive(&chunk.bytes)?,
                 // The reason comes with the end of the connection.
                 _ => open = false,
             },
             datagram = shared.quic.read_datagram() => match datagram {
                 Ok(datagram) => shared.state().core.receive_datagram(datagram),
-                Err(_) => return Ok(()),
+                Err(_) => break,
             },
             () = shared.wake.notified() => {}
             _ = ticks.tick() => shared.state().core.tick(shared.origin.elapsed()),
         }
         publish(shared, events);
     }
+    // What arrived before the end counts, such as the last words before a kick.
+    while open && let Ok(Some(chunk)) = receive.read_chunk(CHUNK, true).await {
+        shared.state().core.receive(&chunk.bytes)?;
+    }
+    publish(shared, events);
+    Ok(())
 }
 
 fn publish(shared: &Shared, events: &mpsc::Sender<ClientEvent>) {

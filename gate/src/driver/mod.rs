@@ -223,8 +223,10 @@ impl Driver {
     fn from_link(&mut self, input: FromLink) {
         match input {
             FromLink::Established(connection, quic) => {
-                if let Some(handle) = self.handles.get_mut(&connection) {
-                    handle.quic = Some(quic);
+                match self.handles.get_mut(&connection) {
+                    Some(handle) => handle.quic = Some(quic),
+                    // The core gave it up just before.
+                    None => quic.close((CloseCode::Timeout as u32).into(), b"the handshake took too long"),
                 }
                 self.handle(GateInput::Established { connection });
             }
