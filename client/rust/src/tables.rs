@@ -48,7 +48,7 @@ impl Kind {
     pub(crate) fn attribute_named(&self, name: &str) -> Option<&AttributeSchema> {
         let named =
             || self.attributes.iter().flatten().map(|(schema, _)| schema).filter(|it| it.name == name);
-        named().find(|it| it.live).or_else(|| named().last())
+        named().find(|it| it.live).or_else(|| named().next_back())
     }
 
     pub(crate) fn live_attributes(&self) -> impl Iterator<Item = &AttributeSchema> {
@@ -58,7 +58,7 @@ impl Kind {
     /// By name; of several signatures the one that is live.
     pub(crate) fn method_named(&self, name: &str) -> Option<&MethodSchema> {
         let named = || self.methods.iter().filter(|it| it.name == name);
-        named().find(|it| it.live).or_else(|| named().last())
+        named().find(|it| it.live).or_else(|| named().next_back())
     }
 
     pub(crate) fn client_method(&self, method: u32) -> Option<&MethodSchema> {

@@ -173,7 +173,7 @@ impl Driver {
                 },
                 _ = from_links.recv_many(&mut batch, BATCH) => {
                     for input in batch.drain(..) {
-                        self.from_link(input);
+                        self.on_link(input);
                     }
                 }
                 messages = from_game.recv(), if !self.game_is_gone => match messages {
@@ -220,7 +220,7 @@ impl Driver {
         self.perform();
     }
 
-    fn from_link(&mut self, input: FromLink) {
+    fn on_link(&mut self, input: FromLink) {
         match input {
             FromLink::Established(connection, quic) => {
                 match self.handles.get_mut(&connection) {

@@ -222,7 +222,7 @@ fn asked(
         }
         _ => {
             let large = ServerFrame::Call { entity: target, method: WAVED, args: vec![0; 60_000].into() };
-            vec![frames(session, &[large]); 40]
+            vec![frames(session, &[large]); 10]
         }
     }
 }

@@ -135,13 +135,11 @@ async fn streams_without_end() {
     let (raw, _) = Raw::greeted(&world).await;
     let mut streams = Vec::new();
     while raw.quic.close_reason().is_none() {
-        match tokio::time::timeout(Duration::from_millis(100), raw.quic.open_bi()).await {
-            Ok(Ok((mut send, receive))) => {
-                let _ = send.write_all(&[0]).await;
-                streams.push((send, receive));
-            }
-            // No more may be opened: quinn waits for ever, the gate closes.
-            Ok(Err(_)) | Err(_) => {}
+        // When no more may be opened quinn waits for ever: the gate's close ends the loop.
+        let opened = tokio::time::timeout(Duration::from_millis(100), raw.quic.open_bi()).await;
+        if let Ok(Ok((mut send, receive))) = opened {
+            let _ = send.write_all(&[0]).await;
+            streams.push((send, receive));
         }
         assert!(streams.len() < 3, "the gate lets a client open streams");
     }
@@ -153,7 +151,7 @@ async fn asking_for_much_and_reading_nothing() {
     let world = World::start(GateLimits { queue_bytes: 1024 * 1024, ..GateLimits::default() });
     let good = world.client().await;
     let (mut raw, own) = Raw::greeted(&world).await;
-    for number in 1..=3 {
+    for number in 1..=12 {
         raw.say(&request(number, own, FLOOD_ME)).await;
     }
     assert_eq!(raw.ended(&good).await, Some(CloseCode::Slow));
