@@ -1,0 +1,26 @@
+//! What processes say to each other: no panic, and what decodes is encoded again to what decodes the same.
+#![no_main]
+
+use bytes::Bytes;
+use everwake_protocol::cluster::{Header, ToGame, ToGate};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let input = Bytes::copy_from_slice(bytes);
+    if let Ok((header, body)) = Header::decode(input.clone()) {
+        let mut encoded = Vec::new();
+        header.encode(&mut encoded);
+        encoded.extend_from_slice(&body);
+        let second = Header::decode(encoded.into());
+        assert_eq!(second.ok(), Some((header, body)));
+    }
+    if let Ok(message) = ToGame::decode(input.clone()) {
+        let mut encoded = Vec::new();
+        message.encode(&mut encoded);
+        assert_eq!(format!("{:?}", ToGame::decode(encoded.into()).ok()), format!("{:?}", Some(message)));
+    }
+    if let Ok(message) = ToGate::decode(input) {
+        let mut encoded = Vec::new();
+        message.encode(&mut encoded);
+        assert_eq!(format!("{:?}", ToGate::decode(encoded.into()).ok()), format!("{:?}", Some(message)));
+    }
+});
