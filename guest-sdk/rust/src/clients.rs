@@ -68,6 +68,14 @@ pub trait HasClients {
     fn entity(&self, cx: &Context) -> Id;
 }
 
+impl<T: InModule> HasClients for T {
+    type Client = T::Client;
+
+    fn entity(&self, cx: &Context) -> Id {
+        cx.owner::<T>()
+    }
+}
+
 impl<T: Entity> HasClients for Ref<T> {
     type Client = T::Client;
 

@@ -24,6 +24,42 @@ pub fn finish<A: Answer>(answer: A) -> Result<(), Error> {
     answer.finish()
 }
 
+/// The first value of a field, found without asking the compiler whether the type may be an
+/// attribute: that is asked, and told, once, where the fields are visited.
+pub struct Start<T>(std::marker::PhantomData<T>);
+
+impl<T> Start<T> {
+    /// Of a type.
+    pub fn of() -> Self {
+        Self(std::marker::PhantomData)
+    }
+}
+
+/// Of a type that is an attribute.
+pub trait StartOfAttribute<T> {
+    /// What an entity has that was made before the attribute was.
+    fn start(&self) -> T;
+}
+
+impl<T: Attribute> StartOfAttribute<T> for Start<T> {
+    fn start(&self) -> T {
+        T::start()
+    }
+}
+
+/// Of any other: such a module does not compile.
+pub trait StartOfAnything<T> {
+    /// Never returns.
+    fn start(&self) -> T;
+}
+
+impl<T> StartOfAnything<T> for &Start<T> {
+    #[expect(clippy::panic, reason = "a module that gets here was refused by the compiler")]
+    fn start(&self) -> T {
+        panic!("not an attribute type")
+    }
+}
+
 /// What a method answers, for the manifest and for callers: of a `Result` its value.
 pub trait Answers {
     /// The value.

@@ -240,14 +240,6 @@ fn entity_impl(kind: Kind, ident: &Ident, about: &About, attributes: &[Attribute
             }
         }
 
-        impl ::everwake::sdk::HasClients for #ident {
-            type Client = #client;
-
-            fn entity(&self, cx: &::everwake::Context) -> ::everwake::Id {
-                cx.me::<Self>().id()
-            }
-        }
-
         #marker
     }
 }
@@ -258,11 +250,13 @@ fn default_impl(ident: &Ident, attributes: &[Attribute], caches: &[Ident]) -> To
             quote!(#ident: ::core::convert::Into::into(#text))
         }
         Some(value) => quote!(#ident: #value),
-        None => quote_spanned!(ty.span() => #ident: <#ty as ::everwake::sdk::Attribute>::start()),
+        None => quote_spanned!(ty.span() => #ident: (&::everwake::sdk::Start::<#ty>::of()).start()),
     });
     quote! {
         impl ::core::default::Default for #ident {
             fn default() -> Self {
+                #[allow(unused_imports)]
+                use ::everwake::sdk::{StartOfAnything as _, StartOfAttribute as _};
                 Self {
                     #(#defaults,)*
                     #(#caches: ::core::default::Default::default(),)*

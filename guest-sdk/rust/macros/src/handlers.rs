@@ -337,14 +337,19 @@ impl TickFn {
             (quote!(Each), run)
         };
         quote! {
-            const TICK: ::everwake::sdk::TickForm = {
-                assert!(
-                    <Self as ::everwake::sdk::Entity>::ABOUT.ticks_per_second > 0.0,
-                    "a type with a `#[tick]` says how often: `#[entity(tick = \"10 Hz\")]`"
-                );
-                ::everwake::sdk::TickForm::#form
-            };
+            const TICK: ::everwake::sdk::TickForm = ::everwake::sdk::TickForm::#form;
             #run
+        }
+    }
+
+    /// That the type says how often it ticks.
+    pub(crate) fn rate(&self, ty: &Type) -> TokenStream {
+        let at = self.ident.span();
+        quote::quote_spanned! { at =>
+            const _: () = assert!(
+                <#ty as ::everwake::sdk::Entity>::ABOUT.ticks_per_second > 0.0,
+                "a type with a `#[tick]` says how often: `#[entity(tick = \"10 Hz\")]`"
+            );
         }
     }
 }

@@ -63,11 +63,16 @@ pub(crate) fn expand(item: TokenStream) -> syn::Result<TokenStream> {
             sort_in(function, &named, &mut found, &mut mistakes);
         }
     }
-    mistakes.finish()?;
-    let implemented = methods_impl(&item.self_ty, &found);
     let calls = calls_impl(&item.self_ty, &ident, &found.methods);
     let names = handler_names(&item.self_ty, &found.methods);
-    Ok(quote! { #item #implemented #calls #names })
+    let rate = found.tick.as_ref().map(|tick| tick.rate(&item.self_ty));
+    let mistakes = mistakes.finish().err().map(syn::Error::into_compile_error);
+    if mistakes.is_some() {
+        // Without handlers, but with the trait: so that nothing else seems to be wrong.
+        found = Found::default();
+    }
+    let implemented = methods_impl(&item.self_ty, &found);
+    Ok(quote! { #mistakes #item #implemented #calls #names #rate })
 }
 
 /// The last names in `on!(..)`, wherever they stand.
