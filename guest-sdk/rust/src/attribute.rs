@@ -60,7 +60,10 @@ macro_rules! plain {
     ($($type:ty),* $(,)?) => {$(impl Attribute for $type {})*};
 }
 
-plain!(bool, i8, i16, i32, i64, u8, u16, u32, u64, usize, f32, f64, String, Duration, Id, Time, Vec3, Pose, Bytes, Any);
+plain!(
+    bool, i8, i16, i32, i64, u8, u16, u32, u64, usize, f32, f64, String, Duration, Id, Time, Vec3, Pose,
+    Bytes, Any
+);
 
 impl<T: Value> Attribute for Option<T> {}
 impl<T: crate::entity::Entity> Attribute for Ref<T> {}

@@ -5,13 +5,13 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::bindings::everwake::game::{calls as wit, types};
+use crate::cbor::{Malformed, Reader};
 use crate::context::Context;
 use crate::entity::InModule;
 use crate::failure::{Error, Refusal};
 use crate::host;
 use crate::id::{Id, Ref};
 use crate::manifest::Definitions;
-use crate::cbor::{Malformed, Reader};
 use crate::outcome::{CallError, Handler};
 use crate::poison;
 use crate::value::{Value, to_bytes};
@@ -84,7 +84,11 @@ impl<C: Callable> Calling<'_, C> {
 
     /// Makes the call. `handler` gets `context` and the answer, whatever happened meanwhile
     /// to this process or this version.
-    pub fn then<E: InModule, T: Value>(self, handler: Handler<E, T, Result<C::Answer, CallError>>, context: T) {
+    pub fn then<E: InModule, T: Value>(
+        self,
+        handler: Handler<E, T, Result<C::Answer, CallError>>,
+        context: T,
+    ) {
         let then = continuation(self.cx, handler, self.deadline, &context);
         poison::check(self.what.start(&then));
     }
@@ -214,7 +218,12 @@ impl<T: Value, E: Refusal> Reply<T, E> {
     pub fn err(self, cx: &Context, error: E) {
         let _ = cx;
         let detail = to_bytes(&error.detail());
-        Self::settle(host::calls::reply_refused(self.owner.into(), self.deferred.into(), error.code(), &detail));
+        Self::settle(host::calls::reply_refused(
+            self.owner.into(),
+            self.deferred.into(),
+            error.code(),
+            &detail,
+        ));
     }
 
     /// Answers or refuses.

@@ -225,7 +225,10 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn count(&self, count: u64) -> Result<usize, Malformed> {
-        usize::try_from(count).ok().filter(|count| *count <= self.rest.len()).ok_or(Malformed("ends too early"))
+        usize::try_from(count)
+            .ok()
+            .filter(|count| *count <= self.rest.len())
+            .ok_or(Malformed("ends too early"))
     }
 
     /// Reads `null`, if it is next.
@@ -239,7 +242,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the inside of something; refuses to go too deep.
-    pub fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Malformed>) -> Result<T, Malformed> {
+    pub fn nested<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, Malformed>,
+    ) -> Result<T, Malformed> {
         if self.depth >= DEPTH_MAX {
             return Err(Malformed("nested too deeply"));
         }
@@ -278,7 +284,9 @@ mod tests {
 
     #[test]
     fn heads_are_the_shortest() {
-        for (number, length) in [(0, 1), (23, 1), (24, 2), (255, 2), (256, 3), (65_535, 3), (65_536, 5), (1 << 32, 9)] {
+        for (number, length) in
+            [(0, 1), (23, 1), (24, 2), (255, 2), (256, 3), (65_535, 3), (65_536, 5), (1 << 32, 9)]
+        {
             let mut out = Vec::new();
             unsigned(&mut out, number);
             assert_eq!(out.len(), length, "{number}");

@@ -52,9 +52,14 @@ impl Clients {
     pub fn call(&self, method: u32, args: &[u8]) {
         poison::check(match &self.0 {
             To::Mirrors(entity, audience) => host::clients::call((*entity).into(), *audience, method, args),
-            To::All(filter, type_index) => {
-                host::clients::broadcast(&filter.key, filter.compare, &filter.value, *type_index, method, args)
-            }
+            To::All(filter, type_index) => host::clients::broadcast(
+                &filter.key,
+                filter.compare,
+                &filter.value,
+                *type_index,
+                method,
+                args,
+            ),
         });
     }
 }

@@ -307,7 +307,14 @@ impl Timer<'_> {
     pub fn then<E: InModule, C: Value>(self, handler: Handler<E, C, Fired>, context: C) -> TimerId {
         let owner = self.cx.owner::<E>();
         let context = to_bytes(&context);
-        match host::timers::start(owner.into(), handler.method, &context, self.delay_ms, self.repeat_ms, self.volatile) {
+        match host::timers::start(
+            owner.into(),
+            handler.method,
+            &context,
+            self.delay_ms,
+            self.repeat_ms,
+            self.volatile,
+        ) {
             Ok(id) => TimerId(id.into()),
             Err(error) => {
                 poison::set(error.into());

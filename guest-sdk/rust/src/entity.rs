@@ -40,7 +40,10 @@ pub trait InModule: Entity + crate::methods::Methods {
 }
 
 /// A type that is a service; only these have shards.
-#[diagnostic::on_unimplemented(message = "`{Self}` is not a service", note = "put `#[service(shards = 4)]` on the struct")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a service",
+    note = "put `#[service(shards = 4)]` on the struct"
+)]
 pub trait Service: InModule {}
 
 /// A type that is a space.

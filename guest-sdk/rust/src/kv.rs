@@ -101,6 +101,10 @@ pub fn compare_and_set<T: Value>(
 }
 
 /// The keys from `first` up to, but not, `end` (empty: no end), at most `most`, in order.
-pub fn range<T: Value>(first: impl Into<String>, end: impl Into<String>, most: u32) -> Ask<Vec<(String, Stored<T>)>> {
+pub fn range<T: Value>(
+    first: impl Into<String>,
+    end: impl Into<String>,
+    most: u32,
+) -> Ask<Vec<(String, Stored<T>)>> {
     Ask::new(Request::Range(first.into(), end.into(), most))
 }

@@ -352,14 +352,20 @@ impl<T> Deref for List<T> {
 impl<T> Index<usize> for List<T> {
     type Output = T;
 
-    #[expect(clippy::indexing_slicing, reason = "an index out of bounds is the author's mistake, as with a Vec")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "an index out of bounds is the author's mistake, as with a Vec"
+    )]
     fn index(&self, at: usize) -> &T {
         &self.items[at]
     }
 }
 
 impl<T: Value> IndexMut<usize> for List<T> {
-    #[expect(clippy::indexing_slicing, reason = "an index out of bounds is the author's mistake, as with a Vec")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "an index out of bounds is the author's mistake, as with a Vec"
+    )]
     fn index_mut(&mut self, at: usize) -> &mut T {
         self.touch(at);
         &mut self.items[at]

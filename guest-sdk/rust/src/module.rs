@@ -44,7 +44,12 @@ pub struct TypeEntry {
 impl TypeEntry {
     /// Of a type.
     pub const fn of<T: InModule>() -> Self {
-        Self { load: load_boxed::<T>, tick: crate::tick::run::<T>, migrate: T::migrate, describe: describe::<T> }
+        Self {
+            load: load_boxed::<T>,
+            tick: crate::tick::run::<T>,
+            migrate: T::migrate,
+            describe: describe::<T>,
+        }
     }
 }
 

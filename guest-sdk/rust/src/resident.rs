@@ -159,7 +159,8 @@ impl Residents {
         let state = host::entities::load(id.into()).ok_or(Error::NotFound)?;
         let loader = loader(state.type_index).ok_or(Error::NotFound)?;
         self.tokens = self.tokens.wrapping_add(1).max(1);
-        let loaded = loader(&state.attributes, self.tokens).map_err(|bad| Error::Other(format!("state of {id}: {bad}")))?;
+        let loaded = loader(&state.attributes, self.tokens)
+            .map_err(|bad| Error::Other(format!("state of {id}: {bad}")))?;
         let slot = Slot { type_index: state.type_index, revision: state.revision, space, loaded: None };
         self.slots.insert(id, slot);
         Ok((loaded, state.type_index))

@@ -105,9 +105,7 @@ fn block(seed: [u32; 4], number: u64) -> [u32; 16] {
     // The constants of a 16-byte key: "expand 16-byte k".
     let [a, b, c, d] = seed;
     let (low, high) = (number as u32, (number >> 32) as u32);
-    let start = [
-        0x6170_7865, 0x3120_646e, 0x7962_2d36, 0x6b20_6574, a, b, c, d, a, b, c, d, low, high, 0, 0,
-    ];
+    let start = [0x6170_7865, 0x3120_646e, 0x7962_2d36, 0x6b20_6574, a, b, c, d, a, b, c, d, low, high, 0, 0];
     let mut x = start;
     for _ in 0..10 {
         quarter(&mut x, [0, 4, 8, 12]);
@@ -144,7 +142,10 @@ mod tests {
     fn the_zero_key_gives_the_published_stream() {
         let rng = Rng::new([0; 4]);
         let bytes: Vec<u8> = (0..4).flat_map(|_| rng.u32().to_le_bytes()).collect();
-        assert_eq!(bytes, [0x89, 0x67, 0x09, 0x52, 0x60, 0x83, 0x64, 0xfd, 0x00, 0xb2, 0xf9, 0x09, 0x36, 0xf0, 0x31, 0xc8]);
+        assert_eq!(
+            bytes,
+            [0x89, 0x67, 0x09, 0x52, 0x60, 0x83, 0x64, 0xfd, 0x00, 0xb2, 0xf9, 0x09, 0x36, 0xf0, 0x31, 0xc8]
+        );
     }
 
     #[test]

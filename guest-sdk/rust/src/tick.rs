@@ -47,7 +47,8 @@ struct Known {
 
 impl Shared {
     fn neighbours(&mut self, radius: f32, type_index: Option<u32>) -> usize {
-        let same = |known: &Known| known.radius.to_bits() == radius.to_bits() && known.type_index == type_index;
+        let same =
+            |known: &Known| known.radius.to_bits() == radius.to_bits() && known.type_index == type_index;
         if let Some(at) = self.known.iter().position(same) {
             return at;
         }
@@ -227,7 +228,8 @@ pub(crate) fn run<T: InModule>(cx: &mut Context, args: Args<'_>) -> Result<(), E
     let due = host::ticks::due();
     let poses = due.iter().map(|member| member.pose.into()).collect();
     let lag = Duration::from_millis(lag_ms.max(0.0) as u64);
-    let mut shared = Shared { due, poses, moved: false, dt: (dt_ms / 1_000.0) as f32, lag, known: Vec::new() };
+    let mut shared =
+        Shared { due, poses, moved: false, dt: (dt_ms / 1_000.0) as f32, lag, known: Vec::new() };
     match T::TICK {
         TickForm::Never => return Ok(()),
         TickForm::Bulk => T::bulk_tick(&mut BulkTick { cx, shared: &mut shared })?,

@@ -193,7 +193,7 @@ impl Value for Vec3 {
     }
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let mut fields = Fields::open(reader)?;
-        let read = Self { x: fields.next()?, y: fields.next()?, z: fields.next()? };
+        let read = Self { x: fields.take()?, y: fields.take()?, z: fields.take()? };
         fields.close()?;
         Ok(read)
     }
@@ -252,7 +252,7 @@ impl Value for Pose {
     }
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let mut fields = Fields::open(reader)?;
-        let read = Self { x: fields.next()?, y: fields.next()?, z: fields.next()?, yaw: fields.next()? };
+        let read = Self { x: fields.take()?, y: fields.take()?, z: fields.take()?, yaw: fields.take()? };
         fields.close()?;
         Ok(read)
     }
@@ -400,7 +400,10 @@ impl Any {
 
     /// Reads its one item.
     #[doc(hidden)]
-    pub fn read_with<T>(&self, read: impl FnOnce(&mut Reader<'_>) -> Result<T, Malformed>) -> Result<T, Malformed> {
+    pub fn read_with<T>(
+        &self,
+        read: impl FnOnce(&mut Reader<'_>) -> Result<T, Malformed>,
+    ) -> Result<T, Malformed> {
         read(&mut Reader::new(&self.0))
     }
 }

@@ -341,7 +341,9 @@ fn sort_entries(out: &mut Vec<u8>, start: usize) {
     entries.iter().for_each(|entry| out.extend_from_slice(entry));
 }
 
-pub(crate) fn decode_map<K: Value + Ord, V: Value>(reader: &mut Reader<'_>) -> Result<BTreeMap<K, V>, Malformed> {
+pub(crate) fn decode_map<K: Value + Ord, V: Value>(
+    reader: &mut Reader<'_>,
+) -> Result<BTreeMap<K, V>, Malformed> {
     let count = reader.map()?;
     let mut entries = BTreeMap::new();
     for _ in 0..count {
@@ -371,7 +373,7 @@ macro_rules! tuples {
 
             fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
                 let mut fields = Fields::open(reader)?;
-                let read = ($(fields.next::<$name>()?,)+);
+                let read = ($(fields.take::<$name>()?,)+);
                 fields.close()?;
                 Ok(read)
             }
@@ -407,7 +409,7 @@ impl<'r, 'a> Fields<'r, 'a> {
 
     /// Reads the next field, or makes it up.
     #[inline]
-    pub fn next<T: Value>(&mut self) -> Result<T, Malformed> {
+    pub fn take<T: Value>(&mut self) -> Result<T, Malformed> {
         if self.left == 0 {
             return Ok(T::initial());
         }

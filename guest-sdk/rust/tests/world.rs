@@ -1,5 +1,11 @@
 //! The mock keeps the contract of `wit/`: transactions, answers, bounces, timers, watches,
 //! spaces, clients, ticks. Each test is a sentence of it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that gets something else has failed"
+)]
 
 use everwake::*;
 
@@ -99,7 +105,8 @@ impl Body {
     }
 
     fn on_all(&mut self, _: &mut Context, _: (), answers: Vec<Result<u32, CallError>>) {
-        let texts: Vec<String> = answers.iter().map(|answer| answer.as_ref().map_or("-".into(), u32::to_string)).collect();
+        let texts: Vec<String> =
+            answers.iter().map(|answer| answer.as_ref().map_or("-".into(), u32::to_string)).collect();
         self.log.push(texts.join(" "));
     }
 
@@ -197,7 +204,8 @@ impl Body {
     #[rpc(server)]
     fn keep(&mut self, cx: &mut Context) {
         cx.call(kv::get_or_put("best", &self.count)).then(on!(Self::on_kept), ());
-        cx.call(kv::compare_and_set("best", Some(&self.count), Some(&50))).then(on!(Self::on_swapped_value), ());
+        cx.call(kv::compare_and_set("best", Some(&self.count), Some(&50)))
+            .then(on!(Self::on_swapped_value), ());
         cx.call(kv::range::<u32>("a", "", 10)).then(on!(Self::on_range), ());
     }
 
@@ -205,7 +213,12 @@ impl Body {
         self.log.push(format!("{kept:?}"));
     }
 
-    fn on_swapped_value(&mut self, _: &mut Context, _: (), now: Result<(bool, Option<kv::Stored<u32>>), CallError>) {
+    fn on_swapped_value(
+        &mut self,
+        _: &mut Context,
+        _: (),
+        now: Result<(bool, Option<kv::Stored<u32>>), CallError>,
+    ) {
         self.log.push(format!("{now:?}"));
     }
 
@@ -283,7 +296,9 @@ impl Keeper {
 
     #[rpc(server)]
     fn same_shard(&mut self, cx: &mut Context, key: String) -> bool {
-        Ref::<Self>::shard_for(&key) == Ref::shard_for(&key) && Ref::<Self>::shard(0).is_ok() && cx.space_id().is_none()
+        Ref::<Self>::shard_for(&key) == Ref::shard_for(&key)
+            && Ref::<Self>::shard(0).is_ok()
+            && cx.space_id().is_none()
     }
 }
 
@@ -318,7 +333,10 @@ fn an_error_undoes_and_a_refusal_commits() {
         assert_eq!(failed.detail().read::<String>().unwrap(), "too much");
         assert_eq!(world.get(body).count, 4);
         let refused = [0, 1, 2].map(|what| world.call(body.ask(what)).unwrap_err().refused::<Sorry>());
-        assert_eq!(refused, [Some(Sorry::Full), Some(Sorry::Banned(3)), Some(Sorry::NotYet { until: Time(9) })]);
+        assert_eq!(
+            refused,
+            [Some(Sorry::Full), Some(Sorry::Banned(3)), Some(Sorry::NotYet { until: Time(9) })]
+        );
         assert_eq!(world.get(body).count, 7);
     });
 }
@@ -345,7 +363,13 @@ fn an_answer_may_come_later_or_never() {
         world.advance(secs(3));
         world.call(bob.relay_later(ann)).unwrap();
         world.call(ann.end()).unwrap();
-        let said = ["create", "late 5", "late refused: full", "late outcome unknown: deadline", "late outcome unknown: dropped"];
+        let said = [
+            "create",
+            "late 5",
+            "late refused: full",
+            "late outcome unknown: deadline",
+            "late outcome unknown: dropped",
+        ];
         assert_eq!(log(world, bob), said);
     });
 }
@@ -473,7 +497,9 @@ fn a_client_is_handed_over() {
 fn a_tick_goes_on_without_the_one_that_fails() {
     scenario(|world| {
         let yard = world.create::<Yard>(());
-        let make = |world: &mut World, name: &str, x: f32| world.create_in::<Body>(yard, name.into(), Pose::at(x, 0.0));
+        let make = |world: &mut World, name: &str, x: f32| {
+            world.create_in::<Body>(yard, name.into(), Pose::at(x, 0.0))
+        };
         let (a, _broken, b) = (make(world, "a", 0.0), make(world, "broken", 50.0), make(world, "b", 4.0));
         world.advance(secs(1));
         assert!(world.pose_of(a).x > 0.9 && world.pose_of(b).x < 3.1);
@@ -487,7 +513,12 @@ fn the_store_answers_with_the_state_right_after() {
         world.call(body.add(3)).unwrap();
         world.call(body.keep()).unwrap();
         assert_eq!(world.stored::<u32>("best"), Some(50));
-        let said = ["create", "Ok((Stored(3), true))", "Ok((true, Some(Stored(50))))", "Ok([(\"best\", Stored(50))])"];
+        let said = [
+            "create",
+            "Ok((Stored(3), true))",
+            "Ok((true, Some(Stored(50))))",
+            "Ok([(\"best\", Stored(50))])",
+        ];
         assert_eq!(log(world, body), said);
     });
 }
@@ -504,7 +535,9 @@ fn services_are_there_from_the_start() {
 #[test]
 fn a_constructor_may_refuse() {
     let mut world = World::new();
-    let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.create::<Body>("nobody at all".into())));
+    let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        world.create::<Body>("nobody at all".into())
+    }));
     assert!(made.is_err());
 }
 
@@ -521,10 +554,14 @@ fn arguments_of_another_version_are_read() {
 #[test]
 fn the_manifest_says_everything() {
     let manifest = everwake::sdk::describe_module::<Module>();
-    assert_eq!((manifest.name.as_str(), manifest.event_budget_ms, manifest.memory_bytes), ("contract", 5, 16 << 20));
+    assert_eq!(
+        (manifest.name.as_str(), manifest.event_budget_ms, manifest.memory_bytes),
+        ("contract", 5, 16 << 20)
+    );
     let body = &manifest.types[0];
     assert!(body.boot && body.persistent && body.aoi_radius == Some(10.0) && body.ticks_per_second == 10.0);
-    let attributes: Vec<_> = body.attributes.iter().map(|a| (a.name.as_str(), a.type_text.as_str())).collect();
+    let attributes: Vec<_> =
+        body.attributes.iter().map(|a| (a.name.as_str(), a.type_text.as_str())).collect();
     assert_eq!(
         attributes,
         [

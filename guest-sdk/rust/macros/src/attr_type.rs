@@ -33,7 +33,10 @@ fn no_generics(generics: &syn::Generics) -> syn::Result<()> {
     if generics.params.is_empty() {
         return Ok(());
     }
-    Err(syn::Error::new_spanned(generics, "an attribute type has no type parameters: the manifest names each type"))
+    Err(syn::Error::new_spanned(
+        generics,
+        "an attribute type has no type parameters: the manifest names each type",
+    ))
 }
 
 struct Shape {
@@ -130,7 +133,7 @@ fn record(ident: &Ident, shape: &Shape) -> TokenStream {
 
         fn decode(reader: &mut ::everwake::sdk::Reader<'_>) -> Result<Self, ::everwake::sdk::Malformed> {
             let mut fields = ::everwake::sdk::Fields::open(reader)?;
-            let read = Self { #(#members: fields.next()?),* };
+            let read = Self { #(#members: fields.take()?),* };
             fields.close()?;
             Ok(read)
         }
@@ -142,7 +145,8 @@ fn enumeration(mut item: ItemEnum) -> syn::Result<TokenStream> {
     if item.variants.is_empty() {
         return Err(syn::Error::new_spanned(&item.ident, "an attribute type has at least one case"));
     }
-    let is_default = |variant: &Variant| variant.attrs.iter().any(|attribute| attribute.path().is_ident("default"));
+    let is_default =
+        |variant: &Variant| variant.attrs.iter().any(|attribute| attribute.path().is_ident("default"));
     let first = item.variants.iter().position(is_default).unwrap_or(0);
     let keeps_default = item.attrs.iter().any(|attribute| {
         attribute.path().is_ident("derive") && quote!(#attribute).to_string().contains("Default")
@@ -151,7 +155,8 @@ fn enumeration(mut item: ItemEnum) -> syn::Result<TokenStream> {
         item.variants.iter_mut().for_each(|variant| variant.attrs.retain(|a| !a.path().is_ident("default")));
     }
     let (ident, derives) = (&item.ident, derives(&item.attrs));
-    let cases: Vec<Case> = item.variants.iter().enumerate().map(|(at, variant)| Case::of(ident, at, variant)).collect();
+    let cases: Vec<Case> =
+        item.variants.iter().enumerate().map(|(at, variant)| Case::of(ident, at, variant)).collect();
     let value = enum_value(ident, &cases, first);
     let refusal = enum_refusal(ident, &cases);
     Ok(quote! {
@@ -196,10 +201,13 @@ impl Case {
                 quote!(#(<#types as ::everwake::sdk::Value>::type_text(definitions))*)
             }
             Fields::Unnamed(_) => {
-                quote!(format!("tuple<{}>", [#(<#types as ::everwake::sdk::Value>::type_text(definitions)),*].join(", ")))
+                quote!(
+                    format!("tuple<{}>", [#(<#types as ::everwake::sdk::Value>::type_text(definitions)),*].join(", "))
+                )
             }
             _ => {
-                let (record, parameters) = (format!("{}{name}", plain_name(&self.owner)), self.shape.parameters());
+                let (record, parameters) =
+                    (format!("{}{name}", plain_name(&self.owner)), self.shape.parameters());
                 quote!(definitions.define(#record, |definitions| ::everwake::sdk::Shape::Record(#parameters)))
             }
         };
@@ -214,7 +222,9 @@ impl Case {
         let (bindings, count) = (self.shape.bindings(), self.shape.members.len());
         match count {
             0 => quote!(out.push(::everwake::cbor::NULL);),
-            1 if matches!(self.fields, Fields::Unnamed(_)) => quote!(#(::everwake::sdk::Value::encode(#bindings, out);)*),
+            1 if matches!(self.fields, Fields::Unnamed(_)) => {
+                quote!(#(::everwake::sdk::Value::encode(#bindings, out);)*)
+            }
             _ => quote! {
                 ::everwake::sdk::array(out, #count);
                 #(::everwake::sdk::Value::encode(#bindings, out);)*
@@ -250,7 +260,7 @@ impl Case {
             }},
             _ => quote! {{
                 let mut fields = ::everwake::sdk::Fields::open(reader)?;
-                #(let #bindings = fields.next()?;)*
+                #(let #bindings = fields.take()?;)*
                 fields.close()?;
                 #pattern
             }},

@@ -10,7 +10,10 @@ use crate::signature::{self, Param};
 
 pub(crate) fn expand(item: TokenStream) -> syn::Result<TokenStream> {
     let item: ItemTrait = syn::parse2(item).map_err(|error| {
-        syn::Error::new(error.span(), "client methods are a trait: `pub trait AvatarClient { fn said(text: String); }`")
+        syn::Error::new(
+            error.span(),
+            "client methods are a trait: `pub trait AvatarClient { fn said(text: String); }`",
+        )
     })?;
     let mut mistakes = Mistakes::default();
     let mut methods = Vec::new();
@@ -27,7 +30,10 @@ pub(crate) fn expand(item: TokenStream) -> syn::Result<TokenStream> {
         let parameters = params.iter().enumerate().map(|(at, param)| param.described(at));
         quote!(::everwake::sdk::ClientMethod { name: #name.into(), parameters: vec![#(#parameters),*] })
     });
-    let functions = methods.iter().enumerate().map(|(index, (function, params))| call(index as u32, vis, function, params));
+    let functions = methods
+        .iter()
+        .enumerate()
+        .map(|(index, (function, params))| call(index as u32, vis, function, params));
     Ok(quote! {
         #(#docs)*
         #[derive(Clone, Debug)]
@@ -62,7 +68,8 @@ fn method(function: &TraitItemFn, mistakes: &mut Mistakes) -> Vec<Param> {
         mistakes.add(body, "a client method has no body: clients implement it");
     }
     let mut without_self = function.sig.clone();
-    without_self.inputs = without_self.inputs.into_iter().filter(|input| matches!(input, FnArg::Typed(_))).collect();
+    without_self.inputs =
+        without_self.inputs.into_iter().filter(|input| matches!(input, FnArg::Typed(_))).collect();
     signature::function(&without_self, mistakes).params
 }
 

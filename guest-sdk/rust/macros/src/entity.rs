@@ -62,7 +62,9 @@ pub(crate) fn expand(kind: Kind, options: TokenStream, item: TokenStream) -> syn
             }
         }
         Fields::Unit => item.fields = Fields::Named(syn::parse_quote!({})),
-        Fields::Unnamed(fields) => mistakes.add(fields, "the fields of an entity have names: attributes are told apart by them"),
+        Fields::Unnamed(fields) => {
+            mistakes.add(fields, "the fields of an entity have names: attributes are told apart by them")
+        }
     }
     item.semi_token = None;
     mistakes.finish()?;
@@ -116,7 +118,9 @@ fn about(kind: Kind, options: TokenStream) -> syn::Result<About> {
 }
 
 fn hertz(value: &Expr) -> syn::Result<f32> {
-    let wrong = || syn::Error::new_spanned(value, "`tick` is a rate of at most 60 times a second: `tick = \"10 Hz\"`");
+    let wrong = || {
+        syn::Error::new_spanned(value, "`tick` is a rate of at most 60 times a second: `tick = \"10 Hz\"`")
+    };
     let number = match value {
         Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) => {
             text.value().trim().strip_suffix("Hz").map(|number| number.trim().to_owned()).ok_or_else(wrong)?
@@ -164,7 +168,8 @@ impl Attribute {
             "all_clients" => self.all_clients = option.flag()?,
             "secret" => self.secret = option.flag()?,
             "persistent" | "volatile" if !persistent => {
-                let message = format!("`{}` needs a type that is stored: `#[entity(persistent)]`", option.name);
+                let message =
+                    format!("`{}` needs a type that is stored: `#[entity(persistent)]`", option.name);
                 return Err(syn::Error::new(option.name.span(), message));
             }
             "persistent" => self.persistent = option.flag()?,

@@ -28,7 +28,11 @@ enum Kind {
 }
 
 /// `#[rpc(..)]`.
-pub(crate) fn rpc(function: &ImplItemFn, attribute: &syn::Attribute, mistakes: &mut Mistakes) -> Option<Method> {
+pub(crate) fn rpc(
+    function: &ImplItemFn,
+    attribute: &syn::Attribute,
+    mistakes: &mut Mistakes,
+) -> Option<Method> {
     let (mut exposure, mut per_minute) = (None, 0);
     let mut was = LitStr::new("", Span::call_site());
     for option in mistakes.check(options::of(attribute))? {
@@ -42,7 +46,8 @@ pub(crate) fn rpc(function: &ImplItemFn, attribute: &syn::Attribute, mistakes: &
         };
         match name.as_str() {
             _ if exposed.is_some() && exposure.is_some() => {
-                mistakes.add(&option.name, "a method has one exposure: a wider one includes the narrower ones");
+                mistakes
+                    .add(&option.name, "a method has one exposure: a wider one includes the narrower ones");
             }
             _ if exposed.is_some() => {
                 mistakes.check(option.flag());
@@ -60,10 +65,13 @@ pub(crate) fn rpc(function: &ImplItemFn, attribute: &syn::Attribute, mistakes: &
 
 /// `"5 per min"` as calls a minute.
 fn rate(text: &LitStr) -> syn::Result<u32> {
-    let wrong = || syn::Error::new(text.span(), "a limit is calls in a time: `limit = \"5 per min\"`, `\"2 per s\"`");
+    let wrong =
+        || syn::Error::new(text.span(), "a limit is calls in a time: `limit = \"5 per min\"`, `\"2 per s\"`");
     let value = text.value();
     let mut words = value.split_whitespace();
-    let (Some(count), Some("per"), Some(unit), None) = (words.next(), words.next(), words.next(), words.next()) else {
+    let (Some(count), Some("per"), Some(unit), None) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
         return Err(wrong());
     };
     let count: u32 = count.parse().map_err(|_| wrong())?;
@@ -161,7 +169,9 @@ impl Method {
     }
 
     pub(crate) fn resume_arm(&self, index: u32) -> Option<TokenStream> {
-        let (Kind::Internal, [context, outcome]) = (&self.kind, self.taken.params.as_slice()) else { return None };
+        let (Kind::Internal, [context, outcome]) = (&self.kind, self.taken.params.as_slice()) else {
+            return None;
+        };
         let (ident, context, outcome) = (&self.ident, &context.ty, &outcome.ty);
         Some(quote! {
             #index => {
@@ -197,7 +207,9 @@ impl Method {
 
     /// The function that `on!` calls.
     pub(crate) fn name_fn(&self, index: u32) -> Option<TokenStream> {
-        let (Kind::Internal, [context, outcome]) = (&self.kind, self.taken.params.as_slice()) else { return None };
+        let (Kind::Internal, [context, outcome]) = (&self.kind, self.taken.params.as_slice()) else {
+            return None;
+        };
         let (name, context, outcome) = (on::name_of(&self.ident), &context.ty, &outcome.ty);
         Some(quote! {
             #[doc(hidden)]
@@ -219,7 +231,8 @@ fn reads(taken: &Taken) -> (TokenStream, Vec<Ident>) {
             quote!(let #name = params.next::<#ty>(#label)?;)
         }
     });
-    let open = taken.params.iter().any(|param| !param.is_reply()).then(|| quote!(let mut params = args.open()?;));
+    let open =
+        taken.params.iter().any(|param| !param.is_reply()).then(|| quote!(let mut params = args.open()?;));
     (quote!(#open #(#statements)*), names)
 }
 
@@ -302,7 +315,11 @@ pub(crate) struct TickFn {
     bulk: bool,
 }
 
-pub(crate) fn tick(function: &ImplItemFn, attribute: &syn::Attribute, mistakes: &mut Mistakes) -> Option<TickFn> {
+pub(crate) fn tick(
+    function: &ImplItemFn,
+    attribute: &syn::Attribute,
+    mistakes: &mut Mistakes,
+) -> Option<TickFn> {
     let mut bulk = false;
     for option in mistakes.check(options::of(attribute))? {
         match option.name.to_string().as_str() {
@@ -310,7 +327,11 @@ pub(crate) fn tick(function: &ImplItemFn, attribute: &syn::Attribute, mistakes: 
             _ => mistakes.push(option.unknown("bulk")),
         }
     }
-    let taken = if bulk { signature::function(&function.sig, mistakes) } else { signature::handler(&function.sig, mistakes) };
+    let taken = if bulk {
+        signature::function(&function.sig, mistakes)
+    } else {
+        signature::handler(&function.sig, mistakes)
+    };
     if !taken.cx || !taken.params.is_empty() {
         let form = if bulk { "`fn step(cx: &mut BulkTick)`" } else { "`fn think(&mut self, cx: &mut Tick)`" };
         mistakes.add(&function.sig.ident, format!("a tick is {form}"));
@@ -363,7 +384,10 @@ pub(crate) fn migrate(function: &ImplItemFn, mistakes: &mut Mistakes) -> Option<
     let inputs: Vec<&FnArg> = function.sig.inputs.iter().collect();
     let fits = matches!(inputs.as_slice(), [FnArg::Typed(_), FnArg::Typed(_), FnArg::Typed(state)] if matches!(&*state.ty, Type::Reference(_)));
     if !fits {
-        mistakes.add(&function.sig.ident, "a migration is `fn migrate(from: u32, to: u32, state: &mut State) -> Result<(), Fail>`");
+        mistakes.add(
+            &function.sig.ident,
+            "a migration is `fn migrate(from: u32, to: u32, state: &mut State) -> Result<(), Fail>`",
+        );
         return None;
     }
     Some(Migrate { ident: function.sig.ident.clone() })

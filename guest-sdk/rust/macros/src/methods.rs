@@ -43,13 +43,19 @@ struct Found {
 }
 
 pub(crate) fn expand(item: TokenStream) -> syn::Result<TokenStream> {
-    let mut item: ItemImpl =
-        syn::parse2(item).map_err(|error| syn::Error::new(error.span(), "`#[methods]` stands on an impl block"))?;
+    let mut item: ItemImpl = syn::parse2(item)
+        .map_err(|error| syn::Error::new(error.span(), "`#[methods]` stands on an impl block"))?;
     let Type::Path(path) = &*item.self_ty else {
-        return Err(syn::Error::new_spanned(&item.self_ty, "`#[methods]` stands on the impl block of an entity"));
+        return Err(syn::Error::new_spanned(
+            &item.self_ty,
+            "`#[methods]` stands on the impl block of an entity",
+        ));
     };
     if let Some((_, of, _)) = &item.trait_ {
-        return Err(syn::Error::new_spanned(of, "`#[methods]` stands on the type's own impl block, not on a trait's"));
+        return Err(syn::Error::new_spanned(
+            of,
+            "`#[methods]` stands on the type's own impl block, not on a trait's",
+        ));
     }
     let Some(ident) = path.path.segments.last().map(|segment| segment.ident.clone()) else {
         return Err(syn::Error::new_spanned(path, "`#[methods]` stands on the impl block of an entity"));
@@ -81,7 +87,9 @@ fn scan(tokens: TokenStream, named: &mut Vec<String>) {
     for token in tokens {
         if let TokenTree::Group(group) = &token {
             let [on, bang] = &before;
-            let is = |tree: &Option<TokenTree>, text: &str| tree.as_ref().is_some_and(|tree| tree.to_string() == text);
+            let is = |tree: &Option<TokenTree>, text: &str| {
+                tree.as_ref().is_some_and(|tree| tree.to_string() == text)
+            };
             if is(on, "on") && is(bang, "!") {
                 named.extend(group.stream().into_iter().last().map(|last| last.to_string()));
             }
@@ -112,7 +120,10 @@ fn sort_in(function: &mut ImplItemFn, named: &[String], found: &mut Found, mista
         found.migrate = handlers::migrate(function, mistakes);
     } else if name == "new" {
         found.constructor = Some(handlers::constructor(function, mistakes));
-    } else if handler.is_some() || named.contains(&name) || signature::takes_outcome(&function.sig) && hook.is_none() {
+    } else if handler.is_some()
+        || named.contains(&name)
+        || signature::takes_outcome(&function.sig) && hook.is_none()
+    {
         found.methods.extend(handlers::internal(function, mistakes));
     } else if let Some(number) = hook {
         found.hooks.push(handlers::hook(function, number as u32, mistakes));
@@ -122,13 +133,15 @@ fn sort_in(function: &mut ImplItemFn, named: &[String], found: &mut Found, mista
 fn methods_impl(ty: &Type, found: &Found) -> TokenStream {
     let described = found.methods.iter().map(Method::describe);
     let calls = found.methods.iter().enumerate().filter_map(|(index, method)| method.call_arm(index as u32));
-    let resumes = found.methods.iter().enumerate().filter_map(|(index, method)| method.resume_arm(index as u32));
+    let resumes =
+        found.methods.iter().enumerate().filter_map(|(index, method)| method.resume_arm(index as u32));
     let hooks = found.hooks.iter().map(Hook::arm);
     let mut numbers: Vec<u32> = found.hooks.iter().map(|hook| hook.number).collect();
     numbers.extend(found.constructor.iter().map(|_| 0));
     numbers.sort_unstable();
     let constructor = handlers::constructor_items(found.constructor.as_ref());
-    let (tick, migrate) = (found.tick.as_ref().map(TickFn::items), found.migrate.as_ref().map(Migrate::items));
+    let (tick, migrate) =
+        (found.tick.as_ref().map(TickFn::items), found.migrate.as_ref().map(Migrate::items));
     quote! {
         impl ::everwake::sdk::Methods for #ty {
             const HOOKS: &'static [u32] = &[#(#numbers),*];

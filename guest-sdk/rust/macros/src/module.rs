@@ -38,7 +38,10 @@ impl Parse for Module {
                 "capabilities" => module.capabilities = bracketed_list(input)?,
                 _ => {
                     let known = "name, types, label, budget, memory, capabilities";
-                    return Err(syn::Error::new(key.span(), format!("unknown key `{key}`; known are {known}")));
+                    return Err(syn::Error::new(
+                        key.span(),
+                        format!("unknown key `{key}`; known are {known}"),
+                    ));
                 }
             }
             if !input.is_empty() {

@@ -10,7 +10,8 @@ pub(crate) fn name_of(method: &syn::Ident) -> syn::Ident {
 }
 
 pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
-    let wrong = |error: syn::Error| syn::Error::new(error.span(), "write the path of a method: `on!(Self::on_row)`");
+    let wrong =
+        |error: syn::Error| syn::Error::new(error.span(), "write the path of a method: `on!(Self::on_row)`");
     let mut path: ExprPath = syn::parse2(input).map_err(wrong)?;
     if path.path.segments.len() < 2 && path.qself.is_none() {
         return Err(syn::Error::new_spanned(path, "write the type too: `on!(Self::on_row)`"));

@@ -18,7 +18,10 @@ impl Span {
         let mut reader = Reader::new(item);
         if type_text.starts_with("list<") {
             let count = reader.array()?;
-            return (0..count).map(|_| reader.item().map(<[u8]>::to_vec)).collect::<Result<_, _>>().map(Self::List);
+            return (0..count)
+                .map(|_| reader.item().map(<[u8]>::to_vec))
+                .collect::<Result<_, _>>()
+                .map(Self::List);
         }
         if type_text.starts_with("map<") {
             let count = reader.map()?;
@@ -63,7 +66,12 @@ impl Span {
     }
 }
 
-fn change_list(items: &mut Vec<Vec<u8>>, at: usize, before: bool, value: Option<&[u8]>) -> Result<(), Malformed> {
+fn change_list(
+    items: &mut Vec<Vec<u8>>,
+    at: usize,
+    before: bool,
+    value: Option<&[u8]>,
+) -> Result<(), Malformed> {
     let beyond = Malformed("beyond the end of the list");
     match value {
         None if at < items.len() => {
@@ -86,7 +94,11 @@ pub(crate) struct Attributes(Vec<Span>);
 impl Attributes {
     /// With their initial values.
     pub(crate) fn initial(table: &Table) -> Result<Self, Malformed> {
-        table.iter().map(|about| Span::new(&about.type_text, &about.initial)).collect::<Result<_, _>>().map(Self)
+        table
+            .iter()
+            .map(|about| Span::new(&about.type_text, &about.initial))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     /// `index value ...`.
@@ -111,7 +123,8 @@ impl Attributes {
             let value = reader.item()?;
             let about = table.get(index).ok_or(Malformed("no such attribute"))?;
             let value = if value == [UNDEFINED] { &about.initial } else { value };
-            *self.0.get_mut(index).ok_or(Malformed("no such attribute"))? = Span::new(&about.type_text, value)?;
+            *self.0.get_mut(index).ok_or(Malformed("no such attribute"))? =
+                Span::new(&about.type_text, value)?;
         }
         Ok(())
     }

@@ -36,7 +36,14 @@ pub(super) fn attach(state: &mut State, id: Id) {
     let session = state.mint();
     let Some(entity) = state.entities.get_mut(&id) else { panic!("no entity {id}") };
     let (address, locale) = ("mock".to_owned(), "en".to_owned());
-    let info = ClientInfo { session, address, token: String::new(), version: String::new(), locale, round_trip_ms: 0.0 };
+    let info = ClientInfo {
+        session,
+        address,
+        token: String::new(),
+        version: String::new(),
+        locale,
+        round_trip_ms: 0.0,
+    };
     entity.client = Some(Client { info, filters: BTreeMap::new() });
     state.tell(id, Hook::Client, list(&[]));
 }
@@ -51,7 +58,8 @@ pub(super) fn detach(state: &mut State, id: Id, reason: u32) {
 }
 
 pub(super) fn give(state: &mut State, giver: Id, taker: Id, replace: bool, slot: Slot) {
-    let possible = state.entities.get(&taker).is_some_and(|taker| !taker.dying && (replace || taker.client.is_none()));
+    let possible =
+        state.entities.get(&taker).is_some_and(|taker| !taker.dying && (replace || taker.client.is_none()));
     let client = state.entities.get_mut(&giver).filter(|_| possible).and_then(|giver| giver.client.take());
     let Some(mut client) = client else {
         state.tell(giver, Hook::GiveFailed, list(&[&taker, &"unavailable".to_owned()]));
@@ -71,7 +79,8 @@ pub(super) fn give(state: &mut State, giver: Id, taker: Id, replace: bool, slot:
 /// Calls a client method on an entity's mirrors.
 pub(super) fn call(state: &mut State, id: Id, to: Audience, method: u32, args: &[u8]) {
     let Some(name) = method_name(state, id, method) else { return };
-    let viewers: Vec<Id> = state.entities.iter().filter(|(_, entity)| entity.client.is_some()).map(|(id, _)| *id).collect();
+    let viewers: Vec<Id> =
+        state.entities.iter().filter(|(_, entity)| entity.client.is_some()).map(|(id, _)| *id).collect();
     for viewer in viewers {
         let own = viewer == id;
         let wanted = match to {
@@ -123,7 +132,9 @@ pub(super) fn broadcast(
         }
     };
     let all = state.entities.iter();
-    let chosen = all.filter(|(_, entity)| entity.type_index == type_index && entity.client.as_ref().is_some_and(selected));
+    let chosen = all.filter(|(_, entity)| {
+        entity.type_index == type_index && entity.client.as_ref().is_some_and(selected)
+    });
     let viewers: Vec<Id> = chosen.map(|(id, _)| *id).collect();
     for viewer in viewers {
         if let Some(name) = method_name(state, viewer, method) {

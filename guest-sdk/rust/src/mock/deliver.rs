@@ -61,7 +61,9 @@ fn take_fact<M: Module>(state: &mut State, fact: Fact) {
 fn take_item<M: Module>(state: &mut State, item: Item) {
     match item {
         Item::Call(call) => take_call::<M>(state, call),
-        Item::Resume { owner, method, context, outcome } => resume::<M>(state, owner, method, &context, &outcome),
+        Item::Resume { owner, method, context, outcome } => {
+            resume::<M>(state, owner, method, &context, &outcome)
+        }
         Item::Watch { watch, reason } => {
             let Some(watch) = state.watches.remove(&watch) else { return };
             let mut outcome = vec![0x82, 0];
@@ -175,7 +177,9 @@ fn tick<M: Module>(state: &mut State, space: Id, type_index: u32) {
     let (sleeps, step) = (about.sleeps_unwatched, 1_000.0 / f64::from(about.ticks_per_second));
     let is_due = |id: &Id| {
         let member = state.entities.get(id);
-        member.is_some_and(|member| member.type_index == type_index && !member.dying && (!sleeps || state.watched.contains(id)))
+        member.is_some_and(|member| {
+            member.type_index == type_index && !member.dying && (!sleeps || state.watched.contains(id))
+        })
     };
     let mut due: Vec<Id> = state.members(space).into_iter().filter(is_due).collect();
     for _ in 0..TICK_ATTEMPTS {
@@ -184,7 +188,10 @@ fn tick<M: Module>(state: &mut State, space: Id, type_index: u32) {
         }
         let mut args = Vec::new();
         crate::value::Value::encode(&(step, 0.0), &mut args);
-        let delivery = Delivery { due: Some((type_index, due.clone())), ..Delivery::new(EventKind::Tick, space, 0, args) };
+        let delivery = Delivery {
+            due: Some((type_index, due.clone())),
+            ..Delivery::new(EventKind::Tick, space, 0, args)
+        };
         match event::<M>(state, delivery) {
             Ok(()) => return,
             Err(_) => match transaction::worked_on().filter(|at| *at < due.len()) {
@@ -262,7 +269,12 @@ fn settled<M: Module>(state: &mut State, transaction: Transaction, reply: Option
 fn check_snapshots<M: Module>(transaction: &Transaction) {
     for (id, entity) in &transaction.state.entities {
         if let Some(held) = crate::module::snapshot((*id).into()) {
-            assert_eq!(held, entity.attributes.write(), "the struct of {id} of {} is not what the host has", M::NAME);
+            assert_eq!(
+                held,
+                entity.attributes.write(),
+                "the struct of {id} of {} is not what the host has",
+                M::NAME
+            );
         }
     }
 }
@@ -310,6 +322,13 @@ pub(super) fn act<M: Module, R>(
 }
 
 /// An item that makes an entity, for the test.
-pub(super) fn creation(id: Id, type_index: u32, args: Vec<u8>, space: Option<Id>, at: Pose, client: bool) -> Item {
+pub(super) fn creation(
+    id: Id,
+    type_index: u32,
+    args: Vec<u8>,
+    space: Option<Id>,
+    at: Pose,
+    client: bool,
+) -> Item {
     Item::Create { id, type_index, args, space, at, reply: None, client }
 }

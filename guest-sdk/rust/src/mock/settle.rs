@@ -48,7 +48,10 @@ pub(crate) fn born(state: &mut State, id: Id) {
 
 /// The hooks of a new member.
 pub(crate) fn entered(state: &mut State, id: Id) {
-    let Some(space) = state.entities.get(&id).and_then(|entity| entity.space).filter(|space| *space != id) else { return };
+    let Some(space) = state.entities.get(&id).and_then(|entity| entity.space).filter(|space| *space != id)
+    else {
+        return;
+    };
     state.tell(space, Hook::MemberEnter, list(&[&id]));
     state.tell(id, Hook::EnterSpace, list(&[&space]));
 }
@@ -161,7 +164,8 @@ fn stored(state: &mut State, request: Store) -> Vec<u8> {
             pair(truth(swapped), bytes(store.get(&key)))
         }
         Store::Range(first, end, most) => {
-            let within = store.range(first..).take_while(|(key, _)| end.is_empty() || key.as_bytes() < end.as_bytes());
+            let within =
+                store.range(first..).take_while(|(key, _)| end.is_empty() || key.as_bytes() < end.as_bytes());
             let rows: Vec<_> = within.take(most as usize).collect();
             let mut out = Vec::new();
             cbor::array(&mut out, rows.len());
@@ -183,7 +187,8 @@ pub(crate) fn remove(state: &mut State, id: Id) {
     state.timers.retain(|_, timer| timer.owner != id);
     state.watches.retain(|_, watch| watch.owner != id);
     state.waiting.retain(|_, then| then.owner != id);
-    let dropped: Vec<Id> = state.deferred.iter().filter(|(_, (owner, _))| *owner == id).map(|(id, _)| *id).collect();
+    let dropped: Vec<Id> =
+        state.deferred.iter().filter(|(_, (owner, _))| *owner == id).map(|(id, _)| *id).collect();
     for deferred in dropped {
         if let Some((_, slot)) = state.deferred.remove(&deferred) {
             state.resolve(slot, super::state::failed(1, "dropped", &[]));
@@ -195,9 +200,13 @@ pub(crate) fn remove(state: &mut State, id: Id) {
 
 /// Tells those who watch an entity.
 pub(crate) fn fire_watches(state: &mut State, target: Id, reason: u32) {
-    let fired: Vec<Id> = state.watches.iter().filter(|(_, watch)| watch.target == target).map(|(id, _)| *id).collect();
+    let fired: Vec<Id> =
+        state.watches.iter().filter(|(_, watch)| watch.target == target).map(|(id, _)| *id).collect();
     for watch in fired {
-        let queued = state.items.iter().any(|item| matches!(item, Item::Watch { watch: known, .. } if *known == watch));
+        let queued = state
+            .items
+            .iter()
+            .any(|item| matches!(item, Item::Watch { watch: known, .. } if *known == watch));
         if !queued {
             state.items.push_back(Item::Watch { watch, reason });
         }
@@ -207,11 +216,14 @@ pub(crate) fn fire_watches(state: &mut State, target: Id, reason: u32) {
 /// Tells those who watch what is not there.
 pub(crate) fn fire_lost_watches(state: &mut State) {
     let targets: Vec<Id> = state.watches.values().map(|watch| watch.target).collect();
-    targets.into_iter().filter(|target| !state.entities.contains_key(target)).collect::<Vec<_>>().into_iter().for_each(
-        |target| {
+    targets
+        .into_iter()
+        .filter(|target| !state.entities.contains_key(target))
+        .collect::<Vec<_>>()
+        .into_iter()
+        .for_each(|target| {
             fire_watches(state, target, 0);
-        },
-    );
+        });
 }
 
 /// Moves an entity to another space, or tells it why not.
@@ -243,9 +255,11 @@ pub(crate) fn moved(state: &mut State, id: Id, to: Option<Id>, at: Pose) {
 /// The answer of a call whose deadline has passed.
 pub(crate) fn expire(state: &mut State) {
     let now = state.now;
-    let late: Vec<u64> = state.waiting.iter().filter(|(_, then)| then.deadline <= now).map(|(number, _)| *number).collect();
+    let late: Vec<u64> =
+        state.waiting.iter().filter(|(_, then)| then.deadline <= now).map(|(number, _)| *number).collect();
     for number in late {
-        let parts = state.waiting.get(&number).and_then(|then| then.parts.as_ref().map(Vec::len)).unwrap_or(1);
+        let parts =
+            state.waiting.get(&number).and_then(|then| then.parts.as_ref().map(Vec::len)).unwrap_or(1);
         for part in 0..parts {
             state.resolve(Slot { then: number, part }, super::state::failed(1, "deadline", &[]));
         }

@@ -117,12 +117,38 @@ pub(crate) struct Call {
 #[derive(Clone, Debug)]
 pub(crate) enum Item {
     Call(Call),
-    Resume { owner: Id, method: u32, context: Vec<u8>, outcome: Vec<u8> },
-    Watch { watch: Id, reason: u32 },
-    Timer { timer: Id, missed: u32 },
-    Create { id: Id, type_index: u32, args: Vec<u8>, space: Option<Id>, at: Pose, reply: Option<Slot>, client: bool },
-    Tick { space: Id, type_index: u32 },
-    Enter { entity: Id, to: Option<Id>, at: Pose },
+    Resume {
+        owner: Id,
+        method: u32,
+        context: Vec<u8>,
+        outcome: Vec<u8>,
+    },
+    Watch {
+        watch: Id,
+        reason: u32,
+    },
+    Timer {
+        timer: Id,
+        missed: u32,
+    },
+    Create {
+        id: Id,
+        type_index: u32,
+        args: Vec<u8>,
+        space: Option<Id>,
+        at: Pose,
+        reply: Option<Slot>,
+        client: bool,
+    },
+    Tick {
+        space: Id,
+        type_index: u32,
+    },
+    Enter {
+        entity: Id,
+        to: Option<Id>,
+        at: Pose,
+    },
 }
 
 /// What has happened already: before anything that waits.
@@ -256,7 +282,9 @@ impl State {
     /// Queues a hook, if the type has it.
     pub(crate) fn tell(&mut self, entity: Id, hook: Hook, args: Vec<u8>) {
         let type_index = self.entities.get(&entity).map(|entity| entity.type_index);
-        let has = type_index.and_then(|index| self.type_of(index)).is_some_and(|about| about.hooks.contains(&(hook as u32)));
+        let has = type_index
+            .and_then(|index| self.type_of(index))
+            .is_some_and(|about| about.hooks.contains(&(hook as u32)));
         if has {
             self.facts.push_back(Fact::Hook { entity, hook, args });
         }

@@ -123,7 +123,10 @@ impl Transaction {
 
 /// Runs `act` with `transaction` open; gives it back with what `act` returned, or none if it
 /// panicked: a trap.
-pub(crate) fn open<R>(transaction: Transaction, act: impl FnOnce() -> R) -> (Transaction, std::thread::Result<R>) {
+pub(crate) fn open<R>(
+    transaction: Transaction,
+    act: impl FnOnce() -> R,
+) -> (Transaction, std::thread::Result<R>) {
     RUNNING.set(Some(transaction));
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act));
     let Some(transaction) = RUNNING.take() else { panic!("an event lost its transaction") };

@@ -47,11 +47,20 @@ impl<M: Module> World<M> {
         let serial = HELD.get().wrapping_add(1);
         let mut world = Self { state: State::new(describe_module::<M>()), serial, module: PhantomData };
         let manifest = std::rc::Rc::clone(&world.state.manifest);
-        for (type_index, about) in manifest.types.iter().enumerate().filter(|(_, about)| about.kind == TypeKind::Service) {
+        for (type_index, about) in
+            manifest.types.iter().enumerate().filter(|(_, about)| about.kind == TypeKind::Service)
+        {
             for shard in 0..about.shards {
                 let (id, type_index) = (world.state.mint(), type_index as u32);
                 world.state.shards.insert((type_index, shard), id);
-                world.state.items.push_back(deliver::creation(id, type_index, vec![0x80], None, Pose::default(), false));
+                world.state.items.push_back(deliver::creation(
+                    id,
+                    type_index,
+                    vec![0x80],
+                    None,
+                    Pose::default(),
+                    false,
+                ));
             }
         }
         world.run();
@@ -77,7 +86,12 @@ impl<M: Module> World<M> {
     }
 
     /// Makes an entity in a space by its `new`.
-    pub fn create_in<T: InModule>(&mut self, space: impl Into<Id>, args: T::Args, at: impl Into<Pose>) -> Ref<T> {
+    pub fn create_in<T: InModule>(
+        &mut self,
+        space: impl Into<Id>,
+        args: T::Args,
+        at: impl Into<Pose>,
+    ) -> Ref<T> {
         self.make::<T>(&args, Some(space.into()), at.into(), false)
     }
 
@@ -143,7 +157,12 @@ impl<M: Module> World<M> {
         self.call_from(call, 4, None)
     }
 
-    fn call_from<R: Value>(&mut self, call: Call<R>, origin: u32, caller: Option<Id>) -> Result<R, CallError> {
+    fn call_from<R: Value>(
+        &mut self,
+        call: Call<R>,
+        origin: u32,
+        caller: Option<Id>,
+    ) -> Result<R, CallError> {
         let ticket = self.start(call, origin, caller);
         if !self.state.answers.contains_key(&ticket) {
             // The answer was taken over: wait for it like a caller.
@@ -152,7 +171,8 @@ impl<M: Module> World<M> {
         let outcome = self.state.answers.remove(&ticket);
         let outcome = outcome.unwrap_or_else(|| panic!("a call was not answered"));
         let mut reader = Reader::new(&outcome);
-        <Result<R, CallError>>::decode(&mut reader).unwrap_or_else(|bad| panic!("the answer of a call: {bad}"))
+        <Result<R, CallError>>::decode(&mut reader)
+            .unwrap_or_else(|bad| panic!("the answer of a call: {bad}"))
     }
 
     fn start<R>(&mut self, call: Call<R>, origin: u32, caller: Option<Id>) -> u64 {
@@ -230,7 +250,10 @@ impl<M: Module> World<M> {
         self.state.items.extend(due.into_iter().map(|(_, timer)| Item::Timer { timer, missed: 0 }));
         let manifest = std::rc::Rc::clone(&self.state.manifest);
         for ((space, type_index), next) in &mut self.state.next_tick {
-            let rate = manifest.types.get(*type_index as usize).map_or(1.0, |about| f64::from(about.ticks_per_second));
+            let rate = manifest
+                .types
+                .get(*type_index as usize)
+                .map_or(1.0, |about| f64::from(about.ticks_per_second));
             if *next <= now {
                 *next += (1_000.0 / rate).round().max(1.0) as u64;
                 self.state.items.push_back(Item::Tick { space: *space, type_index: *type_index });
