@@ -4,7 +4,6 @@
 
 use super::commit::DropReason;
 use super::core::SpaceCore;
-use super::running::Frame;
 use super::state::Space;
 use super::transaction::attributes::encode_for_guest;
 use crate::guest::{EventKind, GuestSource, Trap, TrapKind, Verdict};
@@ -26,19 +25,14 @@ pub(super) struct Fingerprint {
 
 impl SpaceCore {
     /// Runs the event on a fresh instance and takes it back, if it is one of those.
-    pub(super) fn run_twin(
-        &mut self,
-        frame: &Frame,
-        seed: [u32; 4],
-        guests: &mut dyn GuestSource,
-    ) -> Option<Fingerprint> {
+    pub(super) fn run_twin(&mut self, seed: [u32; 4], guests: &mut dyn GuestSource) -> Option<Fingerprint> {
         let space = self.shared();
         let event = space.commits.sequence() + 1;
         if !space.config.chaos.hits(space.config.chaos.twin_one_in, event, SALT_TWIN) {
             return None;
         }
         let mut guest = guests.instantiate(space.version.hash).ok()?;
-        let event = self.space().begin(frame.clone(), seed);
+        let event = self.space().begin(seed);
         let verdict = self.call_guest(guest.as_mut(), &event);
         let fingerprint = self.shared().fingerprint(&verdict);
         let Space { running, world, .. } = self.space();

@@ -7,7 +7,6 @@ use super::commit::{Commit, CommitVerdict, DropReason, InstanceChange, Recorder}
 use super::config::SpaceConfig;
 use super::deliver::Next;
 use super::life::Birth;
-use super::running::Frame;
 use super::settle::Failure;
 use super::state::{Counts, Space};
 use super::tick::{Blame, DueTick, blame};
@@ -196,8 +195,8 @@ impl SpaceCore {
         match self.space().next() {
             Next::Idle => return false,
             Next::Done => {}
-            Next::Event(frame) => {
-                self.event(frame, guests);
+            Next::Event => {
+                self.event(guests);
             }
             Next::Create(birth) => self.give_birth(*birth, guests),
             Next::Install(traveller) => self.receive(*traveller, guests),
@@ -207,23 +206,24 @@ impl SpaceCore {
         true
     }
 
-    /// Runs one event to its end.
-    pub(super) fn event(&mut self, frame: Frame, guests: &mut dyn GuestSource) -> End {
-        let end = self.run(frame, guests);
+    /// Runs the event of the prepared frame to its end.
+    pub(super) fn event(&mut self, guests: &mut dyn GuestSource) -> End {
+        let end = self.run(guests);
         self.disturb();
         end
     }
 
     fn give_birth(&mut self, birth: Birth, guests: &mut dyn GuestSource) {
+        let space = self.space();
+        space.running.frame = birth.frame.clone();
         if !birth.constructor {
-            let space = self.space();
             let seed = space.seeds.next();
-            space.begin(birth.frame.clone(), seed);
+            space.begin(seed);
             space.settle();
             self.tell_recorder();
             return self.space().delivered(birth);
         }
-        match self.event(birth.frame.clone(), guests) {
+        match self.event(guests) {
             End::Done => self.space().delivered(birth),
             End::Failed(failure) => {
                 let why = match &failure {
@@ -236,12 +236,11 @@ impl SpaceCore {
     }
 
     /// Runs an event: begin, hand over, commit or roll back.
-    pub(super) fn run(&mut self, frame: Frame, guests: &mut dyn GuestSource) -> End {
+    fn run(&mut self, guests: &mut dyn GuestSource) -> End {
         let seed = self.space().seeds.next();
-        let twin = self.run_twin(&frame, seed, guests);
-        let mut frame = frame;
+        let twin = self.run_twin(seed, guests);
         loop {
-            let (fresh, verdict) = self.attempt(frame, seed, guests);
+            let (fresh, verdict) = self.attempt(seed, guests);
             let Verdict::Trapped(trap) = &verdict else {
                 if let Some(twin) = &twin {
                     self.compare_twin(twin, &verdict);
@@ -254,21 +253,14 @@ impl SpaceCore {
             if !leaked {
                 return self.end(verdict);
             }
-            let space = self.space();
-            frame = std::mem::take(&mut space.running.frame);
-            let Space { running, world, .. } = space;
+            let Space { running, world, .. } = self.space();
             running.roll_back(world, true);
         }
     }
 
     /// Hands the event over once. Also says whether the instance was fresh.
-    pub(super) fn attempt(
-        &mut self,
-        frame: Frame,
-        seed: [u32; 4],
-        guests: &mut dyn GuestSource,
-    ) -> (bool, Verdict) {
-        let event = self.space().begin(frame, seed);
+    fn attempt(&mut self, seed: [u32; 4], guests: &mut dyn GuestSource) -> (bool, Verdict) {
+        let event = self.space().begin(seed);
         let version = self.shared().version.hash;
         if self.instance.is_none() {
             match guests.instantiate(version) {
@@ -351,8 +343,10 @@ impl SpaceCore {
         let mut failures = 0;
         let mut timed_out = false;
         while let Some(members) = parts.pop_front() {
-            let Some(frame) = self.space().tick_frame(tick, &members) else { continue };
-            let end = self.run(frame, guests);
+            if !self.space().prepare_tick(tick, &members) {
+                continue;
+            }
+            let end = self.run(guests);
             let End::Failed(failure) = end else {
                 self.space().tick_went_well();
                 self.disturb();
@@ -430,14 +424,17 @@ impl SpaceCore {
 }
 
 impl Space {
-    /// Opens the transaction of an event, and says how the guest gets it.
-    pub(super) fn begin(&mut self, mut frame: Frame, seed: [u32; 4]) -> Event {
-        let birth = frame.birth;
-        if let Some(newborn) = birth {
-            frame.slot = self.conceived(newborn);
+    /// Opens the transaction of the prepared frame's event, and says how the guest gets it.
+    pub(super) fn begin(&mut self, seed: [u32; 4]) -> Event {
+        let born = self.running.frame.birth.and_then(|newborn| self.conceived(newborn));
+        self.running.begin(seed);
+        if let Some(slot) = born {
+            self.running.frame.slot = born;
+            self.running.steps.push(super::running::Step::Spawned { slot });
         }
+        let frame = &self.running.frame;
         let entity = frame.slot.and_then(|slot| self.world.get(slot));
-        let event = Event {
+        Event {
             kind: frame.kind,
             entity: frame.entity,
             type_index: frame.type_index,
@@ -447,13 +444,7 @@ impl Space {
             now_ms: self.now_ms,
             seed,
             args: frame.args.clone(),
-        };
-        let slot = frame.slot;
-        self.running.begin(frame, seed);
-        if let (Some(_), Some(slot)) = (birth, slot) {
-            self.running.steps.push(super::running::Step::Spawned { slot });
         }
-        event
     }
 
     /// Counts a crash against the client that caused it.

@@ -3,7 +3,7 @@
 //! What needs no guest is done here at once; the rest goes back as a [`Next`].
 
 use super::charge::Charged;
-use super::entity::Entity;
+use super::entity::{Entity, Slot};
 use super::mailbox::{Fact, Item};
 use super::running::Frame;
 use super::state::Space;
@@ -18,14 +18,13 @@ use everwake_protocol::{EntityId, Id, SessionId, cbor};
 use std::sync::Arc;
 
 /// What the space does next.
-#[expect(clippy::large_enum_variant, reason = "most are events, and those must not allocate")]
 pub(super) enum Next {
     /// Nothing is left.
     Idle,
     /// It was done without the guest.
     Done,
-    /// An event for the guest.
-    Event(Frame),
+    /// An event for the guest: its frame is prepared.
+    Event,
     /// An entity that the host makes.
     Create(Box<super::life::Birth>),
     /// An entity arrives: it may have to be migrated.
@@ -57,17 +56,24 @@ impl Space {
             return self.next_fact(fact);
         }
         let Some(item) = self.mailbox.items.pop_front() else { return Next::Idle };
-        if let Some(entity) = item.addressee().and_then(|entity| self.world.by_id_mut(entity)) {
+        let slot = item.addressee().and_then(|entity| self.world.slot(entity));
+        if let Some(entity) = slot.and_then(|slot| self.world.get_mut(slot)) {
             entity.queued = entity.queued.saturating_sub(1);
         }
         match item {
-            Item::Input(Input::Message(message)) => self.take_message(message),
+            Item::Input(Input::Message(message)) => self.take_message(message, slot),
             Item::Input(request @ Input::Request { .. }) => self.take_request(request),
             Item::Input(input) => self.take_input(input),
             Item::Timer { entity, timer } => self.fire(entity, timer),
             Item::Expired { entity, call } => self.expire(entity, call),
             Item::DeferredExpired { entity, deferred } => self.expire_deferred(entity, deferred),
         }
+    }
+
+    /// Written where the event runs, so that it is not moved about.
+    pub(super) fn prepare(&mut self, frame: Frame) -> Next {
+        self.running.frame = frame;
+        Next::Event
     }
 
     fn next_fact(&mut self, fact: Fact) -> Next {
@@ -104,7 +110,7 @@ impl Space {
         }
         let slot = Some(slot);
         let method = hook as u32;
-        Next::Event(Frame { entity, slot, type_index, method, args, ..Frame::default() })
+        self.prepare(Frame { entity, slot, type_index, method, args, ..Frame::default() })
     }
 
     fn take_input(&mut self, input: Input) -> Next {
@@ -131,15 +137,18 @@ impl Space {
                 self.fifo.push(Output::Inspected { ticket, view });
             }
             Input::Close => self.close(),
-            Input::Message(message) => return self.take_message(message),
-            request @ Input::Request { .. } => return self.take_request(request),
+            // Both go another way.
+            Input::Message(_) | Input::Request { .. } => {}
         }
         Next::Done
     }
 
-    fn take_message(&mut self, message: Message) -> Next {
-        let Some(entity) = self.world.by_id_mut(message.target) else {
+    fn take_message(&mut self, mut message: Message, slot: Option<Slot>) -> Next {
+        let Some((slot, entity)) = slot.and_then(|slot| Some((slot, self.world.get_mut(slot)?))) else {
             // It went on, or the directory does not know yet that it is gone.
+            if message.id == MessageId::default() {
+                message.id = self.next_message_id();
+            }
             self.fifo.push(Output::Message(message));
             return Next::Done;
         };
@@ -175,7 +184,7 @@ impl Space {
                     args,
                     mark,
                 };
-                self.take_call(incoming, |version, entity| lookup(version, entity, method))
+                self.take_call(incoming, slot, |version, entity| lookup(version, entity, method))
             }
             Body::Answer { call, outcome } => self.take_answer(target, call, outcome, from, trace),
             Body::Watch { watch, owner } => {
@@ -283,16 +292,17 @@ impl Space {
             args,
             mark: Some((session.0, number)),
         };
-        self.take_call(incoming, method)
+        let Some(slot) = self.world.slot(target) else { return Next::Done };
+        self.take_call(incoming, slot, method)
     }
 
     /// The last checks of a call, whoever it is from.
     fn take_call(
         &mut self,
         incoming: Incoming,
+        slot: Slot,
         method: impl FnOnce(&ModuleVersion, &Entity) -> Result<u32, &'static str>,
     ) -> Next {
-        let Some(slot) = self.world.slot(incoming.target) else { return Next::Done };
         let Some(entity) = self.world.get(slot) else { return Next::Done };
         let checked = match entity.dying {
             true => Err(code::GONE),
@@ -327,7 +337,7 @@ impl Space {
             let answer = AnswerTo::Entity { entity: from, call: bounce };
             self.answer(incoming.target, answer, Outcome::null());
         }
-        Next::Event(Frame {
+        self.prepare(Frame {
             kind: EventKind::Call,
             entity: incoming.target,
             slot: Some(slot),

@@ -183,7 +183,7 @@ impl Space {
             cbor::bytes(&mut unhandled, &args);
             return self.hook(owner, Hook::Unhandled, unhandled.into());
         };
-        Next::Event(Frame {
+        self.prepare(Frame {
             kind,
             entity: owner,
             slot: Some(slot),

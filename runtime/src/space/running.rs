@@ -15,6 +15,7 @@ use everwake_protocol::{EntityId, Id, SessionId};
 /// See the head of this file.
 #[derive(Debug, Default)]
 pub(super) struct Running {
+    /// Of the running event, or of the one that is next.
     pub(super) frame: Frame,
     pub(super) seed: [u32; 4],
     /// Ids minted so far.
@@ -179,9 +180,8 @@ impl Default for Slot {
 }
 
 impl Running {
-    /// Begins an event; everything of the one before is forgotten, its memory is kept.
-    pub(super) fn begin(&mut self, frame: Frame, seed: [u32; 4]) {
-        self.frame = frame;
+    /// Begins the event of the frame; everything of the one before is forgotten, its memory is kept.
+    pub(super) fn begin(&mut self, seed: [u32; 4]) {
         self.seed = seed;
         self.minted = 0;
         self.steps.clear();

@@ -87,23 +87,20 @@ impl Space {
     /// A record of something that the host does by itself.
     pub(super) fn open_own_commit(&mut self, entity: EntityId) -> Commit {
         let seed = self.seeds.next();
-        self.begin(Frame { entity, ..Frame::default() }, seed);
+        self.running.frame = Frame { entity, ..Frame::default() };
+        self.begin(seed);
         let mut commit = self.open_commit(CommitVerdict::Done);
         commit.kind = None;
         commit
     }
 
     fn settle_patches(&mut self, commit: &mut Commit) {
-        let Space { running, world, version, changes, .. } = self;
+        let Space { running, world, visible, changes, .. } = self;
         for (slot, start, end) in &running.deltas {
             let Some(entity) = world.get(*slot) else { continue };
             let Some(bytes) = running.delta_bytes.get(*start as usize..*end as usize) else { continue };
             commit.push_delta(entity.id, bytes);
-            let table = version.types.get(entity.type_index as usize);
-            let seen = table.is_some_and(|table| {
-                table.attributes.iter().any(|attribute| attribute.flags.client || attribute.flags.all_clients)
-            });
-            if seen {
+            if visible.get(entity.type_index as usize).copied().unwrap_or(true) {
                 let changes_bytes = bytes::Bytes::copy_from_slice(bytes);
                 changes.push(Change::Patched { entity: entity.id, changes: changes_bytes });
             }

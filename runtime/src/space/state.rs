@@ -30,6 +30,8 @@ use std::sync::Arc;
 pub(super) struct Space {
     pub(super) config: SpaceConfig,
     pub(super) version: Arc<ModuleVersion>,
+    /// By type index: whether clients see attributes of it.
+    pub(super) visible: Vec<bool>,
     pub(super) world: World,
     pub(super) mailbox: Mailbox,
     pub(super) agenda: Agenda,
@@ -97,6 +99,7 @@ impl Space {
             now_ms: 0,
             counter: 0,
             closing: false,
+            visible: visible_types(&version),
             version,
             config,
         }
@@ -291,6 +294,17 @@ impl Space {
             self.agenda.remove(data.deadline_ms, entity.id, Due::Deferred(*deferred));
         }
     }
+}
+
+/// By type index, whether clients may see some attribute of the type.
+pub(super) fn visible_types(version: &ModuleVersion) -> Vec<bool> {
+    let types = version.types.iter();
+    types
+        .map(|table| {
+            let mut attributes = table.attributes.iter();
+            attributes.any(|attribute| attribute.flags.client || attribute.flags.all_clients)
+        })
+        .collect()
 }
 
 /// `[id]`.

@@ -105,6 +105,7 @@ impl Space {
         let version = self.version.clone();
         self.world.retype(|type_id| version.type_by_id.get(&type_id).copied());
         self.ticks.follow(&version);
+        self.visible = super::state::visible_types(&version);
         let mut commit = self.open_own_commit(self.config.id);
         self.feed(ReplicaInput::Swapped(version.clone()));
         for Migrated { slot, entity: id, schema, attributes } in migrated {

@@ -149,8 +149,8 @@ impl Space {
         members.map(|(slot, _)| slot).collect()
     }
 
-    /// The event for some of a tick's members; none if none of them is left.
-    pub(super) fn tick_frame(&mut self, tick: &DueTick, members: &[Slot]) -> Option<Frame> {
+    /// Prepares the event for some of a tick's members; false if none of them is left.
+    pub(super) fn prepare_tick(&mut self, tick: &DueTick, members: &[Slot]) -> bool {
         let mut due = std::mem::take(&mut self.running.due);
         due.clear();
         // A member may have been destroyed by the part of the tick that ran before.
@@ -166,14 +166,15 @@ impl Space {
         cbor::f64(&mut args, tick.step_ms);
         cbor::f64(&mut args, tick.lag_ms);
         let entity = self.config.id;
-        some.then(|| Frame {
+        self.running.frame = Frame {
             kind: EventKind::Tick,
             entity,
             slot: self.world.slot(entity),
             type_index: tick.type_index,
             args: args.into(),
             ..Frame::default()
-        })
+        };
+        some
     }
 
     /// The members of a tick that went well.

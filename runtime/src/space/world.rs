@@ -144,8 +144,13 @@ pub(super) struct IdHasher(u64);
 
 impl Hasher for IdHasher {
     fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let word = chunk.iter().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
+        let mut rest = bytes;
+        while let Some((chunk, behind)) = rest.split_first_chunk::<8>() {
+            self.fold(u64::from_ne_bytes(*chunk));
+            rest = behind;
+        }
+        let word = rest.iter().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
+        if !rest.is_empty() {
             self.fold(word);
         }
     }

@@ -261,6 +261,12 @@ impl Imports for Space {
 impl Space {
     /// An entity that the running event may touch directly.
     pub(super) fn reach(&self, entity: EntityId) -> Result<Slot, GuestError> {
+        // Mostly it is about the event's own entity: no need to look it up.
+        if let Some(slot) = self.running.frame.slot
+            && entity == self.running.frame.entity
+        {
+            return Ok(slot);
+        }
         let slot = self.world.slot(entity);
         if self.is_real() {
             return slot.ok_or(GuestError::NotFound);
