@@ -1,5 +1,7 @@
 //! The tree as it is, held against the rules of style. That each rule can fail is shown beside it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use everwake_tests::tidy::{self, Finding, Tree, Workspace};
 use std::path::Path;
 
