@@ -39,7 +39,7 @@ fn layers_hide_at_once() {
     let mut stand = Stand::new();
     let mut clients = Clients::of(&stand.player(1, at(0.0, 0.0)));
     clients.take(&stand.rock(2, at(1.0, 0.0)));
-    let mut layers = |sees, seen_by| {
+    let layers = |sees, seen_by| {
         vec![
             Change::Layers { entity: entity(1), sees, seen_by: 0 },
             Change::Layers { entity: entity(2), sees: 0, seen_by },
