@@ -215,8 +215,7 @@ impl Context {
         act: impl FnOnce(&mut T, &mut Self) -> R,
     ) -> Result<R, Error> {
         let id = who.id();
-        self.borrowing(id, |cx, loaded: &mut Loaded<T>| {
-            cx.residents.touch(id);
+        self.borrowing(id, true, |cx, loaded: &mut Loaded<T>| {
             cx.frames.push((id, T::INDEX));
             let result = act(&mut loaded.entity, cx);
             cx.frames.pop();
@@ -236,7 +235,7 @@ impl Context {
 
     /// Reads another entity of this space, without a look for changes afterwards.
     pub fn read<T: InModule, R>(&mut self, who: Ref<T>, look: impl FnOnce(&T) -> R) -> Result<R, Error> {
-        self.borrowing(who.id(), |_, loaded: &mut Loaded<T>| look(&loaded.entity))
+        self.borrowing(who.id(), false, |_, loaded: &mut Loaded<T>| look(&loaded.entity))
     }
 
     /// Borrows the space that the event runs in: `cx.space(|room: &mut Room, cx| ..)`.
@@ -248,6 +247,7 @@ impl Context {
     fn borrowing<T: InModule, R>(
         &mut self,
         id: Id,
+        changes: bool,
         act: impl FnOnce(&mut Self, &mut Loaded<T>) -> R,
     ) -> Result<R, Error> {
         let space = match self.space.get() {
@@ -255,7 +255,7 @@ impl Context {
             None => self.space_id(),
         };
         self.space.set(Some(space));
-        let (mut resident, type_index) = self.residents.take_other(id, space, self.loader)?;
+        let (mut resident, type_index) = self.residents.take_other(id, (space, changes), self.loader)?;
         let result = match resident.as_any().downcast_mut::<Loaded<T>>() {
             Some(loaded) if type_index == T::INDEX => Ok(act(self, loaded)),
             _ => Err(Error::NotFound),

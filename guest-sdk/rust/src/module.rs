@@ -126,7 +126,6 @@ fn run<M: Module>(cx: &mut Context, event: &Event) -> Result<(), Error> {
     };
     let id = Id::from(event.entity);
     let (mut resident, _) = cx.take_own(id, event.revision)?;
-    cx.residents.touch(id);
     let result = resident.deliver(cx, delivery, args);
     cx.residents.put(id, resident);
     result

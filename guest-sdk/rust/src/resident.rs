@@ -83,8 +83,18 @@ pub(crate) struct Slot {
     pub(crate) revision: u32,
     /// Where it was loaded: only from there it may be touched directly.
     pub(crate) space: Option<Id>,
+    /// Whether the running event has it, or had it, to change.
+    touched: bool,
     /// None while a handler has it.
     pub(crate) loaded: Option<Box<dyn Resident>>,
+}
+
+impl Slot {
+    fn touch(&mut self, id: Id, touched: &mut Vec<Id>) {
+        if !std::mem::replace(&mut self.touched, true) {
+            touched.push(id);
+        }
+    }
 }
 
 /// Ids are hashes already: their last words are as good as any.
@@ -101,11 +111,10 @@ impl Hasher for IdHasher {
     }
 
     #[inline]
-    fn write_u32(&mut self, word: u32) {
-        self.0 = (self.0.rotate_left(32) ^ u64::from(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    fn write_u64(&mut self, words: u64) {
+        let mixed = (self.0 ^ words).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ mixed >> 32;
     }
-
-    fn write_usize(&mut self, _: usize) {}
 }
 
 /// An entity that was taken out, and the index of its type.
@@ -122,8 +131,10 @@ pub(crate) type Loader = fn(&[u8], u32) -> Result<Box<dyn Resident>, Malformed>;
 pub(crate) struct Residents {
     slots: HashMap<Id, Slot, BuildHasherDefault<IdHasher>>,
     tokens: u32,
-    /// Entities handed out in the running event, in order.
-    pub(crate) touched: Vec<Id>,
+    /// Entities handed out in the running event to be changed, in order.
+    touched: Vec<Id>,
+    /// Entities loaded in the running event: perhaps born in it.
+    fresh: Vec<Id>,
     /// Memory of the contexts' frames.
     pub(crate) frames: Vec<(Id, u32)>,
     patch: Vec<u8>,
@@ -138,31 +149,50 @@ impl Residents {
             && slot.revision == revision
         {
             let loaded = slot.loaded.take().ok_or(Error::Busy)?;
+            slot.touch(id, &mut self.touched);
             return Ok((loaded, slot.type_index));
         }
-        self.load(id, host::spaces::current().map(Id::from), loader)
+        self.load(id, (host::spaces::current().map(Id::from), true), loader)
     }
 
-    /// Takes another entity of a space out, loading it if it is not here.
-    pub(crate) fn take_other(&mut self, id: Id, space: Option<Id>, loader: LoaderOf) -> Result<Taken, Error> {
+    /// Takes another entity of a space out, to look at or to change, loading it if it is not here.
+    pub(crate) fn take_other(
+        &mut self,
+        id: Id,
+        (space, changes): (Option<Id>, bool),
+        loader: LoaderOf,
+    ) -> Result<Taken, Error> {
         if let Some(slot) = self.slots.get_mut(&id)
             && (slot.loaded.is_none() || space.is_some() && slot.space == space)
         {
             let loaded = slot.loaded.take().ok_or(Error::Busy)?;
+            if changes {
+                slot.touch(id, &mut self.touched);
+            }
             return Ok((loaded, slot.type_index));
         }
         // Whether it may be reached from here is for the host to say.
-        self.load(id, space, loader)
+        self.load(id, (space, changes), loader)
     }
 
-    fn load(&mut self, id: Id, space: Option<Id>, loader: LoaderOf) -> Result<Taken, Error> {
+    fn load(
+        &mut self,
+        id: Id,
+        (space, changes): (Option<Id>, bool),
+        loader: LoaderOf,
+    ) -> Result<Taken, Error> {
         let state = host::entities::load(id.into()).ok_or(Error::NotFound)?;
         let loader = loader(state.type_index).ok_or(Error::NotFound)?;
         self.tokens = self.tokens.wrapping_add(1).max(1);
         let loaded = loader(&state.attributes, self.tokens)
             .map_err(|bad| Error::Other(format!("state of {id}: {bad}")))?;
-        let slot = Slot { type_index: state.type_index, revision: state.revision, space, loaded: None };
+        let (type_index, revision) = (state.type_index, state.revision);
+        let mut slot = Slot { type_index, revision, space, touched: false, loaded: None };
+        if changes {
+            slot.touch(id, &mut self.touched);
+        }
         self.slots.insert(id, slot);
+        self.fresh.push(id);
         Ok((loaded, state.type_index))
     }
 
@@ -173,18 +203,13 @@ impl Residents {
         }
     }
 
-    /// Notes that an entity was handed out to be changed.
-    pub(crate) fn touch(&mut self, id: Id) {
-        if !self.touched.contains(&id) {
-            self.touched.push(id);
-        }
-    }
-
     /// Tells the host what the running event changed.
     pub(crate) fn commit(&mut self) {
         let touched = std::mem::take(&mut self.touched);
         for id in &touched {
-            let Some(loaded) = self.slots.get_mut(id).and_then(|slot| slot.loaded.as_mut()) else { continue };
+            let Some(slot) = self.slots.get_mut(id) else { continue };
+            slot.touched = false;
+            let Some(loaded) = &mut slot.loaded else { continue };
             self.patch.clear();
             loaded.patch(&mut self.patch, &mut self.scratch);
             if !self.patch.is_empty() {
@@ -193,11 +218,12 @@ impl Residents {
         }
         self.touched = touched;
         self.touched.clear();
+        self.fresh.clear();
     }
 
-    /// Forgets all that the running event handed out: the host undoes it.
+    /// Forgets all that the running event handed out or loaded: the host undoes it.
     pub(crate) fn roll_back(&mut self) {
-        while let Some(id) = self.touched.pop() {
+        for id in self.touched.drain(..).chain(self.fresh.drain(..)) {
             self.slots.remove(&id);
         }
     }
@@ -219,5 +245,6 @@ impl Residents {
     pub(crate) fn clear(&mut self) {
         self.slots.clear();
         self.touched.clear();
+        self.fresh.clear();
     }
 }

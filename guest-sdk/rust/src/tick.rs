@@ -254,7 +254,6 @@ fn run_one<T: InModule>(cx: &mut Context, shared: &mut Shared, at: usize) -> Res
     let revision = member.revision;
     host::ticks::working_on(at as u32);
     let (mut resident, type_index) = cx.take_own(id, revision)?;
-    cx.residents.touch(id);
     cx.push_frame(id, type_index);
     let result = match resident.as_any().downcast_mut::<Loaded<T>>() {
         Some(loaded) => loaded.entity.tick(&mut Tick { cx, shared, at }),

@@ -263,6 +263,31 @@ impl Body {
     }
 }
 
+/// Its stored `gold` was called `coins` in schema 1, and counted tens.
+#[entity(persistent, schema = 2)]
+struct Purse {
+    gold: u32,
+}
+
+#[methods]
+impl Purse {
+    #[migrate]
+    fn migrate(from: u32, to: u32, state: &mut State) -> Result<(), Fail> {
+        match (from, to) {
+            (1, 2) => {
+                let coins: u32 = state.take("coins")?;
+                state.set("gold", &(coins * 10));
+            }
+            (2, 1) => {
+                let gold: u32 = state.take("gold")?;
+                state.set("coins", &(gold / 10));
+            }
+            _ => return Err(format!("no way from {from} to {to}").into()),
+        }
+        Ok(())
+    }
+}
+
 #[space]
 struct Yard {
     people: u32,
@@ -302,7 +327,7 @@ impl Keeper {
     }
 }
 
-module! { name: "contract", types: [Body, Yard, Keeper], label: "test", budget: ms(5), memory: mib(16), capabilities: ["key-value"] }
+module! { name: "contract", types: [Body, Yard, Keeper, Purse], label: "test", budget: ms(5), memory: mib(16), capabilities: ["key-value"] }
 
 type World = mock::World<Module>;
 
@@ -530,6 +555,17 @@ fn services_are_there_from_the_start() {
         assert_eq!(world.get(keeper).yards.len(), 1);
         assert_eq!(world.call(keeper.same_shard("key")), Ok(true));
     });
+}
+
+#[test]
+fn stored_attributes_are_migrated_up_and_down() {
+    use everwake::sdk::migrate;
+    let old = b"\xa2\x65coins\x04\x65other\xf5";
+    let new = migrate::<Module>(3, 1, 2, old).unwrap();
+    assert_eq!(new, b"\xa2\x64gold\x18\x28\x65other\xf5");
+    assert_eq!(migrate::<Module>(3, 2, 1, &new).unwrap(), old);
+    assert!(migrate::<Module>(3, 1, 3, old).is_err());
+    assert!(migrate::<Module>(3, 1, 2, b"\xff").is_err());
 }
 
 #[test]

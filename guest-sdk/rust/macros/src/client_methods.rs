@@ -50,7 +50,7 @@ pub(crate) fn expand(item: TokenStream) -> syn::Result<TokenStream> {
             }
         }
 
-        #[allow(dead_code, missing_docs)]
+        #[allow(dead_code, missing_docs, private_interfaces, clippy::too_many_arguments)]
         impl #ident {
             #(#functions)*
         }

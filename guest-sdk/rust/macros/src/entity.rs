@@ -87,7 +87,17 @@ fn about(kind: Kind, options: TokenStream) -> syn::Result<About> {
         shards: if kind == Kind::Service { quote!(1) } else { quote!(0) },
     };
     for option in options::list(options)? {
-        match option.name.to_string().as_str() {
+        let name = option.name.to_string();
+        if kind != Kind::Entity && matches!(name.as_str(), "boot" | "aoi" | "sleep" | "tick") {
+            let message = match name.as_str() {
+                "tick" => {
+                    "only entities in a space tick: use a timer, `cx.every(ms(100), on!(Self::step), ())`"
+                }
+                _ => "only an `#[entity]` has this",
+            };
+            return Err(syn::Error::new(option.name.span(), message));
+        }
+        match name.as_str() {
             "persistent" => about.persistent = option.flag()?,
             "boot" => about.boot = option.flag()?,
             "aoi" => {
@@ -180,6 +190,9 @@ impl Attribute {
             "was" => self.was = option.text()?,
             "default" => self.default = Some(option.expr()?.clone()),
             _ => return Err(option.unknown(FIELD_OPTIONS)),
+        }
+        if self.secret && (self.client || self.all_clients) {
+            return Err(syn::Error::new(option.name.span(), "what is `secret` is not shown to clients"));
         }
         Ok(())
     }

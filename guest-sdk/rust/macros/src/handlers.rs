@@ -58,6 +58,12 @@ pub(crate) fn rpc(
             _ => mistakes.push(option.unknown(RPC_OPTIONS)),
         }
     }
+    if per_minute > 0 && !matches!(exposure, Some("OwnClient" | "AllClients")) {
+        mistakes.add(
+            &function.sig.ident,
+            "`limit` is for methods that clients call: `own_client` or `all_clients`",
+        );
+    }
     let taken = signature::handler(&function.sig, mistakes);
     let kind = Kind::Rpc { exposure: exposure.unwrap_or("Server"), per_minute };
     Some(Method::new(function, kind, taken, was))

@@ -187,7 +187,7 @@ fn calls_impl(ty: &Type, ident: &Ident, methods: &[Method]) -> TokenStream {
     let calls = format_ident!("{ident}Calls");
     let functions = methods.iter().enumerate().filter_map(|(index, method)| method.caller(ty, index as u32));
     quote! {
-        #[allow(dead_code, missing_docs, clippy::too_many_arguments)]
+        #[allow(dead_code, missing_docs, private_interfaces, clippy::too_many_arguments)]
         impl #calls {
             #(#functions)*
         }
