@@ -22,6 +22,12 @@ const TICK: Duration = Duration::from_millis(100);
 /// Largest piece of the stream that is taken at once.
 const CHUNK: usize = 64 * 1024;
 
+/// What a server may send before the client has read it. 2.5 MB a second over 100 ms; a burst of
+/// this size does not overrun the socket, in which a close could get lost.
+const WINDOW_BYTES: u32 = 256 * 1024;
+/// Datagrams that wait to be read.
+const DATAGRAM_BYTES: usize = 64 * 1024;
+
 /// What a client needs to know.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
@@ -384,6 +390,9 @@ pub async fn open(config: &ClientConfig) -> Result<quinn::Connection, ConnectErr
     transport
         .keep_alive_interval(Some(Duration::from_millis(KEEP_ALIVE_MS)))
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_TIMEOUT_MS as u32))))
+        .stream_receive_window(VarInt::from_u32(WINDOW_BYTES))
+        .receive_window(VarInt::from_u32(2 * WINDOW_BYTES))
+        .datagram_receive_buffer_size(Some(DATAGRAM_BYTES))
         .max_concurrent_bidi_streams(VarInt::from_u32(0));
     quic.transport_config(Arc::new(transport));
     let endpoint = match &config.endpoint {
