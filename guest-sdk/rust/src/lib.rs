@@ -24,7 +24,7 @@
 //! impl Avatar {
 //!     #[rpc(own_client, limit = "30 per min")]
 //!     fn say(&mut self, cx: &mut Context, text: String) {
-//!         cx.all_clients(self).said(&self.name, text);
+//!         cx.all_clients(self).said(self.name.clone(), text);
 //!     }
 //!
 //!     #[rpc(own_client)]

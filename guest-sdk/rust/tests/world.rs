@@ -165,13 +165,13 @@ impl Body {
     #[rpc(own_client)]
     fn ping(&mut self, cx: &mut Context) {
         self.count += 1;
-        cx.all_clients(self).pinged(&self.name, self.count);
+        cx.all_clients(self).pinged(self.name.clone(), self.count);
         cx.set_filter(self, "team", Some("red"));
     }
 
     #[rpc(server)]
     fn shout(&mut self, cx: &mut Context) {
-        cx.broadcast::<Body>(Filter::equal("team", "red")).pinged("all", 1);
+        cx.broadcast::<Body>(Filter::equal("team", "red")).pinged("all".into(), 1);
     }
 
     #[rpc(own_client)]
@@ -553,7 +553,7 @@ fn services_are_there_from_the_start() {
     scenario(|world| {
         let keeper = world.shard::<Keeper>(2);
         assert_eq!(world.get(keeper).yards.len(), 1);
-        assert_eq!(world.call(keeper.same_shard("key")), Ok(true));
+        assert_eq!(world.call(keeper.same_shard("key".into())), Ok(true));
     });
 }
 

@@ -76,7 +76,7 @@ fn method(function: &TraitItemFn, mistakes: &mut Mistakes) -> Vec<Param> {
 fn call(index: u32, vis: &syn::Visibility, function: &TraitItemFn, params: &[Param]) -> TokenStream {
     let (ident, docs) = (&function.sig.ident, docs(&function.attrs));
     let arguments = params.iter().enumerate().map(|(at, param)| {
-        let (ident, ty) = (param.ident(at), param.passed());
+        let (ident, ty) = (param.ident(at), &param.ty);
         quote!(#ident: #ty)
     });
     let encodes = params.iter().enumerate().map(|(at, param)| param.encode(at));

@@ -195,7 +195,7 @@ impl Method {
         }
         let (ident, docs, answer) = (&self.ident, &self.docs, self.answer());
         let arguments = self.sent().map(|(at, param)| {
-            let (ident, ty) = (param.ident(at), param.passed());
+            let (ident, ty) = (param.ident(at), &param.ty);
             quote!(#ident: #ty)
         });
         let encodes = self.sent().map(|(at, param)| param.encode(at));

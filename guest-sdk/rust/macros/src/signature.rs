@@ -25,19 +25,10 @@ impl Param {
         if self.name.is_empty() { format_ident!("argument{at}") } else { format_ident!("r#{}", self.name) }
     }
 
-    /// What a caller passes: any text for a `String`.
-    pub(crate) fn passed(&self) -> TokenStream {
-        if is_string(&self.ty) { quote!(impl ::core::convert::AsRef<str>) } else { self.ty.to_token_stream() }
-    }
-
     /// How it is written into `out`.
     pub(crate) fn encode(&self, at: usize) -> TokenStream {
         let (ident, ty) = (self.ident(at), &self.ty);
-        if is_string(ty) {
-            quote!(::everwake::cbor::text(&mut out, ::core::convert::AsRef::<str>::as_ref(&#ident));)
-        } else {
-            quote!(<#ty as ::everwake::sdk::Value>::encode(&#ident, &mut out);)
-        }
+        quote!(<#ty as ::everwake::sdk::Value>::encode(&#ident, &mut out);)
     }
 
     /// The name in the manifest.
@@ -117,10 +108,6 @@ fn is_context(ty: &Type) -> bool {
     let Type::Reference(reference) = ty else { return false };
     let names = ["Context", "Tick", "BulkTick"];
     last_segment(&reference.elem).is_some_and(|segment| names.iter().any(|name| segment.ident == name))
-}
-
-fn is_string(ty: &Type) -> bool {
-    last_segment(ty).is_some_and(|segment| segment.ident == "String" && segment.arguments.is_none())
 }
 
 fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {
