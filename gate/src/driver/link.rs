@@ -5,6 +5,7 @@ use bytes::Bytes;
 use everwake_protocol::client::CloseCode;
 use everwake_protocol::cluster::{ToGame, ToGate};
 use everwake_protocol::limits::KEEP_ALIVE_MS;
+use everwake_protocol::wire::WireError;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -183,9 +184,7 @@ pub(super) fn crossed_to_game(message: ToGame) -> ToGame {
     }
     let mut bytes = Vec::new();
     message.encode(&mut bytes);
-    let crossed = ToGame::decode(bytes.into());
-    debug_assert_eq!(crossed.as_ref(), Ok(&message), "a message to a game survives its codec");
-    crossed.unwrap_or(message)
+    crossed(message, ToGame::decode, bytes.into())
 }
 
 /// The same in the other direction.
@@ -195,7 +194,23 @@ pub(super) fn crossed_to_gate(message: ToGate) -> ToGate {
     }
     let mut bytes = Vec::new();
     message.encode(&mut bytes);
-    let crossed = ToGate::decode(bytes.into());
-    debug_assert_eq!(crossed.as_ref(), Ok(&message), "a message to a gate survives its codec");
-    crossed.unwrap_or(message)
+    crossed(message, ToGate::decode, bytes.into())
+}
+
+fn crossed<T: PartialEq + std::fmt::Debug>(
+    message: T,
+    decode: impl FnOnce(Bytes) -> Result<T, WireError>,
+    bytes: Bytes,
+) -> T {
+    match decode(bytes) {
+        Ok(crossed) if crossed == message => crossed,
+        Ok(crossed) => {
+            tracing::error!(?message, ?crossed, "a message is over its limits: a link would cut it");
+            crossed
+        }
+        Err(error) => {
+            tracing::error!(?message, %error, "a message would not survive a link");
+            message
+        }
+    }
 }
