@@ -170,19 +170,10 @@ impl Space {
         match body {
             Body::Call { method, args, origin, answer, deadline_ms, bounce } => {
                 let origin = if origin == Origin::Operator { Origin::Operator } else { host_or_entity(from) };
-                let caller = from;
-                let session = None;
+                let (caller, session) = (from, None);
+                #[rustfmt::skip]
                 let incoming = Incoming {
-                    target,
-                    origin,
-                    caller,
-                    session,
-                    answer,
-                    bounce,
-                    deadline_ms,
-                    trace,
-                    args,
-                    mark,
+                    target, origin, caller, session, answer, bounce, deadline_ms, trace, args, mark,
                 };
                 self.take_call(incoming, slot, |version, entity| lookup(version, entity, method))
             }
