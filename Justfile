@@ -6,12 +6,12 @@ _default:
 # The yard moves in this terminal, chat answers from a second one.
 [group('play')]
 demo:
-    cargo run --release -- demo
+    cargo run --release --bin everwake -- demo
 
 # Run module folders and swap them on save, e.g. `just dev samples/chat`.
 [group('play')]
 dev +dirs:
-    cargo run --release -- dev {{dirs}}
+    cargo run --release --bin everwake -- dev {{dirs}}
 
 # Everything that a fresh machine with Rust can test.
 [group('check')]
@@ -37,9 +37,9 @@ ci:
 # The quick benchmarks, each beside its baseline; writes bench/results/latest.md.
 [group('measure')]
 bench *ids:
-    cargo run --release -p everwake-bench -- --quick {{ids}}
+    cargo run --release --bin everwake-bench -- --quick {{ids}}
 
 # All benchmarks.
 [group('measure')]
 bench-all:
-    cargo run --release -p everwake-bench --
+    cargo run --release --bin everwake-bench --

@@ -1,14 +1,38 @@
 //! Benchmarks. Each prints its result beside its baseline, measured in the same run, and their ratio.
+//!
+//! # Layout
+//! - [`report`]: rows, percentiles, clocks.
+//! - [`modules`], [`bed`]: components, and a space that runs one under virtual time.
+//! - [`call`] with [`native`], [`step`], [`trap`], [`spawn`]: one space in this thread.
+//! - [`scale`]: a whole game in this process.
+//! - [`rpc`], [`idle`], [`swap`]: a server in a process of its own ([`server`], [`echo`], steered
+//!   through [`child`]) and clients in this one ([`load`]).
 
+mod bed;
+mod call;
+mod child;
+mod echo;
+mod idle;
+mod load;
+mod modules;
+mod native;
 mod report;
+mod rpc;
+mod scale;
+mod server;
+mod spawn;
+mod step;
+mod swap;
+mod trap;
 
 use anyhow::Result;
 use clap::Parser;
 use report::Report;
+use std::path::PathBuf;
 
 /// Measures Everwake, each figure beside its baseline of the same run.
 #[derive(Parser)]
-#[command(after_help = "Examples:\n  cargo run --release -p everwake-bench -- call swap\n  cargo run --release -p everwake-bench -- --quick --json")]
+#[command(after_help = "Examples:\n  cargo run --release --bin everwake-bench -- call swap\n  cargo run --release --bin everwake-bench -- --quick --json")]
 struct Arguments {
     /// Which benchmarks; none means all.
     ids: Vec<String>,
@@ -18,6 +42,9 @@ struct Arguments {
     /// One line of JSON a row instead of the table.
     #[arg(long)]
     json: bool,
+    /// Is a server for another process of this program: this component, or none for a bare echo.
+    #[arg(long, hide = true, num_args = 0..=1)]
+    serve: Option<Option<PathBuf>>,
 }
 
 /// One benchmark: its id, what it measures, and the function that does it.
@@ -27,10 +54,24 @@ struct Benchmark {
     run: fn(&mut Report) -> Result<()>,
 }
 
-const BENCHMARKS: &[Benchmark] = &[];
+const BENCHMARKS: &[Benchmark] = &[
+    Benchmark { id: "call", about: "one event: four attributes read, three written, one message sent", run: call::run },
+    Benchmark { id: "step", about: "ticks: 10,000 boids at once; 200 monsters that read 50 players", run: step::run },
+    Benchmark { id: "trap", about: "handlers that trap, spin and hoard, and those beside them", run: trap::run },
+    Benchmark { id: "spawn", about: "entities and spaces: made, destroyed, idle", run: spawn::run },
+    Benchmark { id: "scale", about: "events a second with one worker and with two", run: scale::run },
+    Benchmark { id: "rpc", about: "64 bytes from a client to a handler and back, over QUIC on loopback", run: rpc::run },
+    Benchmark { id: "swap", about: "new versions under load, in a space of 10,000 entities", run: swap::run },
+    Benchmark { id: "idle", about: "connections that do nothing", run: idle::run },
+];
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    match arguments.serve {
+        Some(Some(component)) => return server::run(&component),
+        Some(None) => return echo::serve(),
+        None => {}
+    }
     if let Some(unknown) = arguments.ids.iter().find(|id| !BENCHMARKS.iter().any(|b| b.id == **id)) {
         let known: Vec<_> = BENCHMARKS.iter().map(|b| b.id).collect();
         anyhow::bail!("no benchmark `{unknown}`\nhint: there are {}", known.join(", "));
