@@ -32,7 +32,9 @@ use std::path::PathBuf;
 
 /// Measures Everwake, each figure beside its baseline of the same run.
 #[derive(Parser)]
-#[command(after_help = "Examples:\n  cargo run --release --bin everwake-bench -- call swap\n  cargo run --release --bin everwake-bench -- --quick --json")]
+#[command(
+    after_help = "Examples:\n  cargo run --release --bin everwake-bench -- call swap\n  cargo run --release --bin everwake-bench -- --quick --json"
+)]
 struct Arguments {
     /// Which benchmarks; none means all.
     ids: Vec<String>,
@@ -55,12 +57,28 @@ struct Benchmark {
 }
 
 const BENCHMARKS: &[Benchmark] = &[
-    Benchmark { id: "call", about: "one event: four attributes read, three written, one message sent", run: call::run },
-    Benchmark { id: "step", about: "ticks: 10,000 boids at once; 200 monsters that read 50 players", run: step::run },
-    Benchmark { id: "trap", about: "handlers that trap, spin and hoard, and those beside them", run: trap::run },
+    Benchmark {
+        id: "call",
+        about: "one event: four attributes read, three written, one message sent",
+        run: call::run,
+    },
+    Benchmark {
+        id: "step",
+        about: "ticks: 10,000 boids at once; 200 monsters that read 50 players",
+        run: step::run,
+    },
+    Benchmark {
+        id: "trap",
+        about: "handlers that trap, spin and hoard, and those beside them",
+        run: trap::run,
+    },
     Benchmark { id: "spawn", about: "entities and spaces: made, destroyed, idle", run: spawn::run },
     Benchmark { id: "scale", about: "events a second with one worker and with two", run: scale::run },
-    Benchmark { id: "rpc", about: "64 bytes from a client to a handler and back, over QUIC on loopback", run: rpc::run },
+    Benchmark {
+        id: "rpc",
+        about: "64 bytes from a client to a handler and back, over QUIC on loopback",
+        run: rpc::run,
+    },
     Benchmark { id: "swap", about: "new versions under load, in a space of 10,000 entities", run: swap::run },
     Benchmark { id: "idle", about: "connections that do nothing", run: idle::run },
 ];

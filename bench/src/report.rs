@@ -67,10 +67,28 @@ impl Report {
     }
 
     /// One figure.
-    pub fn row(&mut self, case: &str, value: f64, unit: &'static str, baseline: Option<f64>, line: Option<Line>, runs: usize) {
+    pub fn row(
+        &mut self,
+        case: &str,
+        value: f64,
+        unit: &'static str,
+        baseline: Option<f64>,
+        line: Option<Line>,
+        runs: usize,
+    ) {
         let ratio = baseline.filter(|b| *b != 0.0).map(|b| value / b);
         let met = line.as_ref().and_then(|line| line.met(value, ratio));
-        let row = Row { id: self.id, case: case.into(), value, unit, baseline, ratio, line: line.map(|l| l.text(unit)), met, runs };
+        let row = Row {
+            id: self.id,
+            case: case.into(),
+            value,
+            unit,
+            baseline,
+            ratio,
+            line: line.map(|l| l.text(unit)),
+            met,
+            runs,
+        };
         if self.json {
             print_line(&serde_json::to_string(&row).unwrap_or_default());
         }
@@ -84,11 +102,17 @@ impl Report {
         let unmet = self.rows.iter().filter(|row| row.met == Some(false)).count();
         let path = std::path::Path::new("bench/results/latest.md");
         if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory).with_context(|| format!("cannot make `{}`", directory.display()))?;
+            std::fs::create_dir_all(directory)
+                .with_context(|| format!("cannot make `{}`", directory.display()))?;
         }
-        std::fs::write(path, format!("# Benchmarks\n\n```\n{}```\n", self.text)).context("cannot write `bench/results/latest.md`")?;
+        std::fs::write(path, format!("# Benchmarks\n\n```\n{}```\n", self.text))
+            .context("cannot write `bench/results/latest.md`")?;
         if !self.json {
-            print_line(&format!("\n{} figures, {unmet} below their line; kept in {}", self.rows.len(), path.display()));
+            print_line(&format!(
+                "\n{} figures, {unmet} below their line; kept in {}",
+                self.rows.len(),
+                path.display()
+            ));
         }
         Ok(())
     }
@@ -142,7 +166,8 @@ fn figure(value: f64) -> String {
     match value.abs() {
         v if v >= 10_000.0 => {
             let digits = format!("{:.0}", value.abs());
-            let grouped: Vec<_> = digits.as_bytes().rchunks(3).rev().map(|c| String::from_utf8_lossy(c).into_owned()).collect();
+            let grouped: Vec<_> =
+                digits.as_bytes().rchunks(3).rev().map(|c| String::from_utf8_lossy(c).into_owned()).collect();
             format!("{}{}", if value < 0.0 { "-" } else { "" }, grouped.join(","))
         }
         v if v >= 100.0 => format!("{value:.0}"),
@@ -193,14 +218,21 @@ pub fn resident_bytes() -> f64 {
 fn machine() -> String {
     let model = std::fs::read_to_string("/proc/cpuinfo")
         .ok()
-        .and_then(|text| text.lines().find_map(|line| line.strip_prefix("model name")).map(|m| m.trim_start_matches([' ', '\t', ':']).to_owned()))
+        .and_then(|text| {
+            text.lines()
+                .find_map(|line| line.strip_prefix("model name"))
+                .map(|m| m.trim_start_matches([' ', '\t', ':']).to_owned())
+        })
         .unwrap_or_else(|| "unknown processor".into());
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     format!("{model}, {cores} cores")
 }
 
 fn load_average() -> String {
-    std::fs::read_to_string("/proc/loadavg").ok().and_then(|t| t.split_whitespace().next().map(str::to_owned)).unwrap_or_else(|| "?".into())
+    std::fs::read_to_string("/proc/loadavg")
+        .ok()
+        .and_then(|t| t.split_whitespace().next().map(str::to_owned))
+        .unwrap_or_else(|| "?".into())
 }
 
 #[expect(clippy::print_stdout, reason = "the report is this program's output")]

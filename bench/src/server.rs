@@ -1,0 +1,126 @@
+//! A game with its gate in a process of its own, as `everwake` runs them, steered by lines on its
+//! standard input. Also what tests of a game in this process ask of it.
+
+use crate::child::say;
+use crate::modules;
+use anyhow::{Context, Result, anyhow, bail};
+use bytes::Bytes;
+use everwake_gate::{CertificateSource, Gate, GateConfig, GateLimits};
+use everwake_protocol::cluster::{ToGame, ToGate};
+use everwake_protocol::{EntityId, Id};
+use everwake_runtime::driver::{Game, GameHandle, GameSettings, SpaceSettings, WasmLoader};
+use everwake_runtime::game::GameConfig;
+use everwake_runtime::game::admin::AdminAnswer;
+use everwake_runtime::game::publish::PublishOptions;
+use everwake_runtime::game::report::PublicationReport;
+use everwake_runtime::message::service_shard;
+use everwake_runtime::wasm::{EngineConfig, Loader};
+use serde_json::{Value, json};
+use std::io::BufRead;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+const BATCHES_MAX: usize = 1_024;
+/// No limit of a client's is what is measured.
+const PLENTY: u32 = 1_000_000_000;
+
+/// Runs until its standard input ends.
+pub fn run(component: &Path) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let _inside = runtime.enter();
+    let gate = Gate::bind(GateConfig {
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        certificate: CertificateSource::Development,
+        limits: limits(),
+        seed: Id([std::process::id(), 2, 3, 4]),
+        secret: None,
+    })?;
+    let address = gate.address();
+    let (to_gate, from_game) = mpsc::channel::<Vec<ToGate>>(BATCHES_MAX);
+    let (to_game, from_gate) = mpsc::channel::<Vec<ToGame>>(BATCHES_MAX);
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let engine = modules::engine(EngineConfig::default())?;
+    let loader = Loader::with_cache(engine, &modules::root().join("target/bench-cache"))?;
+    let settings = GameSettings {
+        config: GameConfig::dev(cores),
+        spaces: SpaceSettings::default(),
+        workers: cores,
+        loader: Box::new(WasmLoader::new(loader)),
+    };
+    // A gate that is gone needs nothing.
+    let game = Game::start(settings, Box::new(move |batch| drop(to_gate.blocking_send(batch))))?;
+    let handle = game.handle();
+    publish(&handle, std::fs::read(component)?.into())?;
+    runtime.spawn(pump(from_gate, handle.clone()));
+    runtime.spawn(gate.run(to_game, from_game, std::future::pending()));
+    say(&json!(address.to_string()));
+    for line in std::io::stdin().lock().lines() {
+        say(&obey(&handle, &line?).unwrap_or_else(|error| json!({ "error": error.to_string() })));
+    }
+    Ok(())
+}
+
+fn limits() -> GateLimits {
+    GateLimits {
+        connections: PLENTY as usize,
+        connections_per_address: PLENTY as usize,
+        handshake_timeout: Duration::from_secs(60),
+        hello_timeout: Duration::from_secs(60),
+        requests_per_second: PLENTY,
+        frames_per_second: PLENTY,
+        stream_bytes_per_second: PLENTY,
+        method_calls_per_minute: PLENTY,
+        ..GateLimits::default()
+    }
+}
+
+/// As the command line's host does it.
+async fn pump(mut from_gate: mpsc::Receiver<Vec<ToGame>>, game: GameHandle) {
+    while let Some(batch) = from_gate.recv().await {
+        for message in batch {
+            while game.from_gate(message.clone()).is_err() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+    }
+}
+
+fn obey(game: &GameHandle, line: &str) -> Result<Value> {
+    match line.split_once(' ') {
+        Some(("open", population)) => Ok(json!(open_field(game, population.parse()?)?.to_string())),
+        Some(("publish", path)) => Ok(serde_json::to_value(publish(game, std::fs::read(path)?.into())?)?),
+        _ => bail!("`{line}` is no command"),
+    }
+}
+
+/// Publishes a component, come what may.
+pub fn publish(game: &GameHandle, bytes: Bytes) -> Result<PublicationReport> {
+    let options = PublishOptions { supersede: true, irreversible: true };
+    match game.publish(bytes, "bench", options)? {
+        AdminAnswer::Publication(report) if report.published => Ok(*report),
+        other => bail!("not published: {other:?}"),
+    }
+}
+
+/// Makes a field, and waits until all its avatars are there.
+pub fn open_field(game: &GameHandle, population: u32) -> Result<EntityId> {
+    let field = operate(game, service_shard("bench", "Warden", 0), "open", json!([population]))?;
+    let text = field.as_str().with_context(|| format!("no field: {field}"))?;
+    let field = EntityId(text.parse().map_err(|_| anyhow!("`{text}` is no id"))?);
+    let begin = Instant::now();
+    while operate(game, field, "population", json!([]))? != json!(population) {
+        anyhow::ensure!(begin.elapsed() < Duration::from_secs(30), "the field does not fill");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(field)
+}
+
+/// Calls a method as an operator.
+pub fn operate(game: &GameHandle, entity: EntityId, method: &str, args: Value) -> Result<Value> {
+    match game.call("bench", entity, method, args)? {
+        AdminAnswer::Value(value) => Ok(value),
+        other => bail!("`{method}`: {other:?}"),
+    }
+}

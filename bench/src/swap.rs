@@ -1,0 +1,132 @@
+//! `swap`: new versions while clients call, in a space of 10,000 entities: how long it stands
+//! still, and what the calls around that moment notice.
+
+use crate::child::Server;
+use crate::load::{self, Call, Calls, Kind};
+use crate::modules::AVATAR;
+use crate::report::{Line, Report, median, percentile};
+use anyhow::{Context, Result, ensure};
+use everwake_client::{Client, ClientConfig, ClientEvent};
+use everwake_protocol::EntityId;
+use serde_json::Value;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+const ENTITIES: u32 = 10_000;
+const CLIENTS: usize = 50;
+/// Calls of one client a second.
+const RATE: f64 = 20.0;
+const BETWEEN: Duration = Duration::from_millis(1_500);
+const AFTER: Duration = Duration::from_millis(100);
+
+pub fn run(report: &mut Report) -> Result<()> {
+    let rounds = if report.quick { 6 } else { 50 };
+    let one = load::file(&AVATAR.build()?, "avatar")?;
+    let two = load::file(&AVATAR.version("2").build()?, "avatar-2")?;
+    let copper = load::file(&AVATAR.version("3").with("copper").build()?, "avatar-copper")?;
+    report.note(&format!(
+        "{ENTITIES} entities of 15 attributes, {CLIENTS} clients in the same space with {RATE} calls/s each, {rounds} publications"
+    ));
+    let plain = scenario(&one, &[two.clone(), one.clone()], rounds)?;
+    let migrating = scenario(&one, &[copper, one.clone()], rounds)?;
+    for (case, swaps, line) in [("", plain, Some(5_000.0)), ("with migrate: ", migrating, None)] {
+        let Swaps { mut pauses, calls, moments } = swaps;
+        let at_most = line.map(Line::AtMost);
+        report.row(
+            &format!("{case}pause of the slowest space, p50"),
+            median(&mut pauses),
+            "us",
+            None,
+            None,
+            rounds,
+        );
+        report.row(
+            &format!("{case}the same, p99"),
+            percentile(&mut pauses, 0.99),
+            "us",
+            None,
+            at_most,
+            rounds,
+        );
+        let after = |call: &&Call| {
+            moments.iter().any(|moment| call.at + AFTER > *moment && call.at < *moment + AFTER)
+        };
+        let during = load::percentile(calls.done.iter().filter(after), 0.99);
+        let healthy = load::percentile(calls.done.iter().filter(|call| !after(call)), 0.99);
+        report.row(&format!("{case}calls around a swap, p99"), during, "us", Some(healthy), None, rounds);
+        let lost = (calls.sent - calls.done.len()) as f64;
+        report.row(
+            &format!("{case}calls without an answer"),
+            lost,
+            "calls",
+            None,
+            Some(Line::AtMost(0.0)),
+            calls.sent,
+        );
+    }
+    Ok(())
+}
+
+struct Swaps {
+    /// In us, one for each publication.
+    pauses: Vec<f64>,
+    calls: Calls,
+    moments: Vec<Instant>,
+}
+
+fn scenario(first: &PathBuf, others: &[PathBuf], rounds: usize) -> Result<Swaps> {
+    let mut server = Server::game(first)?;
+    // Compiled once, so that compiling does not take the machine from the calls.
+    for path in others {
+        publish(&mut server, path)?;
+    }
+    let field = server.ask(&format!("open {ENTITIES}"))?;
+    let field: EntityId = field.as_str().context("no field")?.parse().ok().context("no id")?;
+    let address = server.address;
+    load::runtime()?.block_on(async move {
+        let peers = load::connect(Kind::Game, address, CLIENTS).await?;
+        for peer in &peers {
+            peer.visit(field).await?;
+        }
+        let moments: Arc<Mutex<Vec<Instant>>> = Arc::default();
+        let observer = Client::connect(ClientConfig::local(address)).await?;
+        tokio::spawn(observe(observer, moments.clone()));
+        let time = BETWEEN.mul_f64(rounds as f64 + 2.0);
+        let load = tokio::spawn(async move { load::run(&peers, RATE, time).await });
+        let publishing = tokio::task::spawn_blocking({
+            let others = others.to_vec();
+            move || -> Result<Vec<f64>> {
+                let mut pauses = Vec::new();
+                for path in others.iter().cycle().take(rounds) {
+                    std::thread::sleep(BETWEEN.mul_f64(0.9));
+                    pauses.push(publish(&mut server, path)?);
+                }
+                // The server must outlive the load.
+                std::thread::sleep(BETWEEN * 3);
+                Ok(pauses)
+            }
+        });
+        let calls = load.await?;
+        let pauses = publishing.await??;
+        let moments = std::mem::take(&mut *moments.lock().unwrap_or_else(PoisonError::into_inner));
+        ensure!(moments.len() >= rounds, "clients heard of {} swaps only", moments.len());
+        Ok(Swaps { pauses, calls, moments })
+    })
+}
+
+/// The longest pause of a publication in us.
+fn publish(server: &mut Server, path: &std::path::Path) -> Result<f64> {
+    let report = server.ask(&format!("publish {}", path.display()))?;
+    let pause = report.get("pause").and_then(|pause| pause.get("max_us")).and_then(Value::as_f64);
+    Ok(pause.unwrap_or(0.0))
+}
+
+/// Notes when versions change.
+async fn observe(client: Client, moments: Arc<Mutex<Vec<Instant>>>) {
+    while let Some(event) = client.next_event().await {
+        if matches!(event, ClientEvent::Version { .. }) {
+            moments.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
+        }
+    }
+}
