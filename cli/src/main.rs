@@ -1,1 +1,70 @@
-fn main() {}
+//! The `everwake` binary: one file per command, each a thin shell around functions that tests
+//! can call. Knows processes and terminals; the game itself is in `runtime/` and `gate/`.
+//!
+//! # Layout
+//! - [`arguments`]: the clap tree. [`terminal`]: how we speak. [`failure`]: errors with hints.
+//! - [`config`], [`state`]: `everwake.toml`, and where a running `dev` says how to find it.
+//! - [`admin`]: the admin API, both ends. [`commands`]: the commands that are its clients.
+//! - [`dev`]: game and gate in one process, builds and swaps on save. [`new`]: a new module.
+//! - [`values`]: arguments and attributes between text, JSON and CBOR, by type text.
+//! - [`play`]: a connection to a gate, by names. [`prompt`]: lines that people type.
+//! - [`connect`], [`chat`], [`map`]: clients for the terminal. [`bots`]: many strict ones.
+
+mod admin;
+mod arguments;
+mod bots;
+mod chat;
+mod clock;
+mod commands;
+mod config;
+mod connect;
+mod dev;
+mod failure;
+mod map;
+mod new;
+mod play;
+mod prompt;
+mod state;
+mod terminal;
+mod values;
+
+use arguments::{Arguments, Command};
+use clap::Parser as _;
+use std::process::ExitCode;
+use terminal::Terminal;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let terminal = Terminal::from_environment(arguments.quiet);
+    match run(arguments.command, &terminal) {
+        Ok(code) => code,
+        Err(error) => {
+            terminal.error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command, terminal: &Terminal) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::New(command) => new::run(&command, terminal),
+        Command::Build(command) => commands::build::run(&command, terminal),
+        Command::Dev(command) => dev::run(command, terminal),
+        Command::Demo(command) => dev::demo::run(command, terminal),
+        Command::Publish(command) => commands::publish::run(&command, terminal),
+        Command::Plan(command) => commands::plan::run(&command, terminal),
+        Command::Versions(command) => commands::versions::run(&command, terminal),
+        Command::Rollback(command) => commands::rollback::run(&command, terminal),
+        Command::Status(command) => commands::status::run(&command, terminal),
+        Command::Inspect(command) => commands::inspect::run(&command, terminal),
+        Command::Call(command) => commands::call::run(&command, terminal),
+        Command::Crashes(command) => commands::crashes::run(&command, terminal),
+        Command::Record(command) => commands::record::run(&command, terminal),
+        Command::Replay(command) => commands::replay::run(&command, terminal),
+        Command::Shutdown(command) => commands::shutdown::run(&command, terminal),
+        Command::Connect(command) => connect::run(command, terminal),
+        Command::Chat(command) => chat::run(command, terminal),
+        Command::Map(command) => map::run(command, terminal),
+        Command::Bots(command) => bots::run(command, terminal),
+    }
+}

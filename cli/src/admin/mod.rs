@@ -1,0 +1,11 @@
+//! The admin API: a running deployment, steered over HTTP on loopback.
+//!
+//! # Layout
+//! - [`types`]: what travels, the same at both ends. Reference with examples: `docs/guide/admin.md`.
+//! - [`deployment`]: what the server steers, as a trait, so that it is tested without a game.
+//! - [`server`]: axum, the bearer token, bounded bodies. [`client`]: what the commands use.
+
+pub mod client;
+pub mod deployment;
+pub mod server;
+pub mod types;

@@ -1,0 +1,268 @@
+//! The server's end: routes, the token, bounded bodies. Knows no game: see [`Deployment`].
+
+use super::deployment::Deployment;
+use super::types::{
+    COMPONENT_BYTES_MAX, CallRequest, Problem, ProblemCode, PublicationReport, PublishQuery,
+    REQUEST_BYTES_MAX, RecordRequest, RollbackRequest,
+};
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, JsonRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::future::Future;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+/// Serves until `shutdown` resolves and the requests under way are answered.
+pub async fn run(
+    listener: TcpListener,
+    deployment: Arc<dyn Deployment>,
+    token: String,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    axum::serve(listener, router(deployment, token)).with_graceful_shutdown(shutdown).await
+}
+
+/// A new token: 128 bits that nobody can guess.
+pub fn mint_token() -> std::io::Result<String> {
+    use std::io::Read as _;
+    let mut chance = [0u8; 32];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut chance)?;
+    let mut text: String = blake3::hash(&chance).to_hex().chars().take(32).collect();
+    text.insert_str(0, "ew-");
+    Ok(text)
+}
+
+#[derive(Clone)]
+struct Admin {
+    deployment: Arc<dyn Deployment>,
+    token: Arc<str>,
+}
+
+fn router(deployment: Arc<dyn Deployment>, token: String) -> Router {
+    let admin = Admin { deployment, token: token.into() };
+    let guarded = Router::new()
+        .route("/v1/publish", post(publish).layer(DefaultBodyLimit::max(COMPONENT_BYTES_MAX)))
+        .route("/v1/plan", post(plan).layer(DefaultBodyLimit::max(COMPONENT_BYTES_MAX)))
+        .route("/v1/rollback", post(rollback))
+        .route("/v1/versions", get(versions))
+        .route("/v1/status", get(status))
+        .route("/v1/inspect", get(inspect))
+        .route("/v1/call", post(call))
+        .route("/v1/crashes", get(crashes))
+        .route("/v1/record", post(record))
+        .route("/v1/shutdown", post(shutdown))
+        .route_layer(from_fn_with_state(admin.clone(), check_token))
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX));
+    Router::new()
+        .route(
+            "/v1/health",
+            get(|| async { Json(json!({"ok": true, "everwake": env!("CARGO_PKG_VERSION")})) }),
+        )
+        .merge(guarded)
+        .fallback(|| async {
+            Problem::new(ProblemCode::NotFound, "There is no such path.", "See docs/guide/admin.md.")
+        })
+        .with_state(admin)
+}
+
+async fn check_token(State(admin): State<Admin>, request: Request, next: Next) -> Response {
+    if bearer(request.headers()).is_some_and(|given| same(given, &admin.token)) {
+        return next.run(request).await;
+    }
+    let hint = "Send `Authorization: Bearer TOKEN`; `dev` writes its token to `.everwake/dev.json`.";
+    Problem::new(ProblemCode::Unauthorized, "The token is missing or wrong.", hint).into_response()
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+}
+
+/// Compares hashes, so that the time it takes tells nothing about the token.
+fn same(given: &str, token: &str) -> bool {
+    blake3::hash(given.as_bytes()) == blake3::hash(token.as_bytes())
+}
+
+async fn publish(
+    state: State<Admin>,
+    query: Result<Query<PublishQuery>, QueryRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    upload(state, query, body, |deployment, body, query| deployment.publish(body, query)).await
+}
+
+async fn plan(
+    state: State<Admin>,
+    query: Result<Query<PublishQuery>, QueryRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    upload(state, query, body, |deployment, body, query| deployment.plan(body, query)).await
+}
+
+async fn upload(
+    State(admin): State<Admin>,
+    query: Result<Query<PublishQuery>, QueryRejection>,
+    body: Result<Bytes, BytesRejection>,
+    work: impl FnOnce(&dyn Deployment, Bytes, &PublishQuery) -> Result<PublicationReport, Problem>
+    + Send
+    + 'static,
+) -> Response {
+    match (query, body) {
+        (Ok(Query(query)), Ok(body)) => answer(move || work(&*admin.deployment, body, &query)).await,
+        (Err(error), _) => bad_request(&error.body_text()).into_response(),
+        (_, Err(error)) => body_problem(error.status(), &error.body_text()).into_response(),
+    }
+}
+
+async fn rollback(
+    State(admin): State<Admin>,
+    body: Result<Json<RollbackRequest>, JsonRejection>,
+) -> Response {
+    with_body(body, move |request| admin.deployment.rollback(&request)).await
+}
+
+async fn versions(State(admin): State<Admin>) -> Response {
+    answer(move || admin.deployment.versions()).await
+}
+
+async fn status(State(admin): State<Admin>) -> Response {
+    answer(move || admin.deployment.status()).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InspectQuery {
+    id: Option<String>,
+}
+
+async fn inspect(State(admin): State<Admin>, query: Result<Query<InspectQuery>, QueryRejection>) -> Response {
+    match query {
+        Ok(Query(query)) => answer(move || admin.deployment.inspect(query.id.as_deref())).await,
+        Err(error) => bad_request(&error.body_text()).into_response(),
+    }
+}
+
+async fn call(State(admin): State<Admin>, body: Result<Json<CallRequest>, JsonRejection>) -> Response {
+    with_body(body, move |request| admin.deployment.call(&request)).await
+}
+
+async fn crashes(State(admin): State<Admin>) -> Response {
+    answer(move || admin.deployment.crashes()).await
+}
+
+async fn record(State(admin): State<Admin>, body: Result<Json<RecordRequest>, JsonRejection>) -> Response {
+    with_body(body, move |request| admin.deployment.record(&request)).await
+}
+
+async fn shutdown(State(admin): State<Admin>) -> Response {
+    admin.deployment.shutdown();
+    Json(Value::Null).into_response()
+}
+
+async fn with_body<B, T>(
+    body: Result<Json<B>, JsonRejection>,
+    work: impl FnOnce(B) -> Result<T, Problem> + Send + 'static,
+) -> Response
+where
+    B: Send + 'static,
+    T: Serialize + Send + 'static,
+{
+    match body {
+        Ok(Json(body)) => answer(move || work(body)).await,
+        Err(error) => body_problem(error.status(), &error.body_text()).into_response(),
+    }
+}
+
+/// Runs what may block, away from the threads that serve.
+async fn answer<T: Serialize + Send + 'static>(
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Response {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(value)) => Json(value).into_response(),
+        Ok(Err(problem)) => problem.into_response(),
+        Err(error) => {
+            Problem::new(ProblemCode::Failed, format!("The request ended badly: {error}"), "").into_response()
+        }
+    }
+}
+
+fn bad_request(text: &str) -> Problem {
+    Problem::new(
+        ProblemCode::BadRequest,
+        format!("The request cannot be read: {text}"),
+        "See docs/guide/admin.md.",
+    )
+}
+
+fn body_problem(status: StatusCode, text: &str) -> Problem {
+    if status != StatusCode::PAYLOAD_TOO_LARGE {
+        return bad_request(text);
+    }
+    let message = format!(
+        "The body is too large: components have at most {COMPONENT_BYTES_MAX} bytes, other bodies {REQUEST_BYTES_MAX}."
+    );
+    Problem::new(
+        ProblemCode::TooLarge,
+        message,
+        "Build the component in release and stripped: `everwake build --release`.",
+    )
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = match self.code {
+            ProblemCode::Unauthorized => StatusCode::UNAUTHORIZED,
+            ProblemCode::NotFound => StatusCode::NOT_FOUND,
+            ProblemCode::BadRequest => StatusCode::BAD_REQUEST,
+            ProblemCode::Refused => StatusCode::UNPROCESSABLE_ENTITY,
+            ProblemCode::Busy => StatusCode::CONFLICT,
+            ProblemCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ProblemCode::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+            ProblemCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        (status, Json(self)).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guide_names_every_path_and_every_code() {
+        let guide = include_str!("../../../docs/guide/admin.md");
+        let source = include_str!("server.rs");
+        let paths: Vec<&str> = source.split('"').filter(|it| it.starts_with("/v1/")).collect();
+        assert!(paths.len() >= 11, "{paths:?}");
+        for path in paths {
+            assert!(guide.contains(path), "docs/guide/admin.md lacks `{path}`");
+        }
+        for code in [
+            ProblemCode::Unauthorized,
+            ProblemCode::NotFound,
+            ProblemCode::BadRequest,
+            ProblemCode::Refused,
+            ProblemCode::Busy,
+            ProblemCode::TooLarge,
+            ProblemCode::Failed,
+            ProblemCode::Unavailable,
+        ] {
+            let name = serde_json::to_string(&code).unwrap();
+            let status = Problem::new(code, "", "").into_response().status().as_u16();
+            assert!(guide.contains(&format!("| `{}` | {status} |", name.trim_matches('"'))), "{name}");
+        }
+    }
+
+    #[test]
+    fn tokens_differ_and_are_compared_whole() {
+        let (one, two) = (mint_token().unwrap(), mint_token().unwrap());
+        assert_ne!(one, two);
+        assert!(same(&one, &one) && !same(&one, &two) && !same(&one[1..], &one));
+    }
+}

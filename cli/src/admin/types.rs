@@ -1,0 +1,198 @@
+//! What travels over the admin API, in JSON.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+pub use everwake_runtime::game::report::{Pauses, PublicationReport, VersionEntry, VersionState};
+
+/// Largest component that can be published. Stops one upload from filling memory.
+pub const COMPONENT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Largest body of every other request.
+pub const REQUEST_BYTES_MAX: usize = 256 * 1024;
+
+/// Why a request was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Problem {
+    /// For programs: `unauthorized`, `not-found`, `bad-request`, `refused`, `busy`, `too-large`,
+    /// `failed`, `unavailable`.
+    pub code: ProblemCode,
+    /// For people.
+    pub message: String,
+    /// What to do; may be empty.
+    #[serde(default)]
+    pub hint: String,
+}
+
+/// Kinds of problems, and so of HTTP statuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum ProblemCode {
+    Unauthorized,
+    NotFound,
+    BadRequest,
+    Refused,
+    Busy,
+    TooLarge,
+    Failed,
+    Unavailable,
+}
+
+impl Problem {
+    /// A problem with something to do about it.
+    pub fn new(code: ProblemCode, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Problem { code, message: message.into(), hint: hint.into() }
+    }
+}
+
+/// What runs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the binary.
+    pub everwake: String,
+    /// Milliseconds since the start.
+    pub uptime_ms: u64,
+    /// Address of the gate.
+    pub gate: String,
+    /// Folder that is recorded to; none if nothing is.
+    pub recording: Option<String>,
+    /// The game process.
+    pub game: GameStatus,
+}
+
+/// A game process; the game adds more than is named here.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GameStatus {
+    /// In the order in which they were started.
+    pub modules: Vec<ModuleStatus>,
+    /// Clients.
+    pub sessions: u64,
+    /// Everything else: spaces with their queues, counters.
+    #[serde(flatten)]
+    pub more: BTreeMap<String, Value>,
+}
+
+/// One module that runs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ModuleStatus {
+    /// Name of the module.
+    pub name: String,
+    /// Author's label.
+    pub label: String,
+    /// Hash, in full.
+    pub version: String,
+    /// Rises with each publication.
+    pub generation: u32,
+    /// What became of the version that runs so far.
+    pub state: Option<VersionState>,
+    /// Clients that play it.
+    pub sessions: u64,
+    /// Spaces, nil shards and service shards.
+    pub spaces: u64,
+    /// Live entities by type.
+    pub entities: BTreeMap<String, u64>,
+    /// Handlers that trapped or were cut since the start.
+    pub crashes: u64,
+    /// The last swap's pauses.
+    pub pause: Option<Pauses>,
+    /// Everything else.
+    #[serde(flatten)]
+    pub more: BTreeMap<String, Value>,
+}
+
+/// A group of crashes with one fingerprint.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CrashGroup {
+    /// Same place, same kind, same version.
+    pub fingerprint: String,
+    /// How often.
+    pub count: u64,
+    /// UTC ms.
+    pub first_ms: u64,
+    /// UTC ms.
+    pub last_ms: u64,
+    /// Name of the module.
+    pub module: String,
+    /// Label and short hash.
+    pub version: String,
+    /// `Type::method`.
+    pub handler: String,
+    /// One line.
+    pub message: String,
+    /// The whole block of the last one: frames, arguments, log lines, patch so far.
+    pub report: String,
+}
+
+/// What a publisher says beside the component: query of `POST /v1/publish` and `/v1/plan`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PublishQuery {
+    /// Why, for those who read the list of versions later.
+    pub note: String,
+    /// Publish though going back would lose changes.
+    pub irreversible: bool,
+    /// End the probation of the version before; always so in `dev`.
+    pub supersede: bool,
+}
+
+/// Body of `POST /v1/call`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallRequest {
+    /// Text form of the target.
+    pub entity: String,
+    /// Name of the method.
+    pub method: String,
+    /// One for each parameter, JSON; a text stands for whatever type is wanted.
+    #[serde(default)]
+    pub args: Vec<Value>,
+}
+
+/// Answer of `POST /v1/call`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CallAnswer {
+    /// What the method answered, by its type.
+    pub value: Value,
+}
+
+/// Body of `POST /v1/rollback`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RollbackRequest {
+    /// Empty: the only module that runs.
+    #[serde(default)]
+    pub module: String,
+    /// Start of a hash, a label, or a generation; empty: the last one that passed.
+    #[serde(default)]
+    pub to: String,
+    /// Go back though that loses changes.
+    #[serde(default)]
+    pub irreversible: bool,
+}
+
+/// Body of `POST /v1/record`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum RecordRequest {
+    /// Writes into this folder, as seen from the server's working directory.
+    Start(String),
+    /// Flushes and closes.
+    Stop,
+}
+
+/// Answer of `POST /v1/record`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Recording {
+    /// Where it is: a file for each space, and the components that ran.
+    pub folder: String,
+    /// Spaces that were recorded.
+    pub files: u64,
+    /// Bytes in all files.
+    pub bytes: u64,
+    /// Entries in all files: inputs, commits.
+    pub entries: u64,
+}

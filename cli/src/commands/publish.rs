@@ -1,0 +1,179 @@
+//! `everwake publish`, and how publications are told.
+
+use super::build::{self, Profile};
+use super::{count, short};
+use crate::admin::client::{AdminAddress, AdminClient};
+use crate::admin::types::{Pauses, PublicationReport, PublishQuery};
+use crate::clock::duration_words;
+use crate::terminal::Terminal;
+use clap::Args;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Makes a version live while everybody plays on.
+///
+/// The server checks and compiles it off the hot path, and swaps each space between two events. A
+/// version that crashes during its probation takes itself back if that loses nothing.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Exit codes:
+  0  it is live
+  1  it would lose something: look at the reasons, agree with `--irreversible`; or no server answers
+  2  it is refused; what ran before runs on
+
+Examples:
+  everwake publish samples/chat            builds it in release first
+  everwake publish target/chat.wasm --note 'softer monsters'")]
+pub struct PublishCommand {
+    /// A component, or a folder with the source of a module.
+    pub source: PathBuf,
+    #[command(flatten)]
+    pub terms: Terms,
+    /// Why, for those who read `everwake versions` later.
+    #[arg(long, default_value = "")]
+    pub note: String,
+    /// Prints the answer as JSON.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub address: AdminAddress,
+}
+
+/// What a publisher agrees to.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Terms {
+    /// Publishes though going back would lose changes, or is not proven to work.
+    #[arg(long)]
+    pub irreversible: bool,
+    /// Ends the probation of the version before; always so in `dev`.
+    #[arg(long)]
+    pub supersede: bool,
+}
+
+impl Terms {
+    /// As the server wants it.
+    pub fn query(&self, note: &str) -> PublishQuery {
+        PublishQuery { note: note.to_owned(), irreversible: self.irreversible, supersede: self.supersede }
+    }
+}
+
+/// Publishes.
+pub fn run(command: &PublishCommand, terminal: &Terminal) -> anyhow::Result<ExitCode> {
+    let client = AdminClient::find(&command.address)?;
+    let component = build::component_of(&command.source, Profile::Release, terminal)?;
+    let report = client.publish(&component, &command.terms.query(&command.note))?;
+    tell(&report, command.json, terminal)
+}
+
+/// Prints a report, and exits as it says.
+pub fn tell(report: &PublicationReport, json: bool, terminal: &Terminal) -> anyhow::Result<ExitCode> {
+    if json {
+        terminal.data(&super::json(report)?);
+    } else {
+        terminal.answer(&describe(report));
+    }
+    Ok(ExitCode::from(report.exit))
+}
+
+/// A publication, a plan or a rollback in words.
+pub fn describe(report: &PublicationReport) -> String {
+    let mut lines = vec![head(report)];
+    lines.extend(report.refusals.iter().map(|it| format!("  refused: {it}")));
+    lines.extend(report.warnings.iter().map(|it| format!("  warning: {it}")));
+    lines.extend(report.changes.iter().map(|it| format!("  {it}")));
+    if let Some(pause) = &report.pause {
+        lines.push(format!("  {}", pauses(pause)));
+    }
+    if report.published && report.probation_ms > 0 {
+        let probation = duration_words(Duration::from_millis(report.probation_ms));
+        lines.push(match report.reversible {
+            true => format!("  It takes itself back if it crashes too often within {probation}."),
+            false => {
+                "  Going back would lose changes: if it crashes too often, it is halted instead.".to_owned()
+            }
+        });
+    }
+    lines.join("\n")
+}
+
+fn head(report: &PublicationReport) -> String {
+    let spaces = count(report.spaces as u64, "space");
+    let entities = match report.entities {
+        1 => "1 entity".to_owned(),
+        many => format!("{many} entities"),
+    };
+    let name = format!("`{}` version `{}` (`{}`)", report.module, report.label, short(&report.version));
+    match (report.published, report.module.is_empty()) {
+        (true, _) => {
+            format!("{name} is live as generation {}, in {spaces} with {entities}.", report.generation)
+        }
+        (false, false) if !report.summary.is_empty() => format!("{name}: {}", report.summary),
+        (false, false) => name,
+        (false, true) => report.summary.clone(),
+    }
+}
+
+/// Pauses in words.
+pub fn pauses(pause: &Pauses) -> String {
+    let words = |micros| duration_words(Duration::from_micros(micros));
+    format!(
+        "pause: p50 {}, p99 {}, longest {}",
+        words(pause.p50_us),
+        words(pause.p99_us),
+        words(pause.max_us)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    fn report() -> PublicationReport {
+        PublicationReport {
+            module: "chat".into(),
+            label: "7".into(),
+            version: "0123456789abcdef".into(),
+            summary: "it changes the schema".into(),
+            changes: vec!["`Avatar` gains the attribute `mood: string`.".into()],
+            reversible: true,
+            ..PublicationReport::default()
+        }
+    }
+
+    #[test]
+    fn a_publication_is_told_in_words() {
+        let pause = Some(Pauses { spaces: 21, p50_us: 150, p99_us: 310, max_us: 1200 });
+        let report = PublicationReport {
+            published: true,
+            generation: 7,
+            spaces: 21,
+            entities: 1,
+            probation_ms: 10_000,
+            pause,
+            ..report()
+        };
+        expect![[r#"
+            `chat` version `7` (`0123456789ab`) is live as generation 7, in 21 spaces with 1 entity.
+              `Avatar` gains the attribute `mood: string`.
+              pause: p50 150 µs, p99 310 µs, longest 1 ms
+              It takes itself back if it crashes too often within 10.0 s."#]]
+        .assert_eq(&describe(&report));
+    }
+
+    #[test]
+    fn a_refusal_names_its_reasons() {
+        let refusals = vec!["`Avatar.hp` changes from `i32` to `string`.".into()];
+        let report = PublicationReport {
+            exit: 2,
+            refusals,
+            changes: vec![],
+            summary: "it is refused".into(),
+            ..report()
+        };
+        expect![[r#"
+            `chat` version `7` (`0123456789ab`): it is refused
+              refused: `Avatar.hp` changes from `i32` to `string`."#]]
+        .assert_eq(&describe(&report));
+    }
+}

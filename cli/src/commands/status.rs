@@ -1,0 +1,118 @@
+//! `everwake status`
+
+use super::versions::state_name;
+use super::{count, short, table};
+use crate::admin::client::{AdminAddress, AdminClient};
+use crate::admin::types::{ModuleStatus, Status};
+use crate::clock::duration_words;
+use crate::terminal::Terminal;
+use clap::Args;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Shows what runs: modules, spaces, clients, the last swap.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  everwake status
+  everwake status --json | jq '.game.modules[].generation'")]
+pub struct StatusCommand {
+    /// Prints the answer as JSON.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub address: AdminAddress,
+}
+
+/// Shows.
+pub fn run(command: &StatusCommand, terminal: &Terminal) -> anyhow::Result<ExitCode> {
+    let status = AdminClient::find(&command.address)?.status()?;
+    if command.json {
+        terminal.data(&super::json(&status)?);
+    } else {
+        terminal.answer(&describe(&status));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn describe(status: &Status) -> String {
+    let mut text = format!(
+        "Everwake {} runs for {} with {} at `{}`.",
+        status.everwake,
+        duration_words(Duration::from_millis(status.uptime_ms)),
+        count(status.game.sessions, "client"),
+        status.gate,
+    );
+    if let Some(file) = &status.recording {
+        text.push_str(&format!("\nIt records to `{file}`."));
+    }
+    let rows: Vec<Vec<String>> = status.game.modules.iter().map(row).collect();
+    let head = [
+        "module",
+        "label",
+        "version",
+        "generation",
+        "state",
+        "clients",
+        "spaces",
+        "entities",
+        "crashes",
+        "last pause p99",
+    ];
+    format!("{text}\n\n{}", table(&head, &rows))
+}
+
+fn row(module: &ModuleStatus) -> Vec<String> {
+    vec![
+        module.name.clone(),
+        module.label.clone(),
+        short(&module.version).to_owned(),
+        module.generation.to_string(),
+        module.state.map_or("-", state_name).to_owned(),
+        module.sessions.to_string(),
+        module.spaces.to_string(),
+        module.entities.values().sum::<u64>().to_string(),
+        module.crashes.to_string(),
+        module.pause.map_or_else(|| "-".to_owned(), |it| duration_words(Duration::from_micros(it.p99_us))),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::types::{GameStatus, Pauses, VersionState};
+    use expect_test::expect;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn status_is_readable() {
+        let module = ModuleStatus {
+            name: "yard".into(),
+            label: "1".into(),
+            version: "0123456789abcdef".into(),
+            generation: 2,
+            state: Some(VersionState::Probation),
+            sessions: 1,
+            spaces: 3,
+            entities: BTreeMap::from([("Monster".into(), 200), ("Walker".into(), 50)]),
+            pause: Some(Pauses { p99_us: 400, ..Pauses::default() }),
+            ..ModuleStatus::default()
+        };
+        let game = GameStatus { modules: vec![module], sessions: 1, ..GameStatus::default() };
+        let gate = "127.0.0.1:4747".into();
+        let status = Status { everwake: "0.1.0".into(), uptime_ms: 61_000, gate, recording: None, game };
+        expect![[r#"
+            Everwake 0.1.0 runs for 1 min 1 s with 1 client at `127.0.0.1:4747`.
+
+            module  label  version       generation  state      clients  spaces  entities  crashes  last pause p99
+            yard    1      0123456789ab  2           probation  1        3       250       0        400 µs"#]]
+        .assert_eq(&describe(&status));
+    }
+
+    #[test]
+    fn what_a_newer_server_adds_is_kept() {
+        let text = r#"{"modules": [{"name": "a", "mixed": true}], "sessions": 2, "parked": 3}"#;
+        let game: GameStatus = serde_json::from_str(text).unwrap();
+        assert_eq!(game.more["parked"], 3);
+        assert_eq!(game.modules[0].more["mixed"], true);
+    }
+}

@@ -1,0 +1,260 @@
+//! The admin API's view of a running game: its requests as the game's, its answers as JSON.
+
+use super::components::Components;
+use crate::admin::deployment::Deployment;
+use crate::admin::types::{
+    CallAnswer, CallRequest, CrashGroup, GameStatus, Problem, ProblemCode, PublicationReport, PublishQuery,
+    RecordRequest, Recording, RollbackRequest, Status, VersionEntry,
+};
+use bytes::Bytes;
+use everwake_protocol::EntityId;
+use everwake_runtime::driver::{GameHandle, RecordError, Stopped};
+use everwake_runtime::game::admin::{AdminAnswer, AdminRequest};
+use everwake_runtime::game::publish::PublishOptions;
+use everwake_runtime::wasm::CrashEntry;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// Who an operator at the admin API is, for the audit: there is one token.
+const OPERATOR: &str = "admin-api";
+
+/// A running deployment.
+pub struct Steering {
+    /// The game.
+    pub game: GameHandle,
+    /// Where clients connect.
+    pub gate: SocketAddr,
+    /// When it was started.
+    pub started: Instant,
+    /// Told when somebody asks it to stop.
+    pub stop: UnboundedSender<()>,
+    /// What was published.
+    pub components: Components,
+    /// Folder that is recorded to.
+    pub recording: Mutex<Option<PathBuf>>,
+}
+
+impl Steering {
+    fn recording(&self) -> MutexGuard<'_, Option<PathBuf>> {
+        self.recording.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Flushes and closes what is recorded, before the game stops.
+    pub fn end_recording(&self) {
+        if self.recording().is_some()
+            && let Err(problem) = self.record(&RecordRequest::Stop)
+        {
+            tracing::warn!(%problem, "the recording is not complete");
+        }
+    }
+
+    fn ask(&self, request: AdminRequest) -> Result<AdminAnswer, Problem> {
+        self.game
+            .ask(request)
+            .map_err(|Stopped| Problem::new(ProblemCode::Unavailable, "The game has stopped.", ""))
+    }
+
+    fn publication(&self, request: AdminRequest) -> Result<PublicationReport, Problem> {
+        match self.ask(request)? {
+            AdminAnswer::Publication(report) => Ok(*report),
+            other => Err(unexpected(other)),
+        }
+    }
+}
+
+impl Deployment for Steering {
+    fn plan(&self, bytes: Bytes, query: &PublishQuery) -> Result<PublicationReport, Problem> {
+        self.publication(AdminRequest::Plan { bytes, options: options(query) })
+    }
+
+    fn publish(&self, bytes: Bytes, query: &PublishQuery) -> Result<PublicationReport, Problem> {
+        let request =
+            AdminRequest::Publish { bytes: bytes.clone(), note: query.note.clone(), options: options(query) };
+        let report = self.publication(request)?;
+        // A recording that lacks a component says so when it is replayed.
+        if let Err(error) = self.components.keep(&report, &bytes) {
+            tracing::warn!(%error, "a component is not kept");
+        }
+        Ok(report)
+    }
+
+    fn rollback(&self, request: &RollbackRequest) -> Result<PublicationReport, Problem> {
+        let given = |text: &String| Some(text.clone()).filter(|it| !it.is_empty());
+        let (module, to) = (given(&request.module), given(&request.to));
+        self.publication(AdminRequest::Rollback { module, to, irreversible: request.irreversible })
+    }
+
+    fn versions(&self) -> Result<Vec<VersionEntry>, Problem> {
+        match self.ask(AdminRequest::Versions { module: None })? {
+            AdminAnswer::Versions(versions) => Ok(versions),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    fn status(&self) -> Result<Status, Problem> {
+        let game = match self.ask(AdminRequest::Status)? {
+            AdminAnswer::Status(status) => serde_json::to_value(status).map_err(failed)?,
+            other => return Err(unexpected(other)),
+        };
+        Ok(Status {
+            everwake: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            gate: self.gate.to_string(),
+            recording: self.recording().as_ref().map(|it| it.display().to_string()),
+            game: serde_json::from_value::<GameStatus>(game).map_err(failed)?,
+        })
+    }
+
+    fn inspect(&self, id: Option<&str>) -> Result<Value, Problem> {
+        let Some(id) = id else {
+            let mut more = self.status()?.game.more;
+            return Ok(json!({"spaces": more.remove("spaces")}));
+        };
+        match self.ask(AdminRequest::Inspect { id: entity(id)? })? {
+            AdminAnswer::View(view) => Ok(view),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    fn call(&self, request: &CallRequest) -> Result<CallAnswer, Problem> {
+        let call = AdminRequest::Call {
+            who: OPERATOR.to_owned(),
+            entity: entity(&request.entity)?,
+            method: request.method.clone(),
+            args: Value::from(request.args.clone()),
+        };
+        match self.ask(call)? {
+            AdminAnswer::Value(value) => Ok(CallAnswer { value }),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    fn crashes(&self) -> Result<Vec<CrashGroup>, Problem> {
+        Ok(self
+            .game
+            .crashes()
+            .into_iter()
+            .map(|(fingerprint, entry)| crash_group(fingerprint, &entry))
+            .collect())
+    }
+
+    fn record(&self, request: &RecordRequest) -> Result<Recording, Problem> {
+        let mut recording = self.recording();
+        match request {
+            RecordRequest::Start(folder) => {
+                let folder = PathBuf::from(folder);
+                self.game.record(&folder, None).map_err(record_problem)?;
+                self.components.copy_to(&folder).map_err(failed)?;
+                *recording = Some(folder.clone());
+                Ok(Recording { folder: folder.display().to_string(), ..Recording::default() })
+            }
+            RecordRequest::Stop => {
+                recording.take();
+                let recorded = self.game.stop_recording().map_err(record_problem)?;
+                // Those that went live meanwhile.
+                self.components.copy_to(&recorded.folder).map_err(failed)?;
+                Ok(Recording {
+                    folder: recorded.folder.display().to_string(),
+                    files: recorded.files as u64,
+                    bytes: recorded.bytes,
+                    entries: recorded.entries,
+                })
+            }
+        }
+    }
+
+    fn shutdown(&self) {
+        // Nobody listens if it stops already.
+        let _ = self.stop.send(());
+    }
+}
+
+fn options(query: &PublishQuery) -> PublishOptions {
+    PublishOptions { supersede: query.supersede, irreversible: query.irreversible }
+}
+
+fn entity(text: &str) -> Result<EntityId, Problem> {
+    text.parse().map_err(|_| {
+        let hint = "Ids have 26 characters; `everwake inspect` lists spaces, and each space its entities.";
+        Problem::new(ProblemCode::BadRequest, format!("`{text}` is not an id."), hint)
+    })
+}
+
+fn crash_group(fingerprint: String, entry: &CrashEntry) -> CrashGroup {
+    let latest = &entry.latest;
+    CrashGroup {
+        fingerprint,
+        count: entry.count,
+        first_ms: entry.first_ms,
+        last_ms: entry.last_ms,
+        module: latest.module.clone(),
+        version: format!("{} {}", latest.label, latest.version),
+        handler: latest.handler.clone(),
+        message: latest.message.lines().next().unwrap_or_default().to_owned(),
+        report: latest.to_string(),
+    }
+}
+
+/// An answer that says no.
+fn unexpected(answer: AdminAnswer) -> Problem {
+    match answer {
+        AdminAnswer::Bad(why) => Problem::new(ProblemCode::BadRequest, why, ""),
+        AdminAnswer::Failed { code, detail, certainty } => {
+            let detail = if detail.is_null() { String::new() } else { format!(": {detail}") };
+            let hint = match code.as_str() {
+                "gone" => "`everwake inspect` lists what lives.",
+                "no-such-method" | "not-exposed" => {
+                    "Operators call methods that are marked `operator`, by their exact names."
+                }
+                "bad-arguments" => "Give one argument for each parameter, of its type.",
+                _ => "",
+            };
+            let kind = if code == "gone" { ProblemCode::NotFound } else { ProblemCode::Refused };
+            Problem::new(kind, format!("The call is answered with `{code}` ({certainty}){detail}."), hint)
+        }
+        other => Problem::new(ProblemCode::Failed, format!("The game answers something else: {other:?}"), ""),
+    }
+}
+
+fn record_problem(error: RecordError) -> Problem {
+    let (code, hint) = match &error {
+        RecordError::Folder(..) => (ProblemCode::BadRequest, "Name a folder where the server may write."),
+        RecordError::UnderWay(_) => (ProblemCode::Busy, "`everwake record stop` ends it."),
+        RecordError::Nothing => (ProblemCode::NotFound, "`everwake record start` begins a recording."),
+        RecordError::Incomplete(_) => {
+            (ProblemCode::Failed, "The other spaces are complete: `everwake replay` runs them.")
+        }
+    };
+    Problem::new(code, format!("Recording: {error}."), hint)
+}
+
+fn failed(error: impl std::fmt::Display) -> Problem {
+    Problem::new(ProblemCode::Failed, format!("The answer cannot be written: {error}"), "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_says_no_has_its_code_and_a_hint() {
+        let answer = AdminAnswer::Failed { code: "gone".into(), detail: Value::Null, certainty: "not-run" };
+        let problem = unexpected(answer);
+        assert_eq!(
+            (problem.code, problem.message.as_str()),
+            (ProblemCode::NotFound, "The call is answered with `gone` (not-run).")
+        );
+        assert!(problem.hint.contains("inspect"));
+        assert_eq!(unexpected(AdminAnswer::Bad("no such module".into())).code, ProblemCode::BadRequest);
+    }
+
+    #[test]
+    fn a_wrong_id_is_named() {
+        assert!(entity("xyz").unwrap_err().message.contains("`xyz`"));
+        assert!(entity(&"0".repeat(26)).is_ok());
+    }
+}
