@@ -9,7 +9,7 @@ use std::process::Command;
 ///
 /// `protocol <- {runtime, gate, client} <- {testkit, cli} <- {tests, bench}`; crates of one layer
 /// never use each other, and the guest SDK shares only `wit/` with the host.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("everwake-protocol", &[]),
     ("everwake-runtime", &["everwake-protocol"]),
     ("everwake-gate", &["everwake-protocol"]),
@@ -50,30 +50,34 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("everwake-fuzz", &["everwake-protocol", "everwake-runtime", "everwake-gate"]),
     ("everwake", &["everwake-macros"]),
     ("everwake-macros", &[]),
-    ("chat", &["everwake"]),
-    ("yard", &["everwake"]),
 ];
 
 /// What tests may use besides, by crate.
-const TESTS_MAY_USE: [(&str, &[&str]); 5] = [
+const TESTS_MAY_USE: [(&str, &[&str]); 3] = [
     ("everwake-runtime", &["everwake-builder"]),
     ("everwake-gate", &["everwake-client"]),
     ("everwake-client", &["everwake-gate"]),
-    ("chat", &["everwake-testkit"]),
-    ("yard", &["everwake-testkit"]),
 ];
 
+/// Folders of modules. A module stands on the SDK, or on `wit/` alone, and its tests on the kit;
+/// only the crates of tests and of measurements use modules as crates.
+const MODULES: [&str; 3] = ["samples/", "tests/modules/", "bench/modules/"];
+const MODULES_MAY_USE: &[&str] = &["everwake"];
+const TESTS_OF_MODULES_MAY_USE: &[&str] = &["everwake-testkit"];
+const USERS_OF_MODULES: [&str; 2] = ["everwake-tests", "everwake-bench"];
+
 /// Heavy dependencies and the crates that may use them outside of tests.
+/// Benchmarks may use what they measure against: a bare QUIC echo, a module without the SDK.
 const HOMES: [(&str, &[&str]); 19] = [
     ("wasmtime", &["everwake-runtime"]),
     ("wasmparser", &["everwake-runtime"]),
     ("wasm-encoder", &["everwake-runtime"]),
     ("addr2line", &["everwake-runtime"]),
-    ("quinn", &["everwake-gate", "everwake-client"]),
+    ("quinn", &["everwake-gate", "everwake-client", "everwake-bench"]),
     ("quinn-proto", &["everwake-gate"]),
-    ("rustls", &["everwake-gate", "everwake-client"]),
-    ("rcgen", &["everwake-gate"]),
-    ("wit-bindgen", &["everwake"]),
+    ("rustls", &["everwake-gate", "everwake-client", "everwake-bench"]),
+    ("rcgen", &["everwake-gate", "everwake-bench"]),
+    ("wit-bindgen", &["everwake", "bench-bare"]),
     ("syn", &["everwake-macros", "everwake-tests"]),
     ("quote", &["everwake-macros"]),
     ("axum", &["everwake-cli"]),
@@ -88,7 +92,7 @@ const HOMES: [(&str, &[&str]); 19] = [
 
 /// What a crate must not use outside of tests: cores have no sockets, threads of a runtime or
 /// chance of their own, and libraries have errors with types.
-const BANNED: [(&str, &[&str]); 9] = [
+const BANNED: [(&str, &[&str]); 7] = [
     ("everwake-protocol", &["tokio", "anyhow", "rand", "tracing", "ciborium"]),
     ("everwake-runtime", &["tokio", "anyhow", "rand"]),
     ("everwake-gate", &["anyhow", "rand"]),
@@ -96,15 +100,13 @@ const BANNED: [(&str, &[&str]); 9] = [
     ("everwake-builder", &["anyhow", "tokio"]),
     ("everwake-testkit", &["tokio", "rand"]),
     ("everwake", &["anyhow", "tokio", "serde", "rand"]),
-    ("chat", &["tokio", "serde", "rand"]),
-    ("yard", &["tokio", "serde", "rand"]),
 ];
 
 /// Names that only files below these folders may write.
 const NAMED_IN: [(&str, &[&str]); 3] = [
     ("wasmtime", &["runtime/src/wasm/", "runtime/tests/wasm/"]),
-    ("quinn", &["gate/", "client/rust/"]),
-    ("wit_bindgen", &["guest-sdk/rust/", "runtime/tests/fixtures/"]),
+    ("quinn", &["gate/", "client/rust/", "bench/"]),
+    ("wit_bindgen", &["guest-sdk/rust/", "runtime/tests/fixtures/", "bench/modules/"]),
 ];
 
 /// One crate of the workspace.
@@ -112,8 +114,16 @@ const NAMED_IN: [(&str, &[&str]); 3] = [
 pub struct Package {
     /// Its name.
     pub name: String,
+    /// Its manifest, from the root.
+    pub manifest: String,
     /// What it uses.
     pub dependencies: Vec<Dependency>,
+}
+
+impl Package {
+    fn is_module(&self) -> bool {
+        MODULES.iter().any(|folder| self.manifest.starts_with(folder))
+    }
 }
 
 /// One line of a manifest.
@@ -157,6 +167,7 @@ impl Workspace {
         let list =
             |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().ok_or_else(failed);
         let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+        let root = text(&value, "workspace_root").ok_or_else(failed)?;
         let mut packages = Vec::new();
         for package in list(&value, "packages")? {
             let mut dependencies = Vec::new();
@@ -167,7 +178,11 @@ impl Workspace {
                     local: text(&dependency, "path").is_some(),
                 });
             }
-            packages.push(Package { name: text(&package, "name").ok_or_else(failed)?, dependencies });
+            let name = text(&package, "name").ok_or_else(failed)?;
+            let manifest = text(&package, "manifest_path").ok_or_else(failed)?;
+            let manifest =
+                manifest.strip_prefix(&root).unwrap_or(&manifest).trim_start_matches('/').to_owned();
+            packages.push(Package { name, manifest, dependencies });
         }
         Ok(Workspace { packages })
     }
@@ -186,16 +201,27 @@ fn row<'a>(table: &'a [(&'a str, &'a [&'a str])], name: &str) -> Option<&'a [&'a
 /// Crates use only those below them.
 #[must_use]
 pub fn direction(workspace: &Workspace) -> Vec<Finding> {
-    let unlisted = workspace.packages.iter().filter(|package| row(&MAY_USE, &package.name).is_none());
-    let mut findings: Vec<Finding> = unlisted
-        .map(|package| Finding::new(&package.name, "is not in the table of directions in `tidy/crates.rs`"))
-        .collect();
-    for (package, dependency) in workspace.edges().filter(|(_, dependency)| dependency.local) {
-        let may =
-            |table| row(table, &package.name).is_some_and(|names| names.contains(&dependency.name.as_str()));
-        let allowed = may(&MAY_USE) || dependency.dev && may(&TESTS_MAY_USE);
-        if !allowed {
-            findings.push(Finding::new(&package.name, format!("must not use `{}`", dependency.name)));
+    let is_module =
+        |name: &str| workspace.packages.iter().any(|package| package.name == name && package.is_module());
+    let mut findings = Vec::new();
+    for package in &workspace.packages {
+        let (uses, tests_use) = match (package.is_module(), row(&MAY_USE, &package.name)) {
+            (true, _) => (MODULES_MAY_USE, TESTS_OF_MODULES_MAY_USE),
+            (false, Some(uses)) => (uses, row(&TESTS_MAY_USE, &package.name).unwrap_or_default()),
+            (false, None) => {
+                let what = "is not in the table of directions in `tidy/crates.rs`";
+                findings.push(Finding::new(&package.name, what));
+                continue;
+            }
+        };
+        for dependency in package.dependencies.iter().filter(|dependency| dependency.local) {
+            let name = dependency.name.as_str();
+            let allowed = uses.contains(&name)
+                || dependency.dev && tests_use.contains(&name)
+                || USERS_OF_MODULES.contains(&package.name.as_str()) && is_module(name);
+            if !allowed {
+                findings.push(Finding::new(&package.name, format!("must not use `{name}`")));
+            }
         }
     }
     findings
@@ -259,15 +285,41 @@ fn names(line: &str, path: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn workspace(name: &str, dependency: &str, kind: &str, path: &str) -> Workspace {
-        let json = format!(
-            r#"{{"packages":[{{"name":"{name}","dependencies":[{{"name":"{dependency}","kind":{kind}{path}}}]}}]}}"#
-        );
+    fn package(name: &str, manifest: &str, dependency: &str, kind: &str, path: &str) -> String {
+        format!(
+            r#"{{"name":"{name}","manifest_path":"/x/{manifest}",
+            "dependencies":[{{"name":"{dependency}","kind":{kind}{path}}}]}}"#
+        )
+    }
+
+    fn read(packages: &str) -> Workspace {
+        let json = format!(r#"{{"workspace_root":"/x","packages":[{packages}]}}"#);
         Workspace::read(json.as_bytes()).unwrap()
     }
 
+    fn workspace(name: &str, dependency: &str, kind: &str, path: &str) -> Workspace {
+        read(&package(name, "a/Cargo.toml", dependency, kind, path))
+    }
+
+    const LOCAL: &str = r#","path":"/somewhere""#;
+
     fn local(name: &str, dependency: &str, kind: &str) -> Workspace {
-        workspace(name, dependency, kind, r#","path":"/somewhere""#)
+        workspace(name, dependency, kind, LOCAL)
+    }
+
+    #[test]
+    fn modules_stand_on_the_sdk_alone() {
+        let check = |dependency, kind| {
+            direction(&read(&package("maze", "samples/maze/Cargo.toml", dependency, kind, LOCAL))).len()
+        };
+        assert_eq!((check("everwake", "null"), check("everwake-testkit", r#""dev""#)), (0, 0));
+        assert_eq!((check("everwake-protocol", "null"), check("everwake-testkit", "null")), (1, 1));
+        let module = package("maze", "samples/maze/Cargo.toml", "everwake", "null", LOCAL);
+        let user = |name| {
+            let user = package(name, "a/Cargo.toml", "maze", r#""dev""#, LOCAL);
+            direction(&read(&format!("{module},{user}"))).len()
+        };
+        assert_eq!((user("everwake-tests"), user("everwake-runtime")), (0, 1));
     }
 
     #[test]
@@ -282,10 +334,7 @@ mod tests {
         ] {
             assert_eq!(direction(&local(name, dependency, kind)).len(), 1, "{name} uses {dependency}");
         }
-        assert_eq!(
-            direction(&Workspace::read(br#"{"packages":[{"name":"new","dependencies":[]}]}"#).unwrap()).len(),
-            1
-        );
+        assert_eq!(direction(&workspace("new", "bytes", "null", "")).len(), 1);
     }
 
     #[test]
@@ -314,7 +363,7 @@ mod tests {
 
     #[test]
     fn other_metadata_is_an_error() {
-        for json in ["", "{}", r#"{"packages":[{}]}"#] {
+        for json in ["", "{}", r#"{"workspace_root":"/x","packages":[{}]}"#] {
             assert!(Workspace::read(json.as_bytes()).is_err(), "{json}");
         }
     }

@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_dependency_without_a_reason_is_found() {
-        let json = br#"{"packages":[{"name":"a","dependencies":[
+        let json = br#"{"workspace_root":"/x","packages":[{"name":"a","manifest_path":"/x/a","dependencies":[
             {"name":"bytes","kind":null},{"name":"own","kind":null,"path":"/somewhere"}]}]}"#;
         let workspace = Workspace::read(json).unwrap();
         let check = |text, manifest| {
