@@ -1,13 +1,6 @@
-//! The only place of the binary that asks what time it is.
+//! Times in words.
 
 use std::time::{Duration, Instant};
-
-/// UTC milliseconds.
-#[expect(clippy::disallowed_types, reason = "this is the driver's clock module")]
-pub fn utc_ms() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
 
 /// A stopwatch in words: `1.2 s`, `340 ms`.
 pub fn words(since: Instant) -> String {

@@ -28,7 +28,6 @@ pub struct Problem {
 /// Kinds of problems, and so of HTTP statuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "the names say it")]
 pub enum ProblemCode {
     Unauthorized,
     NotFound,

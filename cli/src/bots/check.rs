@@ -8,7 +8,6 @@ const KEPT_MAX: usize = 20;
 
 /// Something that must not happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the texts say it")]
 pub enum Violation {
     Lost { from: u64, to: u64 },
     Doubled { seq: u64 },

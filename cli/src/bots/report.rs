@@ -89,7 +89,6 @@ pub struct Report {
 
 /// Of some numbers: ms.
 #[derive(Clone, Copy, Debug, Default, Serialize, PartialEq)]
-#[expect(missing_docs, reason = "the names say it")]
 pub struct Percentiles {
     pub count: usize,
     pub p50: f64,

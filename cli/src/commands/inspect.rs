@@ -97,8 +97,12 @@ mod tests {
             attributes: {hp: 3, name: "Ada"}
             entity: 0abc
             timers:
-              - {context: "nothing at all", method: "Avatar::idle", next_ms: 1000000000000, repeat_ms: 60000}"#]]
-        .assert_eq(&outline(&view).replace("  -\n", ""));
+              -
+                context: nothing at all
+                method: Avatar::idle
+                next_ms: 1000000000000
+                repeat_ms: 60000"#]]
+        .assert_eq(&outline(&view));
     }
 
     #[test]

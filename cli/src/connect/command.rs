@@ -41,9 +41,6 @@ call @ID METHOD ARGS    calls a method of another entity
 move X Z                moves your own entity
 help, quit";
 
-/// Words that are commands, for completion and for telling them from methods.
-pub const WORDS: [&str; 9] = ["own", "ls", "show", "methods", "call", "move", "help", "quit", "exit"];
-
 /// Reads a line. A first word that is no command is a method of the own entity.
 pub fn parse(line: &str) -> Result<Line, String> {
     let (word, rest) = split_word(line);

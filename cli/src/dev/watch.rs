@@ -120,7 +120,7 @@ mod tests {
         let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (tell, told) = mpsc::channel();
         let watcher =
-            watch(vec![module(one.path()), module(two.path())], move |module| drop(tell.send(module)))
+            watch(vec![module(one.path()), module(two.path())], move |module| tell.send(module).unwrap())
                 .unwrap();
         std::fs::write(two.path().join("src/lib.rs"), "//! x").unwrap();
         assert_eq!(told.recv_timeout(Duration::from_secs(10)).unwrap(), ModuleIndex(1));

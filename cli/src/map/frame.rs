@@ -8,7 +8,6 @@ use std::fmt::Write as _;
 
 /// What a dot stands for. Later ones are drawn over earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names say it")]
 pub enum Kind {
     Dead,
     Other,
@@ -58,7 +57,6 @@ pub struct Dot {
 
 /// What part of the world is drawn, in metres.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[expect(missing_docs, reason = "the names say it")]
 pub struct Window {
     pub x: (f32, f32),
     pub z: (f32, f32),

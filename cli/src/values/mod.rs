@@ -9,9 +9,9 @@ mod line;
 mod types;
 
 pub use decode::{decode, inline};
-pub use encode::{encode, encode_arguments};
-pub use line::{Token, arguments_of_line, split};
-pub use types::{Definitions, Type};
+pub use encode::encode_arguments;
+pub use line::arguments_of_line;
+pub use types::Definitions;
 
 /// Why a value does not fit its type. Says where in the value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -8,7 +8,6 @@ use std::fmt;
 
 /// A type text, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are those of the type texts")]
 pub enum Type {
     Bool,
     /// An integer between two bounds, and its name.
