@@ -1,0 +1,1 @@
+//! Empty: the fuzz targets are programs beside it.
