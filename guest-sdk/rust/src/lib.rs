@@ -97,3 +97,8 @@ pub use outcome::{CallError, Fired, Gone};
 pub use spaces::Neighbour;
 pub use tick::{BulkTick, Tick};
 pub use types::{Any, Bytes, Cache, Pose, Secret, Time, Vec3, hours, kib, mib, mins, ms, secs};
+
+/// The module in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
