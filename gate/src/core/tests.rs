@@ -315,19 +315,6 @@ fn another_protocol_version_is_refused_with_both_numbers() {
 }
 
 #[test]
-fn time_runs_out_for_those_who_do_not_greet() {
-    let mut rig = Rig::new(GateLimits::default());
-    let (shaking, silent) = (rig.open("192.0.2.1:1"), rig.silent());
-    rig.drain();
-    rig.pass(5_001);
-    let outputs = rig.drain();
-    assert_eq!(closed(&outputs, shaking).unwrap().0, CloseCode::Timeout);
-    assert_eq!(closed(&outputs, silent), None);
-    rig.pass(5_000);
-    assert_eq!(closed(&rig.drain(), silent).unwrap().0, CloseCode::Timeout);
-}
-
-#[test]
 fn what_must_not_be_said_ends_the_connection() {
     let big = vec![0xff, 0xff, 0xff, 0xff];
     let request = |request, acknowledged| ClientFrame::Request {
@@ -408,101 +395,10 @@ fn arguments_that_are_no_array_are_answered() {
     assert_eq!(closed(&rig.drain(), connection).unwrap().0, CloseCode::Protocol);
 }
 
+mod limits;
+
 mod code {
     pub(super) use everwake_protocol::outcome::code::*;
-}
-
-#[test]
-fn rates_are_limited_for_each_client_alone() {
-    let mut rig = Rig::new(GateLimits { requests_per_second: 5, ..GateLimits::default() });
-    let (connection, _, own) = rig.playing();
-    let (other, _, others_own) = rig.playing();
-    let mut passed = 0;
-    for request in 1..=20 {
-        match rig.ask(connection, request, own, OWN_ONLY).as_deref() {
-            None => passed += 1,
-            Some(found) => assert_eq!(found, code::LIMIT),
-        }
-    }
-    assert_eq!(passed, 10, "two seconds' worth after silence");
-    assert_eq!(rig.ask(other, 1, others_own, OWN_ONLY), None);
-    rig.pass(1_000);
-    assert_eq!(rig.ask(connection, 21, own, OWN_ONLY), None);
-}
-
-#[test]
-fn a_method_has_its_own_rate() {
-    let mut rig = Rig::new(GateLimits::default());
-    let (connection, _, own) = rig.playing();
-    for request in 1..=3 {
-        assert_eq!(rig.ask(connection, request, own, THRICE), None);
-    }
-    assert_eq!(rig.ask(connection, 4, own, THRICE).as_deref(), Some(code::LIMIT));
-    assert_eq!(rig.ask(connection, 5, own, OWN_ONLY), None);
-    rig.pass(20_000);
-    assert_eq!(rig.ask(connection, 6, own, THRICE), None);
-}
-
-#[test]
-fn floods_end_the_connection() {
-    let limits = GateLimits {
-        frames_per_second: 10,
-        stream_bytes_per_second: 10_000,
-        datagrams_per_second: 10,
-        ..GateLimits::default()
-    };
-    let mut rig = Rig::new(limits);
-    let (frames, bytes, datagrams) = (rig.playing().0, rig.playing(), rig.playing().0);
-    for number in 1..=21 {
-        rig.say(frames, &ClientFrame::Ping { nonce: 1 });
-        rig.input(GateInput::Datagram { connection: datagrams, bytes: moved(number) });
-    }
-    let mut args = vec![0x81];
-    cbor::bytes(&mut args, &[0; 5_000]);
-    for request in 1..=5 {
-        let args = args.clone().into();
-        let (target, method) = (bytes.2, OWN_ONLY);
-        let frame = ClientFrame::Request { request, acknowledged: 0, target, method, deadline_ms: 0, args };
-        rig.say(bytes.0, &frame);
-        if request == 3 {
-            assert_eq!(closed(&rig.out, bytes.0), None, "two seconds' worth after silence");
-        }
-    }
-    let outputs = rig.drain();
-    for connection in [frames, bytes.0, datagrams] {
-        assert_eq!(closed(&outputs, connection).map(|it| it.0), Some(CloseCode::Rate));
-    }
-}
-
-fn moved(sequence: u32) -> Bytes {
-    let mut out = Vec::new();
-    MoveDatagram { sequence, pose: Pose { x: sequence as f32, ..Pose::default() }, motion: Bytes::new() }
-        .encode(&mut out);
-    out.into()
-}
-
-fn moves(outputs: &[GateOutput]) -> Vec<f32> {
-    outputs
-        .iter()
-        .filter_map(|output| match output {
-            GateOutput::Game(ToGame::Moved { pose, .. }) => Some(pose.x),
-            _ => None,
-        })
-        .collect()
-}
-
-#[test]
-fn the_newest_move_wins_and_more_than_allowed_are_dropped() {
-    let mut rig = Rig::new(GateLimits { moves_per_second: 2, ..GateLimits::default() });
-    let (connection, ..) = rig.playing();
-    for sequence in [2, 1, 2, 3, 4, 5, 6, 7] {
-        rig.input(GateInput::Datagram { connection, bytes: moved(sequence) });
-    }
-    let outputs = rig.drain();
-    assert_eq!(moves(&outputs), [2.0, 3.0, 4.0, 5.0]);
-    assert_eq!(closed(&outputs, connection), None);
-    rig.input(GateInput::Datagram { connection, bytes: Bytes::from_static(&[1, 2, 3]) });
-    assert_eq!(closed(&rig.drain(), connection).unwrap().0, CloseCode::Protocol);
 }
 
 #[test]
@@ -532,50 +428,6 @@ fn positions_of_other_views_are_dropped_and_sequences_rise() {
 }
 
 #[test]
-fn a_client_that_does_not_read_is_closed_and_others_are_not() {
-    let mut rig = Rig::new(GateLimits { queue_bytes: 10_000, ..GateLimits::default() });
-    let (slow, slow_session, _) = rig.playing();
-    let (good, good_session, _) = rig.playing();
-    let frames =
-        ServerFrame::Call { entity: EntityId::default(), method: 0, args: vec![0; 900].into() }.to_bytes();
-    let mut ended = None;
-    for round in 0..20 {
-        let sessions = smallvec![slow_session, good_session];
-        rig.input(GateInput::Game(ToGate::Frames { sessions, frames: frames.clone() }));
-        let mut out = std::mem::take(&mut rig.out);
-        rig.core.flush(rig.now, &mut out);
-        for output in &out {
-            match output {
-                GateOutput::Write { connection, .. } if *connection == good => {
-                    rig.input(GateInput::Written { connection: good });
-                }
-                GateOutput::Close { connection, code, .. } => {
-                    assert_eq!((*connection, *code), (slow, CloseCode::Slow));
-                    ended = Some(round);
-                }
-                _ => {}
-            }
-        }
-    }
-    assert_eq!(ended, Some(10), "after 10,000 bytes");
-    assert_eq!(rig.core.status().sessions, 1);
-}
-
-#[test]
-fn a_write_that_stalls_ends_the_connection() {
-    let mut rig = Rig::new(GateLimits::default());
-    let (connection, session, _) = rig.playing();
-    let frames = ServerFrame::Pong { nonce: 1 }.to_bytes();
-    rig.input(GateInput::Game(ToGate::Frames { sessions: smallvec![session], frames }));
-    let mut out = Vec::new();
-    rig.core.flush(rig.now, &mut out);
-    rig.pass(9_000);
-    assert_eq!(closed(&rig.out, connection), None);
-    rig.pass(1_001);
-    assert_eq!(closed(&rig.out, connection).unwrap().0, CloseCode::Slow);
-}
-
-#[test]
 fn a_full_game_is_told_to_the_client_and_the_end_of_sessions_is_kept() {
     let mut rig = Rig::new(GateLimits::default());
     let (connection, session, target) = rig.playing();
@@ -601,25 +453,6 @@ fn a_full_game_is_told_to_the_client_and_the_end_of_sessions_is_kept() {
     let outputs = rig.drain();
     assert_eq!(closed(&outputs, newcomer).unwrap().0, CloseCode::Full);
     assert_eq!(told_closed(&outputs), [], "the game never heard of it");
-}
-
-#[test]
-fn places_are_limited_in_all_and_for_each_address() {
-    let mut rig =
-        Rig::new(GateLimits { connections: 3, connections_per_address: 2, ..GateLimits::default() });
-    let addresses =
-        ["192.0.2.1:1", "192.0.2.1:2", "192.0.2.1:3", "192.0.2.2:1", "192.0.2.3:1", "[::ffff:192.0.2.2]:1"];
-    let mut refused = Vec::new();
-    for address in addresses {
-        let connection = rig.open(address);
-        if rig.drain().contains(&GateOutput::Refuse { connection }) {
-            refused.push(address);
-        }
-    }
-    assert_eq!(refused, ["192.0.2.1:3", "192.0.2.3:1", "[::ffff:192.0.2.2]:1"]);
-    rig.input(GateInput::Gone { connection: ConnectionId(1), timed_out: false });
-    let connection = rig.open("192.0.2.1:9");
-    assert!(rig.drain().contains(&GateOutput::Accept { connection }));
 }
 
 #[test]
@@ -698,27 +531,6 @@ fn a_shutdown_tells_everybody_and_takes_nobody() {
     assert_eq!(told_closed(&outputs), [0]);
     let late = rig.open("192.0.2.9:1");
     assert!(rig.drain().contains(&GateOutput::Refuse { connection: late }));
-}
-
-#[test]
-fn log_lines_of_one_cause_are_rare() {
-    let mut rig = Rig::new(GateLimits { connections: 0, ..GateLimits::default() });
-    let lines = |outputs: Vec<GateOutput>| {
-        outputs
-            .into_iter()
-            .filter_map(|it| match it {
-                GateOutput::Log { suppressed, .. } => Some(suppressed),
-                _ => None,
-            })
-            .collect::<Vec<_>>()
-    };
-    for _ in 0..100 {
-        rig.open("192.0.2.1:1");
-    }
-    assert_eq!(lines(rig.drain()), [0]);
-    rig.pass(5_000);
-    rig.open("192.0.2.1:1");
-    assert_eq!(lines(rig.drain()), [99]);
 }
 
 #[test]
