@@ -29,6 +29,7 @@ use everwake_builder::Built;
 use everwake_runtime::space::config::Chaos;
 use host::HostSettings;
 use screen::{Log, Screen};
+use std::io::IsTerminal as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -105,7 +106,12 @@ pub fn run(command: DevCommand, terminal: &Terminal) -> anyhow::Result<ExitCode>
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ports = runtime.block_on(host::bind(&settings))?;
     let first = build_all(&modules, terminal);
-    let screen = if command.map { Screen::Log(Log::default()) } else { Screen::Lines(*terminal) };
+    let drawn = command.map && std::io::stdout().is_terminal();
+    let screen = if drawn { Screen::Log(Log::default()) } else { Screen::Lines(*terminal) };
+    if command.map && !drawn {
+        terminal
+            .hint("Without a terminal there is no live map; `everwake map --frames 3` prints it as text.");
+    }
     logs::start(&here.join(state::FOLDER), screen.clone())?;
     let session = session::Setup {
         here,
