@@ -177,6 +177,7 @@ fn failure_of(problem: Problem) -> anyhow::Error {
 }
 
 /// The problem that the server answered, if it is one.
+#[cfg(test)]
 pub fn problem_of(error: &anyhow::Error) -> Option<&Problem> {
     error.downcast_ref::<Problem>()
 }

@@ -130,6 +130,7 @@ pub async fn play(
 }
 
 async fn come_in(part: &Part, player: &mut Player) -> anyhow::Result<()> {
+    player.own_with("login").await?;
     player.call_own("login", &[Value::from(part.name.as_str())]).await?;
     player.own_with("join").await?;
     player.call_own("join", &[Value::from(part.room.as_str())]).await?;

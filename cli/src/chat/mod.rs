@@ -50,6 +50,7 @@ pub fn run(command: ChatCommand, terminal: &Terminal) -> anyhow::Result<ExitCode
 
 async fn chat(command: &ChatCommand, colour: bool) -> anyhow::Result<()> {
     let mut player = Player::connect(&command.gate, &command.module).await?;
+    player.own_with("login").await?;
     player.call_own("login", &[Value::from(command.name.as_str())]).await?;
     player.own_with("join").await?;
     player.call_own("join", &[Value::from(command.room.as_str())]).await?;
