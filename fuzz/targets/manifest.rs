@@ -16,6 +16,10 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let Ok(text) = std::str::from_utf8(rest) else { return };
     if let Ok(parsed) = TypeText::from_str(text) {
         let printed = parsed.to_string();
-        assert_eq!(TypeText::from_str(&printed).ok(), Some(parsed), "what is printed reads back equal: {printed}");
+        assert_eq!(
+            TypeText::from_str(&printed).ok(),
+            Some(parsed),
+            "what is printed reads back equal: {printed}"
+        );
     }
 });

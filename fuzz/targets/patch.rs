@@ -25,7 +25,11 @@ fn apply(attributes: &mut Attributes, patch: &[u8], mut undo: Option<&mut Undo>)
 fn values(attributes: &Attributes) -> Vec<Vec<u8>> {
     let value = |(slot, column): (&Slot, &Column<'_>)| {
         let mut out = Vec::new();
-        if slot.is_absent() { out.extend_from_slice(column.initial) } else { slot.encode(&mut out) }
+        if slot.is_absent() {
+            out.extend_from_slice(column.initial)
+        } else {
+            slot.encode(&mut out)
+        }
         out
     };
     attributes.slots().iter().zip(&COLUMNS).map(value).collect()

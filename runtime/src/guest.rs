@@ -183,7 +183,13 @@ pub trait Guest: Send {
     /// What it holds of an entity, as `entities.load` encodes it.
     fn snapshot(&mut self, entity: EntityId) -> Result<Option<Bytes>, Trap>;
     /// `wit/logic.wit`, `migrate`.
-    fn migrate(&mut self, type_index: u32, from: u32, to: u32, state: &[u8]) -> Result<Result<Bytes, GuestError>, Trap>;
+    fn migrate(
+        &mut self,
+        type_index: u32,
+        from: u32,
+        to: u32,
+        state: &[u8],
+    ) -> Result<Result<Bytes, GuestError>, Trap>;
     /// Bytes of linear memory in use, for recycling; 0 for native guests.
     fn memory_bytes(&self) -> usize;
 }
@@ -195,7 +201,9 @@ pub trait GuestSource: Send {
 }
 
 /// BLAKE3 of a component.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize,
+)]
 pub struct VersionHash(pub [u8; 32]);
 
 impl std::fmt::Debug for VersionHash {
@@ -304,9 +312,20 @@ pub trait Imports: Send + std::any::Any {
     // entities
     fn load(&mut self, entity: EntityId) -> Option<LoadedState>;
     fn patch(&mut self, entity: EntityId, changes: &[u8]) -> Result<(), Misuse>;
-    fn spawn(&mut self, type_index: u32, attributes: &[u8], at: Pose) -> Result<Result<EntityId, GuestError>, Misuse>;
+    fn spawn(
+        &mut self,
+        type_index: u32,
+        attributes: &[u8],
+        at: Pose,
+    ) -> Result<Result<EntityId, GuestError>, Misuse>;
     fn destroy(&mut self, entity: EntityId) -> Result<(), GuestError>;
-    fn create(&mut self, type_index: u32, args: Bytes, at: Place, then: Continuation) -> Result<(), GuestError>;
+    fn create(
+        &mut self,
+        type_index: u32,
+        args: Bytes,
+        at: Place,
+        then: Continuation,
+    ) -> Result<(), GuestError>;
     // calls
     fn call(&mut self, part: Part, then: Continuation) -> Result<(), GuestError>;
     fn send(&mut self, sender: EntityId, part: Part, bounce: Option<(u32, Bytes)>) -> Result<(), GuestError>;
@@ -317,12 +336,32 @@ pub trait Imports: Send + std::any::Any {
     fn refuse(&mut self, code: String, detail: Bytes) -> Result<(), GuestError>;
     fn defer(&mut self) -> Result<Id, GuestError>;
     fn reply(&mut self, owner: EntityId, deferred: Id, value: Bytes) -> Result<(), GuestError>;
-    fn reply_refused(&mut self, owner: EntityId, deferred: Id, code: String, detail: Bytes) -> Result<(), GuestError>;
+    fn reply_refused(
+        &mut self,
+        owner: EntityId,
+        deferred: Id,
+        code: String,
+        detail: Bytes,
+    ) -> Result<(), GuestError>;
     // watches
-    fn watch(&mut self, owner: EntityId, target: EntityId, method: u32, context: Bytes) -> Result<Id, GuestError>;
+    fn watch(
+        &mut self,
+        owner: EntityId,
+        target: EntityId,
+        method: u32,
+        context: Bytes,
+    ) -> Result<Id, GuestError>;
     fn unwatch(&mut self, owner: EntityId, watch: Id);
     // timers
-    fn start_timer(&mut self, owner: EntityId, method: u32, context: Bytes, delay_ms: f64, repeat_ms: f64, volatile: bool) -> Result<Id, GuestError>;
+    fn start_timer(
+        &mut self,
+        owner: EntityId,
+        method: u32,
+        context: Bytes,
+        delay_ms: f64,
+        repeat_ms: f64,
+        volatile: bool,
+    ) -> Result<Id, GuestError>;
     fn cancel_timer(&mut self, owner: EntityId, timer: Id);
     // ticks
     fn due(&mut self) -> Vec<Member>;
@@ -345,17 +384,49 @@ pub trait Imports: Send + std::any::Any {
     fn service_by_number(&mut self, type_index: u32, shard: u32) -> Result<EntityId, GuestError>;
     // clients
     fn client_of(&mut self, entity: EntityId) -> Option<ClientInfo>;
-    fn give(&mut self, giver: EntityId, taker: EntityId, replace: bool, then: Continuation) -> Result<(), GuestError>;
+    fn give(
+        &mut self,
+        giver: EntityId,
+        taker: EntityId,
+        replace: bool,
+        then: Continuation,
+    ) -> Result<(), GuestError>;
     fn kick(&mut self, entity: EntityId, reason: String) -> Result<(), GuestError>;
-    fn call_client(&mut self, entity: EntityId, to: Audience, method: u32, args: Bytes) -> Result<(), GuestError>;
+    fn call_client(
+        &mut self,
+        entity: EntityId,
+        to: Audience,
+        method: u32,
+        args: Bytes,
+    ) -> Result<(), GuestError>;
     fn set_filter(&mut self, entity: EntityId, key: String, value: Option<String>) -> Result<(), GuestError>;
-    fn broadcast(&mut self, key: String, compare: Comparison, value: String, type_index: u32, method: u32, args: Bytes) -> Result<(), GuestError>;
+    fn broadcast(
+        &mut self,
+        key: String,
+        compare: Comparison,
+        value: String,
+        type_index: u32,
+        method: u32,
+        args: Bytes,
+    ) -> Result<(), GuestError>;
     // key-value
     fn kv_get(&mut self, key: String, then: Continuation) -> Result<(), GuestError>;
     fn kv_put(&mut self, key: String, value: Option<Bytes>, then: Continuation) -> Result<(), GuestError>;
     fn kv_get_or_put(&mut self, key: String, value: Bytes, then: Continuation) -> Result<(), GuestError>;
-    fn kv_compare_and_set(&mut self, key: String, expected: Option<Bytes>, value: Option<Bytes>, then: Continuation) -> Result<(), GuestError>;
-    fn kv_range(&mut self, first: String, end: String, most: u32, then: Continuation) -> Result<(), GuestError>;
+    fn kv_compare_and_set(
+        &mut self,
+        key: String,
+        expected: Option<Bytes>,
+        value: Option<Bytes>,
+        then: Continuation,
+    ) -> Result<(), GuestError>;
+    fn kv_range(
+        &mut self,
+        first: String,
+        end: String,
+        most: u32,
+        then: Continuation,
+    ) -> Result<(), GuestError>;
     // log
     fn log_line(&mut self, level: LogLevel, message: String);
     fn panicked(&mut self, message: String);

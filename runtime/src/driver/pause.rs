@@ -2,20 +2,31 @@
 //!
 //! From the end of the last event on the old version to the end of the first one on the new, the
 //! making of the new instance included. Time in which a space had nothing to do is no pause.
+//!
+//! Looks at no clock while no swap is under way: then the end of a drain stands for the end of its
+//! last event.
 
 use crate::guest::{Event, Guest, GuestError, GuestSource, Imports, Trap, Verdict, VersionHash};
 use bytes::Bytes;
 use everwake_protocol::EntityId;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The stop watch of one space. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct PauseMeter(Arc<Mutex<Meter>>);
+pub struct PauseMeter(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// A swap is under way: events are timed.
+    timed: AtomicBool,
+    meter: Mutex<Meter>,
+}
 
 #[derive(Debug, Default)]
 struct Meter {
-    /// End of the last event.
+    /// End of the last drain.
     last_end: Option<Instant>,
     /// Begin of the running drain.
     drain: Option<Instant>,
@@ -45,6 +56,7 @@ impl PauseMeter {
         if let Some(to) = swap {
             let from = meter.last_end.filter(|_| meter.busy).unwrap_or(now);
             meter.swap = Some(Swap { to, from, before: Duration::ZERO, idle: false });
+            self.0.timed.store(true, Ordering::Relaxed);
         } else if let Some(swap) = meter.swap.as_mut().filter(|swap| swap.idle) {
             swap.from = now;
             swap.idle = false;
@@ -55,6 +67,7 @@ impl PauseMeter {
     pub fn end(&self, now: Instant, busy: bool) {
         let mut meter = self.lock();
         meter.busy = busy;
+        meter.last_end = Some(now);
         if let Some(swap) = meter.swap.as_mut().filter(|swap| !busy && !swap.idle) {
             swap.before += now.saturating_duration_since(swap.from);
             swap.idle = true;
@@ -64,6 +77,7 @@ impl PauseMeter {
     /// The swap did not take place.
     pub fn cancel(&self) {
         self.lock().swap = None;
+        self.0.timed.store(false, Ordering::Relaxed);
     }
 
     /// The pauses that have ended since the last time.
@@ -72,14 +86,20 @@ impl PauseMeter {
         std::mem::take(&mut self.lock().done)
     }
 
+    /// One thread runs a space at a time, and spaces change threads under locks: so each thread sees
+    /// what the one before stored.
+    fn is_timed(&self) -> bool {
+        self.0.timed.load(Ordering::Relaxed)
+    }
+
     fn event_ended(&self, version: VersionHash, now: Instant) {
         let mut meter = self.lock();
-        meter.last_end = Some(now);
         let Some(swap) = meter.swap.as_mut() else { return };
         if swap.to == version {
             let pause = swap.before + now.saturating_duration_since(swap.from);
             meter.swap = None;
             meter.done.push((version, pause));
+            self.0.timed.store(false, Ordering::Relaxed);
         } else {
             swap.from = now;
             swap.before = Duration::ZERO;
@@ -87,7 +107,7 @@ impl PauseMeter {
     }
 
     fn lock(&self) -> MutexGuard<'_, Meter> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.meter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -115,7 +135,9 @@ struct MeteredGuest {
 impl Guest for MeteredGuest {
     fn handle(&mut self, event: &Event, host: Box<dyn Imports>) -> (Box<dyn Imports>, Verdict) {
         let result = self.inner.handle(event, host);
-        self.meter.event_ended(self.version, Instant::now());
+        if self.meter.is_timed() {
+            self.meter.event_ended(self.version, Instant::now());
+        }
         result
     }
 
@@ -168,7 +190,7 @@ mod tests {
         meter.begin(times.at(10), None);
         meter.event_ended(NEW, times.at(15));
         meter.event_ended(NEW, times.at(16));
-        assert_eq!(meter.take(), [(NEW, Duration::from_millis(10))]);
+        assert_eq!(meter.take(), [(NEW, Duration::from_millis(9))]);
         assert!(meter.take().is_empty());
     }
 

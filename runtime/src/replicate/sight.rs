@@ -56,7 +56,6 @@ impl Replicator {
         }
         self.views.insert(session, View::new(session, epoch, row));
         stage.creates.push(ToGate::View { session, view: epoch, owner, type_id });
-        stage.creates.frame(&[session], &ServerFrame::Resync { view: epoch });
         self.show(session, row, stage);
         if let Some(space) = self.space.and_then(|space| self.roster.find(space)) {
             self.show(session, space, stage);

@@ -28,12 +28,22 @@ impl Account {
         VERSION.into()
     }
 
-    fn on_avatar(&mut self, cx: &mut Context, (name, reply): (String, LoginReply), made: Result<Ref<Avatar>, CallError>) {
+    fn on_avatar(
+        &mut self,
+        cx: &mut Context,
+        (name, reply): (String, LoginReply),
+        made: Result<Ref<Avatar>, CallError>,
+    ) {
         let Ok(avatar) = made else { return reply.err(cx, "busy".into()) };
         cx.call(Lobby::only().claim(name, avatar)).then(on!(Self::on_claimed), (avatar, reply));
     }
 
-    fn on_claimed(&mut self, cx: &mut Context, (avatar, reply): (Ref<Avatar>, LoginReply), claimed: Result<(), CallError>) {
+    fn on_claimed(
+        &mut self,
+        cx: &mut Context,
+        (avatar, reply): (Ref<Avatar>, LoginReply),
+        claimed: Result<(), CallError>,
+    ) {
         match claimed {
             Ok(()) => cx.call(give_to(avatar)).then(on!(Self::on_given), (avatar, reply)),
             Err(error) => {
@@ -44,7 +54,12 @@ impl Account {
         }
     }
 
-    fn on_given(&mut self, cx: &mut Context, (avatar, reply): (Ref<Avatar>, LoginReply), given: Result<(), CallError>) {
+    fn on_given(
+        &mut self,
+        cx: &mut Context,
+        (avatar, reply): (Ref<Avatar>, LoginReply),
+        given: Result<(), CallError>,
+    ) {
         match given {
             Ok(()) => reply.ok(cx, avatar),
             Err(_) => reply.err(cx, "busy".into()),

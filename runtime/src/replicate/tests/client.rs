@@ -59,7 +59,6 @@ pub struct Client {
     /// All frames in order.
     pub frames: Vec<ServerFrame>,
     pub datagrams: usize,
-    resync_due: bool,
 }
 
 impl Client {
@@ -72,13 +71,6 @@ impl Client {
 
     fn take(&mut self, frame: ServerFrame) {
         self.frames.push(frame.clone());
-        if let ServerFrame::Resync { view } = frame {
-            assert!(std::mem::take(&mut self.resync_due), "a resync without a view");
-            assert_eq!(view, self.view);
-            self.mirror.clear();
-            return;
-        }
-        assert!(!self.resync_due, "{frame:?} before the resync");
         match frame {
             ServerFrame::Create { entity, own, handle, pose, attributes, .. } => {
                 let mut known = Attributes::new(COUNT);
@@ -134,7 +126,8 @@ impl Clients {
                     let client = self.by_session.entry(*session).or_default();
                     client.view = *view;
                     client.owner = *owner;
-                    client.resync_due = true;
+                    // The gate tells the client to begin anew.
+                    client.mirror.clear();
                 }
                 ToGate::Frames { sessions, frames } => {
                     assert!(!sessions.is_empty());

@@ -30,7 +30,6 @@ fn words(out: &[ReplicaOutput], number: u32) -> Vec<String> {
             continue;
         }
         words.extend(decoded(frames).into_iter().map(|frame| match frame {
-            ServerFrame::Resync { .. } => "resync".to_owned(),
             ServerFrame::Create { entity, .. } => format!("create {}", entity.0.0[3]),
             ServerFrame::Delta { entity, .. } => format!("delta {}", entity.0.0[3]),
             ServerFrame::Call { entity, .. } => format!("call {}", entity.0.0[3]),
@@ -63,7 +62,7 @@ fn a_view_begins_with_the_schema_the_own_entity_and_the_space() {
     let kinds: Vec<&ToGate> = gates(&out).collect();
     assert!(matches!(kinds[0], ToGate::Schema { .. }));
     assert!(matches!(kinds[1], ToGate::View { view: 1, .. }));
-    assert_eq!(words(&out, 1), ["resync", "create 1", "create 1000", "create 9"]);
+    assert_eq!(words(&out, 1), ["create 1", "create 1000", "create 9"]);
     assert_eq!(facts(&out), [Fact::Watched { entity: entity(9) }]);
     let clients = Clients::of(&out);
     let client = clients.client(1);
