@@ -121,7 +121,7 @@ fn explain(dir: &Path, error: BuildError) -> anyhow::Error {
         BuildError::Compile { .. } => "Mend the source; the compiler says where.",
         _ => hint,
     };
-    hinted(format!("`{}` is not built.\n{message}", dir.display()), hint)
+    hinted(format!("`{}` is not built.\n{message}", name_of(dir)), hint)
 }
 
 fn split_hint(text: &str) -> (&str, &str) {
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn the_builders_hint_becomes_ours() {
-        let error = explain(Path::new("here"), BuildError::NoPackage("here".into()));
+        let error = explain(Path::new("/nowhere/here"), BuildError::NoPackage("here".into()));
         let (lines, hints) = failure::read(&error);
         assert_eq!(lines, ["`here` is not built.\n`here` has no `Cargo.toml`"]);
         assert_eq!(hints, ["name the folder of a module, or make one with `everwake new`"]);

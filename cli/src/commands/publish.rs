@@ -78,9 +78,10 @@ pub fn tell(report: &PublicationReport, json: bool, terminal: &Terminal) -> anyh
 /// A publication, a plan or a rollback in words.
 pub fn describe(report: &PublicationReport) -> String {
     let mut lines = vec![head(report)];
-    lines.extend(report.refusals.iter().map(|it| format!("  refused: {it}")));
-    lines.extend(report.warnings.iter().map(|it| format!("  warning: {it}")));
-    lines.extend(report.changes.iter().map(|it| format!("  {it}")));
+    let indented = |text: &str| text.replace('\n', "\n    ");
+    lines.extend(report.refusals.iter().map(|it| format!("  refused: {}", indented(it))));
+    lines.extend(report.warnings.iter().map(|it| format!("  warning: {}", indented(it))));
+    lines.extend(report.changes.iter().map(|it| format!("  {}", indented(it))));
     if let Some(pause) = &report.pause {
         lines.push(format!("  {}", pauses(pause)));
     }

@@ -142,6 +142,8 @@ struct Session {
     started: Instant,
     /// Hash of what each module was last published as.
     live: Vec<Option<blake3::Hash>>,
+    /// A publication of ours is under way: its report will say what the facts say.
+    publishing: bool,
     /// Short hashes and refusals that were told already, as answers to our own publications.
     own: BTreeSet<String>,
 }
@@ -162,6 +164,7 @@ impl Session {
             events,
             started: Instant::now(),
             live,
+            publishing: false,
             own: BTreeSet::new(),
         }
     }
@@ -244,6 +247,7 @@ impl Session {
                 self.rebuilder.finished();
             }
             Event::Published(module, result, took) => {
+                self.publishing = false;
                 self.published(module, result, took);
                 self.rebuilder.finished();
             }
@@ -278,6 +282,7 @@ impl Session {
             );
             return self.rebuilder.finished();
         }
+        self.publishing = true;
         let (game, events, components) = (self.game.clone(), self.events.clone(), self.components.clone());
         tokio::task::spawn_blocking(move || {
             let report = publish_bytes(&game, &components, built.bytes);
@@ -333,9 +338,13 @@ impl Session {
     /// Answers to our own publications were told with the report.
     fn fact(&mut self, fact: &Fact) {
         let known = match fact {
-            Fact::Started { version, .. } => self.own.contains(version),
-            Fact::Swapped { version, rollback, .. } => !rollback && self.own.contains(version),
-            Fact::Refused { reasons, .. } => reasons.iter().all(|it| self.own.contains(it)),
+            Fact::Started { version, .. } => self.publishing || self.own.contains(version),
+            Fact::Swapped { version, rollback, .. } => {
+                !rollback && (self.publishing || self.own.contains(version))
+            }
+            Fact::Refused { reasons, .. } => {
+                self.publishing || reasons.iter().all(|it| self.own.contains(it))
+            }
             _ => false,
         };
         // A version that took itself back does not run any more: saving it again publishes it again.
