@@ -83,7 +83,7 @@ impl Default for Limits {
             event_budget_ms: 50,
             memory_mib: 64,
             probation_ms: 10_000,
-            probation_crashes: 5,
+            probation_crashes: 2,
         }
     }
 }
