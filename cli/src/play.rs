@@ -195,8 +195,10 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Calls a method of the own entity.
+    /// Calls a method of the own entity. Between two views there is none for a moment: it waits.
     pub async fn call_own(&self, method: &str, args: &[Value]) -> Result<Value, CallFailed> {
+        let own = self.client.wait(OWN_WAIT, |core| core.own().is_some()).await;
+        own.map_err(|_| CallError::Closed)?;
         let own = self.client.own().ok_or(CallFailed::NothingOwned)?;
         let names = self.names();
         let type_id =
