@@ -1,15 +1,18 @@
 //! What many worlds share: the engine, the compiled code, and the builder of components.
 
+use crate::shelf::Shelf;
 use bytes::Bytes;
 use everwake_builder::{Build, Profile};
 use everwake_runtime::driver::WasmLoader;
+use everwake_runtime::driver::loader::ModuleLoader;
 use everwake_runtime::wasm::{Engine, EngineConfig, Loader};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The engine and the compiled code of all worlds of a test binary. Cheap to clone; make one.
 #[derive(Clone)]
 pub struct Kit {
-    loader: WasmLoader,
+    loader: Arc<Mutex<Box<dyn ModuleLoader>>>,
 }
 
 /// A built component.
@@ -27,7 +30,13 @@ impl Kit {
     #[must_use]
     pub fn with_engine(config: EngineConfig) -> Self {
         let engine = Engine::new(config).unwrap_or_else(|error| panic!("no engine: {error}"));
-        Self { loader: WasmLoader::new(Loader::new(engine)) }
+        Self::with_loader(WasmLoader::new(Loader::new(engine)))
+    }
+
+    /// With a loader of one's own, for example one of native models: the same worlds over another kind of guest.
+    #[must_use]
+    pub fn with_loader(loader: impl ModuleLoader + 'static) -> Self {
+        Self { loader: Arc::new(Mutex::new(Box::new(Shelf::new(loader)))) }
     }
 
     /// Builds the module in a folder, with the author's profile for development.
@@ -38,7 +47,12 @@ impl Kit {
 
     /// The same with cargo features, and with variables that the source reads while it is built.
     #[must_use]
-    pub fn build_with(&self, folder: impl AsRef<Path>, features: &[&str], variables: &[(&str, &str)]) -> Component {
+    pub fn build_with(
+        &self,
+        folder: impl AsRef<Path>,
+        features: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Component {
         let folder = folder.as_ref();
         let mut build = Build::new(folder, Profile::Dev);
         for feature in features {
@@ -52,8 +66,8 @@ impl Kit {
         Component(built.bytes.into())
     }
 
-    pub(crate) fn loader(&self) -> WasmLoader {
-        self.loader.clone()
+    pub(crate) fn loader(&self) -> Box<dyn ModuleLoader> {
+        self.loader.lock().unwrap_or_else(PoisonError::into_inner).share()
     }
 }
 

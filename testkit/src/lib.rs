@@ -25,6 +25,7 @@
 
 mod kit;
 mod player;
+mod shelf;
 mod world;
 
 pub use everwake_client::{Entity, Value};

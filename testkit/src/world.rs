@@ -2,7 +2,7 @@
 
 use crate::kit::{Component, Kit};
 use crate::player::{Called, Player, Request, Seat};
-use everwake_client::{ClientEvent, Entity, Greeting, Value};
+use everwake_client::{ClientCore, ClientEvent, Entity, Greeting, Value};
 use everwake_gate::{ConnectionId, GateCore, GateInput, GateLimits, GateOutput};
 use everwake_protocol::client::{CloseCode, Pose};
 use everwake_protocol::outcome::Outcome;
@@ -95,13 +95,14 @@ impl WorldBuilder {
     #[must_use]
     #[track_caller]
     pub fn start(self) -> World {
-        let spaces = SpaceSettings { chaos: Chaos { seed: self.seed, ..self.chaos }, ..SpaceSettings::default() };
+        let spaces =
+            SpaceSettings { chaos: Chaos { seed: self.seed, ..self.chaos }, ..SpaceSettings::default() };
         let settings = WorldSettings {
             config: self.config,
             spaces,
             seed: self.seed,
             start_ms: START_MS,
-            loader: Box::new(self.kit.loader()),
+            loader: self.kit.loader(),
         };
         let mut world = World {
             game: Game::new(settings),
@@ -183,7 +184,9 @@ impl World {
         }
         let outcome = self.outcome(player, request);
         match outcome.unwrap_or_else(|| panic!("`{method}` was never answered")) {
-            Outcome::Ok(value) => Ok(Value::decode(&value).unwrap_or_else(|error| panic!("`{method}`: {error}"))),
+            Outcome::Ok(value) => {
+                Ok(Value::decode(&value).unwrap_or_else(|error| panic!("`{method}`: {error}")))
+            }
             failed => Err(failed),
         }
     }
@@ -214,6 +217,12 @@ impl World {
     /// The methods that were called on the player's mirrors since the last time.
     pub fn take_calls(&mut self, player: Player) -> Vec<Called> {
         std::mem::take(&mut self.seat_mut(player).calls)
+    }
+
+    /// The same, left where it is.
+    #[must_use]
+    pub fn calls(&self, player: Player) -> &[Called] {
+        &self.seat(player).calls
     }
 
     /// Everything that the player's client was told since the last time.
@@ -250,6 +259,13 @@ impl World {
     pub fn seen(&self, player: Player, type_name: &str) -> Vec<Entity> {
         let entities = self.seat(player).core.entities();
         entities.filter(|entity| entity.type_name == type_name).cloned().collect()
+    }
+
+    /// The player's client, with everything that it mirrors.
+    #[must_use]
+    #[track_caller]
+    pub fn client(&self, player: Player) -> &ClientCore {
+        &self.seat(player).core
     }
 
     /// Why the player's connection was closed, if it was.
@@ -320,6 +336,31 @@ impl World {
         panic!("the game does not answer its operator within a minute")
     }
 
+    /// What an operator sees of every entity there is: each space, followed by who is in it.
+    #[track_caller]
+    pub fn inspect_all(&mut self) -> Vec<serde_json::Value> {
+        let mut views = Vec::new();
+        for space in self.game.spaces() {
+            let view = self.inspect(space);
+            let members =
+                view.get("members").and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
+            views.push(view);
+            let ids = members.iter().filter_map(|member| member.get("id")?.as_str()?.parse().ok());
+            let ids: Vec<EntityId> = ids.collect();
+            views.extend(ids.into_iter().map(|id| self.inspect(id)));
+        }
+        views
+    }
+
+    /// What an operator sees of one entity, or of a space.
+    #[track_caller]
+    pub fn inspect(&mut self, id: EntityId) -> serde_json::Value {
+        match self.ask(AdminRequest::Inspect { id }) {
+            AdminAnswer::View(view) => view,
+            other => panic!("a look at {id} was answered by {other:?}"),
+        }
+    }
+
     /// Handlers that trapped or were cut since the last time.
     pub fn take_crashes(&mut self) -> Vec<Crash> {
         self.game.take_crashes()
@@ -351,7 +392,11 @@ impl World {
     #[track_caller]
     pub fn check(&self) {
         for (player, seat) in &self.seats {
-            assert!(seat.inconsistencies.is_empty(), "{player:?} was told what does not fit: {:?}", seat.inconsistencies);
+            assert!(
+                seat.inconsistencies.is_empty(),
+                "{player:?} was told what does not fit: {:?}",
+                seat.inconsistencies
+            );
         }
     }
 
@@ -401,7 +446,9 @@ impl World {
         for output in outputs {
             match output {
                 GateOutput::Accept { connection } => self.gate_input(GateInput::Established { connection }),
-                GateOutput::Refuse { connection } => self.close(connection, CloseCode::Full, "refused".into()),
+                GateOutput::Refuse { connection } => {
+                    self.close(connection, CloseCode::Full, "refused".into())
+                }
                 GateOutput::Write { connection, pieces } => {
                     if let Some(seat) = self.seat_of(connection) {
                         for piece in pieces {
