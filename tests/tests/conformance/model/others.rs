@@ -1,0 +1,89 @@
+//! The desk, the halls and the runners.
+
+use super::cx::{Ended, at, bytes, fail, get, given, one, push, set, text, then};
+use everwake_runtime::guest::{Hook, Place, TrapKind};
+use everwake_runtime::space::model::{Context, Model, Stop};
+use everwake_testkit::Value;
+
+/// All of them.
+pub(crate) fn handlers(model: Model) -> Model {
+    model
+        .hook("Desk", Hook::Create, |cx| {
+            for name in ["hall", "other hall"] {
+                let then = then(cx, "Desk", "on_hall", Value::Null)?;
+                cx.host.create(1, one(name), Place::Anywhere, then)?;
+            }
+            Ok(())
+        })
+        .on("Desk", "on_hall", |cx| {
+            let (me, given) = (cx.me(), given(cx));
+            match &given[1] {
+                Value::List(parts) if parts[0] == Value::Int(0) => {
+                    push(cx, me, 0, parts[1].clone()).map(drop)
+                }
+                _ => Ok(()),
+            }
+        })
+        .on("Desk", "places", places)
+        .on("Desk", "note", |cx| {
+            let (me, what) = (cx.me(), text(given(cx).first()));
+            push(cx, me, 2, what).map(drop)
+        })
+        .hook("Hall", Hook::Construct, |cx| {
+            let (me, name) = (cx.me(), text(given(cx).first()));
+            set(cx, me, 0, name)
+        })
+        .hook("Hall", Hook::Create, inhabit)
+        .tick("Runner", run)
+}
+
+fn places(cx: &mut Context<'_>) -> Ended {
+    let me = cx.me();
+    let Value::List(halls) = get(cx, me, 0)? else { panic!("no list") };
+    let [hall, other] = halls.as_slice() else { return Err(fail("the halls are not there yet")) };
+    let guests = cx.number(me, 1)? + 1;
+    set(cx, me, 1, guests)?;
+    Ok(cx.host.answer(bytes(Value::List(vec![guests.into(), hall.clone(), other.clone()])))?)
+}
+
+fn inhabit(cx: &mut Context<'_>) -> Ended {
+    let me = cx.me();
+    if get(cx, me, 0)? == "hall".into() {
+        for (type_index, name, x) in
+            [(0, "friend", 3.0), (0, "victim", 4.0), (2, "armed", 5.0), (2, "steady", 6.0)]
+        {
+            let attributes = [&[0], bytes(name).as_ref()].concat();
+            cx.host.spawn(type_index, &attributes, at(x, 0.0))??;
+        }
+    }
+    Ok(())
+}
+
+fn run(cx: &mut Context<'_>) -> Ended {
+    let due = cx.host.due();
+    let mut poses: Vec<_> = due.iter().map(|member| member.pose).collect();
+    let mut moved = false;
+    for (place, member) in due.iter().enumerate() {
+        cx.host.working_on(place as u32);
+        let (runner, name) = (member.entity, text(Some(&get(cx, member.entity, 0)?)));
+        let end = text(Some(&get(cx, runner, 1)?));
+        if name != "steady" && (end.is_empty() || end == "nothing") {
+            continue;
+        }
+        let ticks = cx.number(runner, 2)? + 1;
+        set(cx, runner, 2, ticks)?;
+        moved = true;
+        if name == "steady" {
+            poses[place] = at(poses[place].x + 1.0, poses[place].z);
+            continue;
+        }
+        poses[place] = at(50.0, 50.0);
+        cx.host.set_motion(runner, b"ran")?;
+        match end.as_str() {
+            "err" => return Err(fail("the tick was told to fail")),
+            "trap" => return Err(Stop::Trap(TrapKind::Fault, "the tick was told to trap".into())),
+            _ => {}
+        }
+    }
+    if moved { Ok(cx.host.move_all(&poses)?) } else { Ok(()) }
+}
