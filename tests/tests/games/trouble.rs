@@ -4,7 +4,8 @@ use crate::built::sample;
 use crate::chat::{chat, enter_room, said};
 use everwake_runtime::game::report::Fact;
 use everwake_runtime::guest::TrapKind;
-use everwake_testkit::{Certainty, Outcome, Value};
+use everwake_runtime::wasm::EngineConfig;
+use everwake_testkit::{Certainty, Kit, Outcome, Value, World};
 use std::time::Duration;
 
 fn code(outcome: Result<Value, Outcome>) -> (Certainty, String) {
@@ -16,7 +17,10 @@ fn code(outcome: Result<Value, Outcome>) -> (Certainty, String) {
 
 #[test]
 fn bad_words_cost_one_event_each() {
-    let mut world = chat(&["trouble"], "1");
+    // Time enough to eat all memory: with the usual budget a glutton is cut before.
+    let engine = EngineConfig { event_budget_ms_default: 500, instances: 64, ..EngineConfig::repeatable() };
+    let kit = Kit::with_engine(engine);
+    let mut world = World::new(&kit).seed(3).module(&sample("chat", &["trouble"], "1")).start();
     let alice = enter_room(&mut world, "alice", "hall");
     let bob = enter_room(&mut world, "bob", "hall");
     world.take_calls(bob);
