@@ -217,6 +217,12 @@ impl Running {
         &mut touched.undo
     }
 
+    /// Small ids of the attributes that the event changed, with repetitions.
+    pub(super) fn changed<'r>(&'r self, entity: &Entity) -> impl Iterator<Item = u32> + use<'r> {
+        let touched = self.touched.get(entity.touched as usize);
+        touched.into_iter().flat_map(|touched| touched.undo.attributes())
+    }
+
     /// Patches stay.
     pub(super) fn keep_patches(&mut self, world: &mut World) {
         for touched in self.touched.iter_mut().take(self.touched_count) {

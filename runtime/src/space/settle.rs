@@ -8,7 +8,7 @@ use super::commit::{ClientEffect, Commit, CommitVerdict, Effect};
 use super::entity::Slot;
 use super::mailbox::Fact;
 use super::running::{Answered, Frame, Staged, Step};
-use super::state::{Space, no_args, one_id};
+use super::state::{Space, is_visible, no_args, one_id};
 use crate::guest::{EventKind, GuestError, Hook, Trap, TrapKind};
 use crate::limits;
 use crate::message::{AnswerTo, Body, Class, Output};
@@ -100,7 +100,8 @@ impl Space {
             let Some(entity) = world.get(*slot) else { continue };
             let Some(bytes) = running.delta_bytes.get(*start as usize..*end as usize) else { continue };
             commit.push_delta(entity.id, bytes);
-            if visible.get(entity.type_index as usize).copied().unwrap_or(true) {
+            let mut changed = running.changed(entity);
+            if changed.any(|attribute| is_visible(visible, entity.type_index, attribute)) {
                 let changes_bytes = bytes::Bytes::copy_from_slice(bytes);
                 changes.push(Change::Patched { entity: entity.id, changes: changes_bytes });
             }

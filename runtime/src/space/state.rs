@@ -18,7 +18,7 @@ use crate::guest::Hook;
 use crate::limits;
 use crate::message::{AnswerTo, Body, Class, Input, Message, Output};
 use crate::replicate::{self, Change, ReplicaInput, ReplicaOutput, Replicator};
-use crate::versions::ModuleVersion;
+use crate::versions::{ModuleVersion, TypeTable};
 use bytes::Bytes;
 use everwake_protocol::cluster::{MessageId, ToGate};
 use everwake_protocol::outcome::{Outcome, code};
@@ -30,8 +30,8 @@ use std::sync::Arc;
 pub(super) struct Space {
     pub(super) config: SpaceConfig,
     pub(super) version: Arc<ModuleVersion>,
-    /// By type index: whether clients see attributes of it.
-    pub(super) visible: Vec<bool>,
+    /// By type index and small attribute id: whether clients see the attribute.
+    pub(super) visible: Vec<Vec<bool>>,
     pub(super) world: World,
     pub(super) mailbox: Mailbox,
     pub(super) agenda: Agenda,
@@ -99,7 +99,7 @@ impl Space {
             now_ms: 0,
             counter: 0,
             closing: false,
-            visible: visible_types(&version),
+            visible: visible_attributes(&version),
             version,
             config,
         }
@@ -296,15 +296,24 @@ impl Space {
     }
 }
 
-/// By type index, whether clients may see some attribute of the type.
-pub(super) fn visible_types(version: &ModuleVersion) -> Vec<bool> {
-    let types = version.types.iter();
-    types
-        .map(|table| {
-            let mut attributes = table.attributes.iter();
-            attributes.any(|attribute| attribute.flags.client || attribute.flags.all_clients)
-        })
-        .collect()
+/// By type index and small attribute id, whether clients may see the attribute.
+pub(super) fn visible_attributes(version: &ModuleVersion) -> Vec<Vec<bool>> {
+    let of = |table: &TypeTable| {
+        let mut visible = vec![false; table.attribute_ids as usize];
+        for attribute in &table.attributes {
+            if let Some(seen) = visible.get_mut(attribute.id as usize) {
+                *seen = attribute.flags.client || attribute.flags.all_clients;
+            }
+        }
+        visible
+    };
+    version.types.iter().map(of).collect()
+}
+
+/// Whether one of an entity's attributes is visible.
+pub(super) fn is_visible(visible: &[Vec<bool>], type_index: u32, attribute: u32) -> bool {
+    let attributes = visible.get(type_index as usize);
+    attributes.and_then(|attributes| attributes.get(attribute as usize)).copied().unwrap_or(false)
 }
 
 /// `[id]`.

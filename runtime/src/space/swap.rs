@@ -5,7 +5,7 @@
 use super::commit::{DropReason, Effect};
 use super::core::SpaceCore;
 use super::entity::{Entity, Slot};
-use super::state::Space;
+use super::state::{Space, is_visible};
 use crate::guest::{Guest, GuestSource, Hook};
 use crate::limits;
 use crate::manifest::EntityType;
@@ -13,7 +13,7 @@ use crate::message::{Output, Rehearsal, SwapOrder, SwapReport, Traveller};
 use crate::replicate::{Change, ReplicaInput};
 use crate::versions::{ModuleVersion, TypeTable};
 use everwake_protocol::EntityId;
-use everwake_protocol::attributes::{Attributes, Change as Patch, Column, Slot as Value};
+use everwake_protocol::attributes::{Attributes, Change as Patch, Column, Slot as Value, write_path};
 use everwake_protocol::cbor::{self, Reader};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -103,9 +103,10 @@ impl Space {
             }
         }
         let version = self.version.clone();
+        let unseen = self.not_seen_yet(&version);
         self.world.retype(|type_id| version.type_by_id.get(&type_id).copied());
         self.ticks.follow(&version);
-        self.visible = super::state::visible_types(&version);
+        self.visible = super::state::visible_attributes(&version);
         let mut commit = self.open_own_commit(self.config.id);
         self.feed(ReplicaInput::Swapped(version.clone()));
         for Migrated { slot, entity: id, schema, attributes } in migrated {
@@ -117,6 +118,7 @@ impl Space {
             commit.effects.push(Effect::Migrated { entity: id });
             self.changes.push(Change::Patched { entity: id, changes: changes.into() });
         }
+        self.catch_up(unseen);
         let slots: Vec<Slot> = self.world.iter().map(|(slot, _)| slot).collect();
         for slot in slots {
             let revision = self.world.next_revision();
@@ -135,6 +137,37 @@ impl Space {
         }
         self.replicate();
         self.commits.keep(commit);
+    }
+}
+
+/// An attribute of an entity by its small id.
+type Place = (Slot, u32);
+
+impl Space {
+    /// Attributes that clients may see in this version and could not see before: what became of
+    /// them was not told to the replicator.
+    fn not_seen_yet(&self, version: &ModuleVersion) -> Vec<Place> {
+        let visible = super::state::visible_attributes(version);
+        let mut places = Vec::new();
+        for (slot, entity) in self.world.iter() {
+            let Some(index) = version.type_by_id.get(&entity.body.type_id) else { continue };
+            let ids = visible.get(*index as usize).map_or(0, Vec::len);
+            let news = (0u32..).take(ids).filter(|id| {
+                is_visible(&visible, *index, *id) && !is_visible(&self.visible, entity.type_index, *id)
+            });
+            places.extend(news.map(|id| (slot, id)));
+        }
+        places
+    }
+
+    fn catch_up(&mut self, places: Vec<Place>) {
+        for (slot, attribute) in places {
+            let Some(entity) = self.world.get(slot) else { continue };
+            let mut changes = Vec::new();
+            write_path(attribute, None, false, &mut changes);
+            entity.body.attributes.slot(attribute).encode(&mut changes);
+            self.changes.push(Change::Patched { entity: entity.id, changes: changes.into() });
+        }
     }
 }
 

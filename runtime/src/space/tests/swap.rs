@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::message::{SwapOrder, SwapReport};
+use everwake_protocol::cluster::ToGate;
 
 impl Bed {
     fn next_version(
@@ -161,4 +162,30 @@ fn a_failed_migration_leaves_the_old_version_running() {
     assert!(report.failed.unwrap().contains("cannot"));
     assert_eq!(before, bed.state());
     assert_eq!(bed.core.version().hash, bed.version.hash);
+}
+
+/// An attribute that nobody may see is not told to the replicator while it changes.
+#[test]
+fn an_attribute_that_becomes_visible_is_told_as_it_is() {
+    const VALUE: i64 = 123_456_789;
+    let mut bed = Bed::new(&[2], |model, _| model.on("Avatar", "act", |cx| cx.set(id(2), 1, VALUE)));
+    bed.attach(2, 1);
+    bed.call(2, "act");
+    bed.pass(1_000);
+    let told = |bed: &Bed| {
+        let value = int(VALUE);
+        bed.out.iter().any(|output| match output {
+            Output::Gate(ToGate::Frames { frames, .. }) => {
+                frames.windows(value.len()).any(|part| part == value)
+            }
+            _ => false,
+        })
+    };
+    assert!(!told(&bed));
+    let mut manifest = manifest();
+    manifest.types[AVATAR as usize].attributes[1].flags.client = true;
+    let version = bed.next_version(manifest, "v2", |model| model);
+    assert_eq!(bed.swap(&version, Vec::new()).failed, None);
+    bed.pass(1_000);
+    assert!(told(&bed));
 }
