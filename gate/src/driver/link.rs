@@ -14,6 +14,11 @@ const CHUNK: usize = 16 * 1024;
 /// How long a client may take to confirm what was written before its connection is closed.
 const CONFIRM: Duration = Duration::from_secs(1);
 
+/// A round trip is told when it changed by this share,
+const ROUND_TRIP_CHANGE: f32 = 0.1;
+/// and by this much.
+const ROUND_TRIP_CHANGE_MS: f32 = 1.0;
+
 /// To the driver.
 #[derive(Debug)]
 pub(super) enum FromLink {
@@ -127,9 +132,16 @@ async fn datagrams(connection: ConnectionId, quic: &quinn::Connection, inputs: &
 }
 
 async fn round_trips(connection: ConnectionId, quic: &quinn::Connection, inputs: &Inputs) {
+    let mut told: Option<f32> = None;
     loop {
         tokio::time::sleep(Duration::from_millis(KEEP_ALIVE_MS)).await;
-        let input = GateInput::RoundTrip { connection, ms: quic.rtt().as_secs_f32() * 1_000.0 };
+        let ms = quic.rtt().as_secs_f32() * 1_000.0;
+        // Each one wakes the entity's space: an idle client should not for nothing.
+        if told.is_some_and(|told| (ms - told).abs() < (told * ROUND_TRIP_CHANGE).max(ROUND_TRIP_CHANGE_MS)) {
+            continue;
+        }
+        told = Some(ms);
+        let input = GateInput::RoundTrip { connection, ms };
         if inputs.send(FromLink::Input(input)).await.is_err() {
             return;
         }
