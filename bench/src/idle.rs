@@ -47,13 +47,16 @@ fn measure(kind: Kind, component: &Path, count: usize, seconds: u64) -> Result<C
     load::runtime()?.block_on(async {
         let few = load::connect(kind, server.address, 10).await?;
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let before = server.resident()?;
+        let (before, cpu) = (server.resident()?, server.cpu()?);
+        tokio::time::sleep(Duration::from_secs(seconds / 2)).await;
+        // What it spends without them is not theirs.
+        let alone = (server.cpu()? - cpu).as_secs_f64() * 2.0;
         let many = load::connect(kind, server.address, count).await?;
         tokio::time::sleep(Duration::from_secs(3)).await;
         let kib = (server.resident()? - before) / 1024.0 / count as f64;
         let cpu = server.cpu()?;
         tokio::time::sleep(Duration::from_secs(seconds)).await;
-        let spent = (server.cpu()? - cpu).as_secs_f64() * 1e6;
+        let spent = ((server.cpu()? - cpu).as_secs_f64() - alone).max(0.0) * 1e6;
         drop((few, many));
         Ok(Cost { kib, micros_per_second: spent / seconds as f64 / count as f64 })
     })

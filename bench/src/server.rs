@@ -3,22 +3,24 @@
 
 use crate::child::say;
 use crate::modules;
+use crate::report::monotonic;
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use everwake_gate::{CertificateSource, Gate, GateConfig, GateLimits};
 use everwake_protocol::cluster::{ToGame, ToGate};
 use everwake_protocol::{EntityId, Id};
-use everwake_runtime::driver::{Game, GameHandle, GameSettings, SpaceSettings, WasmLoader};
+use everwake_runtime::driver::{Game, GameEvent, GameHandle, GameSettings, SpaceSettings, WasmLoader};
 use everwake_runtime::game::GameConfig;
 use everwake_runtime::game::admin::AdminAnswer;
 use everwake_runtime::game::publish::PublishOptions;
-use everwake_runtime::game::report::PublicationReport;
+use everwake_runtime::game::report::{Fact, PublicationReport};
 use everwake_runtime::message::service_shard;
 use everwake_runtime::wasm::{EngineConfig, Loader};
 use serde_json::{Value, json};
 use std::io::BufRead;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -90,8 +92,24 @@ async fn pump(mut from_gate: mpsc::Receiver<Vec<ToGame>>, game: GameHandle) {
 fn obey(game: &GameHandle, line: &str) -> Result<Value> {
     match line.split_once(' ') {
         Some(("open", population)) => Ok(json!(open_field(game, population.parse()?)?.to_string())),
-        Some(("publish", path)) => Ok(serde_json::to_value(publish(game, std::fs::read(path)?.into())?)?),
+        Some(("publish", path)) => {
+            let swapped = game.events();
+            let moment = std::thread::spawn(move || moment_of_swap(&swapped));
+            let report = publish(game, std::fs::read(path)?.into())?;
+            let micros = moment.join().ok().flatten().map(|at| at.as_secs_f64() * 1e6);
+            Ok(json!({ "report": report, "at_us": micros }))
+        }
         _ => bail!("`{line}` is no command"),
+    }
+}
+
+/// When all spaces run a new version.
+fn moment_of_swap(events: &Receiver<GameEvent>) -> Option<Duration> {
+    loop {
+        match events.recv_timeout(Duration::from_secs(30)).ok()? {
+            GameEvent::Fact(Fact::Swapped { .. }) => return Some(monotonic()),
+            _ => {}
+        }
     }
 }
 
@@ -106,10 +124,19 @@ pub fn publish(game: &GameHandle, bytes: Bytes) -> Result<PublicationReport> {
 
 /// Makes a field, and waits until all its avatars are there.
 pub fn open_field(game: &GameHandle, population: u32) -> Result<EntityId> {
-    let field = operate(game, service_shard("bench", "Warden", 0), "open", json!([population]))?;
+    let warden = service_shard("bench", "Warden", 0);
+    let begin = Instant::now();
+    let field = loop {
+        match operate(game, warden, "open", json!([population])) {
+            // It is being made still.
+            Err(_) if begin.elapsed() < Duration::from_secs(5) => {
+                std::thread::sleep(Duration::from_millis(20))
+            }
+            answer => break answer?,
+        }
+    };
     let text = field.as_str().with_context(|| format!("no field: {field}"))?;
     let field = EntityId(text.parse().map_err(|_| anyhow!("`{text}` is no id"))?);
-    let begin = Instant::now();
     while operate(game, field, "population", json!([]))? != json!(population) {
         anyhow::ensure!(begin.elapsed() < Duration::from_secs(30), "the field does not fill");
         std::thread::sleep(Duration::from_millis(20));

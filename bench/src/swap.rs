@@ -5,20 +5,18 @@ use crate::child::Server;
 use crate::load::{self, Call, Calls, Kind};
 use crate::modules::AVATAR;
 use crate::report::{Line, Report, median, percentile};
-use anyhow::{Context, Result, ensure};
-use everwake_client::{Client, ClientConfig, ClientEvent};
+use anyhow::{Context, Result};
 use everwake_protocol::EntityId;
 use serde_json::Value;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const ENTITIES: u32 = 10_000;
 const CLIENTS: usize = 50;
 /// Calls of one client a second.
 const RATE: f64 = 20.0;
 const BETWEEN: Duration = Duration::from_millis(1_500);
-const AFTER: Duration = Duration::from_millis(100);
+const AROUND: Duration = Duration::from_millis(100);
 
 pub fn run(report: &mut Report) -> Result<()> {
     let rounds = if report.quick { 6 } else { 50 };
@@ -31,7 +29,8 @@ pub fn run(report: &mut Report) -> Result<()> {
     let plain = scenario(&one, &[two.clone(), one.clone()], rounds)?;
     let migrating = scenario(&one, &[copper, one.clone()], rounds)?;
     for (case, swaps, line) in [("", plain, Some(5_000.0)), ("with migrate: ", migrating, None)] {
-        let Swaps { mut pauses, calls, moments } = swaps;
+        let Swaps { swaps, calls } = swaps;
+        let mut pauses: Vec<f64> = swaps.iter().map(|swap| swap.pause).collect();
         let at_most = line.map(Line::AtMost);
         report.row(
             &format!("{case}pause of the slowest space, p50"),
@@ -49,11 +48,10 @@ pub fn run(report: &mut Report) -> Result<()> {
             at_most,
             rounds,
         );
-        let after = |call: &&Call| {
-            moments.iter().any(|moment| call.at + AFTER > *moment && call.at < *moment + AFTER)
-        };
-        let during = load::percentile(calls.done.iter().filter(after), 0.99);
-        let healthy = load::percentile(calls.done.iter().filter(|call| !after(call)), 0.99);
+        let around =
+            |call: &&Call| swaps.iter().any(|swap| call.at + AROUND > swap.at && call.at < swap.at + AROUND);
+        let during = load::percentile(calls.done.iter().filter(around), 0.99);
+        let healthy = load::percentile(calls.done.iter().filter(|call| !around(call)), 0.99);
         report.row(&format!("{case}calls around a swap, p99"), during, "us", Some(healthy), None, rounds);
         let lost = (calls.sent - calls.done.len()) as f64;
         report.row(
@@ -68,11 +66,17 @@ pub fn run(report: &mut Report) -> Result<()> {
     Ok(())
 }
 
+/// One publication.
+struct Swap {
+    /// Of the space that paused longest, in us.
+    pause: f64,
+    /// When all spaces were through, by the monotonic clock.
+    at: Duration,
+}
+
 struct Swaps {
-    /// In us, one for each publication.
-    pauses: Vec<f64>,
+    swaps: Vec<Swap>,
     calls: Calls,
-    moments: Vec<Instant>,
 }
 
 fn scenario(first: &PathBuf, others: &[PathBuf], rounds: usize) -> Result<Swaps> {
@@ -89,44 +93,29 @@ fn scenario(first: &PathBuf, others: &[PathBuf], rounds: usize) -> Result<Swaps>
         for peer in &peers {
             peer.visit(field).await?;
         }
-        let moments: Arc<Mutex<Vec<Instant>>> = Arc::default();
-        let observer = Client::connect(ClientConfig::local(address)).await?;
-        tokio::spawn(observe(observer, moments.clone()));
         let time = BETWEEN.mul_f64(rounds as f64 + 2.0);
         let load = tokio::spawn(async move { load::run(&peers, RATE, time).await });
         let publishing = tokio::task::spawn_blocking({
             let others = others.to_vec();
-            move || -> Result<Vec<f64>> {
-                let mut pauses = Vec::new();
+            move || -> Result<Vec<Swap>> {
+                let mut swaps = Vec::new();
                 for path in others.iter().cycle().take(rounds) {
                     std::thread::sleep(BETWEEN.mul_f64(0.9));
-                    pauses.push(publish(&mut server, path)?);
+                    swaps.push(publish(&mut server, path)?);
                 }
                 // The server must outlive the load.
                 std::thread::sleep(BETWEEN * 3);
-                Ok(pauses)
+                Ok(swaps)
             }
         });
         let calls = load.await?;
-        let pauses = publishing.await??;
-        let moments = std::mem::take(&mut *moments.lock().unwrap_or_else(PoisonError::into_inner));
-        ensure!(moments.len() >= rounds, "clients heard of {} swaps only", moments.len());
-        Ok(Swaps { pauses, calls, moments })
+        Ok(Swaps { swaps: publishing.await??, calls })
     })
 }
 
-/// The longest pause of a publication in us.
-fn publish(server: &mut Server, path: &std::path::Path) -> Result<f64> {
-    let report = server.ask(&format!("publish {}", path.display()))?;
-    let pause = report.get("pause").and_then(|pause| pause.get("max_us")).and_then(Value::as_f64);
-    Ok(pause.unwrap_or(0.0))
-}
-
-/// Notes when versions change.
-async fn observe(client: Client, moments: Arc<Mutex<Vec<Instant>>>) {
-    while let Some(event) = client.next_event().await {
-        if matches!(event, ClientEvent::Version { .. }) {
-            moments.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
-        }
-    }
+fn publish(server: &mut Server, path: &Path) -> Result<Swap> {
+    let answer = server.ask(&format!("publish {}", path.display()))?;
+    let micros = |place: &str| answer.pointer(place).and_then(Value::as_f64);
+    let at = micros("/at_us").context("nobody heard of the swap")?;
+    Ok(Swap { pause: micros("/report/pause/max_us").unwrap_or(0.0), at: Duration::from_secs_f64(at / 1e6) })
 }

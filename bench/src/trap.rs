@@ -15,10 +15,7 @@ const ENTITIES: u32 = 1_000;
 const BUDGET_MS: u32 = 10;
 
 pub fn run(report: &mut Report) -> Result<()> {
-    let engine = modules::engine(EngineConfig { event_budget_ms_max: BUDGET_MS, ..EngineConfig::default() })?;
-    let mut loaded = AVATAR.load(&engine)?;
-    let mut bed = Bed::new(&loaded.version, 0);
-    bed.populate("Avatar", ENTITIES, &[7], |_| Pose::default(), &mut loaded.guests);
+    let (mut bed, mut loaded) = avatars(EngineConfig::default())?;
     let runs = if report.quick { 100 } else { 1_000 };
     report.note(&format!(
         "from the call to the end of the next call, a new instance in between; median of {runs}"
@@ -45,6 +42,8 @@ pub fn run(report: &mut Report) -> Result<()> {
         None,
         few,
     );
+    let (mut bed, mut loaded) =
+        avatars(EngineConfig { event_budget_ms_max: BUDGET_MS, ..EngineConfig::default() })?;
     let begin = Instant::now();
     let mut spins = pairs(&mut bed, &mut loaded, "spins", Some(TrapKind::TimedOut), few)?;
     let wall = begin.elapsed().as_secs_f64() * 1e6 / few as f64;
@@ -59,6 +58,13 @@ pub fn run(report: &mut Report) -> Result<()> {
     );
     report.row("the same, time on the wall", wall, "us", Some(allowed), None, few);
     neighbours(report)
+}
+
+fn avatars(config: EngineConfig) -> Result<(Bed, Loaded)> {
+    let mut loaded = AVATAR.load(&modules::engine(config)?)?;
+    let mut bed = Bed::new(&loaded.version, 0);
+    bed.populate("Avatar", ENTITIES, &[7], |_| Pose::default(), &mut loaded.guests);
+    Ok((bed, loaded))
 }
 
 /// CPU time of a call and of a healthy one after it, in us.
