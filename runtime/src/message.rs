@@ -8,7 +8,7 @@ use crate::versions::{MethodKey, ModuleVersion};
 use bytes::Bytes;
 use everwake_protocol::attributes::Attributes;
 use everwake_protocol::client::Pose;
-use everwake_protocol::cluster::{Comparison, MessageId, ToGate};
+use everwake_protocol::cluster::{MessageId, ToGate};
 use everwake_protocol::outcome::Outcome;
 use everwake_protocol::{EntityId, Id, SessionId};
 use serde::{Deserialize, Serialize};
@@ -586,17 +586,6 @@ pub struct Crash {
     pub log: Vec<String>,
     /// Patch so far, in diagnostic notation, cut at 2 KiB.
     pub patch: String,
-}
-
-/// How a filter broadcast is addressed; see `wit/clients.wit`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Selector {
-    /// Empty: all clients of the module.
-    pub key: String,
-    /// How.
-    pub compare: Comparison,
-    /// Beside what.
-    pub value: String,
 }
 
 /// The id of a service's shard: fixed by names alone, so it is valid before and after everything.

@@ -225,6 +225,14 @@ fn change_list(change: &Change, thing: &mut Thing, copy: &mut Plain) {
             thing.items.iter_mut().for_each(|item| item.wear = *wear);
             copy.items.iter_mut().for_each(|item| item.1 = *wear);
         }
+        _ => change_numbers(change, thing, copy),
+    }
+}
+
+/// Changes that touch more than one item of the list of numbers.
+fn change_numbers(change: &Change, thing: &mut Thing, copy: &mut Plain) {
+    let length = copy.numbers.len();
+    match change {
         Change::Sort => {
             thing.numbers.sort();
             copy.numbers.sort();
