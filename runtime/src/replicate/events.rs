@@ -27,31 +27,18 @@ struct Touched {
 impl Replicator {
     pub(super) fn committed(&mut self, changes: Vec<Change>, stage: &mut Stage) {
         let mut touched = Touched::default();
-        let mut rest = Vec::with_capacity(changes.len());
-        for change in changes {
-            match change {
-                Change::Created { entity, type_id, slot, pose, motion, layers, attributes } => {
-                    let arrival = Arrival { entity, type_id, slot, pose, motion, attributes };
-                    self.arrive(arrival, layers, &mut touched, stage);
-                }
-                other => rest.push(other),
-            }
+        let mut rest = changes;
+        // Most events make nothing, and a tick may move thousands: those are not copied for it.
+        if rest.iter().any(|change| matches!(change, Change::Created { .. })) {
+            rest = self.arrivals(rest, &mut touched, stage);
         }
+        let mut bindings = false;
         for change in &rest {
+            bindings |= matches!(change, Change::Attached { .. } | Change::Detached { .. });
             self.change_mirror(change, &mut touched);
         }
-        for change in &rest {
-            if let Change::Detached { session } = change {
-                self.close_view(*session);
-            }
-        }
-        for change in &rest {
-            if let Change::Attached { entity, session, view } = change
-                && let Some(row) = self.roster.find(*entity)
-            {
-                self.open_view(row, *session, *view, stage);
-                touched.urgent.push(row);
-            }
+        if bindings {
+            self.change_bindings(&rest, &mut touched, stage);
         }
         self.look_at_urgent(&mut touched, stage);
         let mut ends = Vec::new();
@@ -65,6 +52,38 @@ impl Replicator {
         for (entity, with_client) in ends {
             if let Some(row) = self.roster.find(entity) {
                 self.remove(row, with_client, stage);
+            }
+        }
+    }
+
+    /// Takes in who is new; returns all other changes.
+    fn arrivals(&mut self, changes: Vec<Change>, touched: &mut Touched, stage: &mut Stage) -> Vec<Change> {
+        let mut rest = Vec::with_capacity(changes.len());
+        for change in changes {
+            match change {
+                Change::Created { entity, type_id, slot, pose, motion, layers, attributes } => {
+                    let arrival = Arrival { entity, type_id, slot, pose, motion, attributes };
+                    self.arrive(arrival, layers, touched, stage);
+                }
+                other => rest.push(other),
+            }
+        }
+        rest
+    }
+
+    /// Clients that are gone, then those that came.
+    fn change_bindings(&mut self, changes: &[Change], touched: &mut Touched, stage: &mut Stage) {
+        for change in changes {
+            if let Change::Detached { session } = change {
+                self.close_view(*session);
+            }
+        }
+        for change in changes {
+            if let Change::Attached { entity, session, view } = change
+                && let Some(row) = self.roster.find(*entity)
+            {
+                self.open_view(row, *session, *view, stage);
+                touched.urgent.push(row);
             }
         }
     }
