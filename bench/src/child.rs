@@ -1,6 +1,7 @@
 //! A server in a process of its own: this program again. Its CPU time and memory are its own, so
 //! what clients cost in this process is not counted to it.
 
+use crate::report::pause;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
@@ -84,7 +85,7 @@ impl Drop for Server {
             if matches!(self.child.try_wait(), Ok(Some(_))) {
                 return;
             }
-            std::thread::sleep(Duration::from_millis(20));
+            pause(Duration::from_millis(20));
         }
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -211,6 +211,12 @@ fn clock(id: libc::clockid_t) -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
+/// Lets time pass between two measurements.
+#[expect(clippy::disallowed_methods, reason = "a benchmark keeps a pace of its own: nothing is awaited")]
+pub fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
 /// Resident memory of this process in bytes.
 pub fn resident_bytes() -> f64 {
     std::fs::read_to_string("/proc/self/statm")

@@ -3,7 +3,7 @@
 
 use crate::child::say;
 use crate::modules;
-use crate::report::monotonic;
+use crate::report::{monotonic, pause};
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use everwake_gate::{CertificateSource, Gate, GateConfig, GateLimits};
@@ -106,9 +106,9 @@ fn obey(game: &GameHandle, line: &str) -> Result<Value> {
 /// When all spaces run a new version.
 fn moment_of_swap(events: &Receiver<GameEvent>) -> Option<Duration> {
     loop {
-        match events.recv_timeout(Duration::from_secs(30)).ok()? {
-            GameEvent::Fact(Fact::Swapped { .. }) => return Some(monotonic()),
-            _ => {}
+        let event = events.recv_timeout(Duration::from_secs(30)).ok()?;
+        if matches!(event, GameEvent::Fact(Fact::Swapped { .. })) {
+            return Some(monotonic());
         }
     }
 }
@@ -129,9 +129,7 @@ pub fn open_field(game: &GameHandle, population: u32) -> Result<EntityId> {
     let field = loop {
         match operate(game, warden, "open", json!([population])) {
             // It is being made still.
-            Err(_) if begin.elapsed() < Duration::from_secs(5) => {
-                std::thread::sleep(Duration::from_millis(20))
-            }
+            Err(_) if begin.elapsed() < Duration::from_secs(5) => pause(Duration::from_millis(20)),
             answer => break answer?,
         }
     };
@@ -139,7 +137,7 @@ pub fn open_field(game: &GameHandle, population: u32) -> Result<EntityId> {
     let field = EntityId(text.parse().map_err(|_| anyhow!("`{text}` is no id"))?);
     while operate(game, field, "population", json!([]))? != json!(population) {
         anyhow::ensure!(begin.elapsed() < Duration::from_secs(30), "the field does not fill");
-        std::thread::sleep(Duration::from_millis(20));
+        pause(Duration::from_millis(20));
     }
     Ok(field)
 }

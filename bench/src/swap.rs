@@ -4,7 +4,7 @@
 use crate::child::Server;
 use crate::load::{self, Call, Calls, Kind};
 use crate::modules::AVATAR;
-use crate::report::{Line, Report, median, percentile};
+use crate::report::{Line, Report, median, pause, percentile};
 use anyhow::{Context, Result};
 use everwake_protocol::EntityId;
 use serde_json::Value;
@@ -79,7 +79,7 @@ struct Swaps {
     calls: Calls,
 }
 
-fn scenario(first: &PathBuf, others: &[PathBuf], rounds: usize) -> Result<Swaps> {
+fn scenario(first: &Path, others: &[PathBuf], rounds: usize) -> Result<Swaps> {
     let mut server = Server::game(first)?;
     // Compiled once, so that compiling does not take the machine from the calls.
     for path in others {
@@ -100,11 +100,11 @@ fn scenario(first: &PathBuf, others: &[PathBuf], rounds: usize) -> Result<Swaps>
             move || -> Result<Vec<Swap>> {
                 let mut swaps = Vec::new();
                 for path in others.iter().cycle().take(rounds) {
-                    std::thread::sleep(BETWEEN.mul_f64(0.9));
+                    pause(BETWEEN.mul_f64(0.9));
                     swaps.push(publish(&mut server, path)?);
                 }
                 // The server must outlive the load.
-                std::thread::sleep(BETWEEN * 3);
+                pause(BETWEEN * 3);
                 Ok(swaps)
             }
         });

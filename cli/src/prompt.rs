@@ -28,19 +28,14 @@ impl Prompt {
         let prompt = prompt.to_owned();
         std::thread::Builder::new().name("prompt".to_owned()).spawn(move || {
             let mut fresh = Vec::new();
-            loop {
-                match editor.readline(&prompt) {
-                    Ok(line) => {
-                        if !line.trim().is_empty() {
-                            let _ = editor.add_history_entry(&line);
-                            fresh.push(line.clone());
-                        }
-                        if typed.send(line).is_err() {
-                            break;
-                        }
-                    }
-                    // Ctrl-C and Ctrl-D end it; so does a pipe that is empty.
-                    Err(_) => break,
+            // Ctrl-C and Ctrl-D end it; so does a pipe that is empty.
+            while let Ok(line) = editor.readline(&prompt) {
+                if !line.trim().is_empty() {
+                    let _ = editor.add_history_entry(&line);
+                    fresh.push(line.clone());
+                }
+                if typed.send(line).is_err() {
+                    break;
                 }
             }
             if let Some(file) = history {

@@ -1,6 +1,8 @@
 //! The binary as people meet it: words, exit codes, files. Nothing here builds a module or starts a
 //! game; that is in `tests/`.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::path::Path;
 use std::process::{Command, Output};
 

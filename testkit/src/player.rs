@@ -59,9 +59,9 @@ impl Seat {
                     self.calls.push(Called { entity: *entity, method: method.clone(), args });
                 }
                 ClientEvent::Replied { request, outcome } => {
-                    if self.replies.insert(*request, outcome.clone()).is_some() {
-                        self.inconsistencies.push(format!("request {request} was answered twice"));
-                    }
+                    let before = self.replies.insert(*request, outcome.clone());
+                    let twice = before.map(|_| format!("request {request} was answered twice"));
+                    self.inconsistencies.extend(twice);
                 }
                 ClientEvent::Inconsistent { text } => self.inconsistencies.push(text.clone()),
                 _ => {}

@@ -136,10 +136,10 @@ async fn come_in(part: &Part, player: &mut Player) -> anyhow::Result<()> {
     player.call_own("join", &[Value::from(part.room.as_str())]).await?;
     loop {
         match player.next().await {
-            Heard::Called { name, args, .. } if name == "joined" => {
-                if text(&args, 0) == part.room && text(&args, 1) == part.name {
-                    return Ok(());
-                }
+            Heard::Called { name, args, .. }
+                if name == "joined" && text(&args, 0) == part.room && text(&args, 1) == part.name =>
+            {
+                return Ok(());
             }
             Heard::Closed { why } => anyhow::bail!("disconnected: {why}"),
             _ => {}

@@ -99,7 +99,7 @@ async fn act(player: &Player, line: Line) -> Vec<String> {
         Line::Nothing | Line::Quit => Vec::new(),
         Line::Help => command::HELP.lines().map(str::to_owned).collect(),
         Line::Own => own(player),
-        Line::List => player.entities().iter().map(|it| one_line(it)).collect(),
+        Line::List => player.entities().iter().map(one_line).collect(),
         Line::Methods => methods(player),
         Line::Move(x, z) => {
             player.move_to(x, z);

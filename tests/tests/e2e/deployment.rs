@@ -131,19 +131,12 @@ pub(crate) fn own(client: &Client, name: &str) -> Option<Value> {
 }
 
 /// Waits for something that the client will see.
-#[track_caller]
-pub(crate) fn until<'a>(
-    client: &'a Client,
-    what: &'a str,
-    seen: impl Fn(&Client) -> bool + 'a,
-) -> impl Future<Output = ()> + 'a {
-    async move {
-        let end = tokio::time::Instant::now() + PATIENCE;
-        while !seen(client) {
-            assert!(tokio::time::Instant::now() < end, "no {what} came");
-            // Wakes with everything that the client is told.
-            let _ = client.wait(Duration::from_millis(20), |_| false).await;
-        }
+pub(crate) async fn until(client: &Client, what: &str, seen: impl Fn(&Client) -> bool) {
+    let end = tokio::time::Instant::now() + PATIENCE;
+    while !seen(client) {
+        assert!(tokio::time::Instant::now() < end, "no {what} came");
+        // Looks again after everything that the client is told, and now and then.
+        let _ = client.wait(Duration::from_millis(20), |_| false).await;
     }
 }
 

@@ -1,6 +1,6 @@
 //! The samples as players meet them, under virtual time.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 
 mod built;
 mod chat;

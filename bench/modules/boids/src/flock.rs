@@ -56,8 +56,8 @@ impl Flock {
             sorted[next[*cell] as usize] = Heading { x: bird.x, z: bird.z, dx: sin, dz: cos };
             next[*cell] += 1;
         }
-        for at in 0..self.birds.len() {
-            let (bird, home) = (self.birds[at], cells[at]);
+        for (at, home) in cells.iter().copied().enumerate() {
+            let bird = self.birds[at];
             let turned = self.turned(bird, home, side, &starts, &sorted);
             let (sin, cos) = turned.to_radians().sin_cos();
             self.birds[at] = Bird {
