@@ -237,7 +237,7 @@ impl Connection {
         if matches!(self.phase, Phase::Closing(_)) {
             return;
         }
-        cx.shared.status.closed += 1;
+        *cx.shared.status.closed.entry(code).or_default() += 1;
         let text = format!("closed `{}`: {reason}", self.address);
         cx.shared.logbook.note(cx.now, cause(code), text, cx.out);
         self.close(code, reason, false, cx);

@@ -119,7 +119,7 @@ impl GateCore {
             connections: self.connections.len(),
             sessions: self.shared.sessions.len(),
             queued_bytes: self.connections.values().map(Connection::queued_bytes).sum(),
-            ..self.shared.status
+            ..self.shared.status.clone()
         }
     }
 

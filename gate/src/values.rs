@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use everwake_protocol::client::CloseCode;
 use everwake_protocol::cluster::{ToGame, ToGate};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// One connection, numbered by the driver, never twice the same.
@@ -133,7 +134,7 @@ pub enum GateOutput {
 }
 
 /// Counts since the start, and of now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GateStatus {
     /// Connections, those that still shake hands included.
     pub connections: usize,
@@ -141,8 +142,8 @@ pub struct GateStatus {
     pub sessions: usize,
     /// Connections that were refused.
     pub refused: u64,
-    /// Connections that the gate closed because of what the client did.
-    pub closed: u64,
+    /// Connections that the gate closed because of what the client did, by the code that it was told.
+    pub closed: BTreeMap<CloseCode, u64>,
     /// Requests that were handed to the game.
     pub requests: u64,
     /// Requests that the gate answered itself: limits, exposure, overload.

@@ -179,7 +179,7 @@ pub struct MoveDatagram {
 }
 
 /// Why a connection was closed, as the QUIC application error code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u32)]
 pub enum CloseCode {
     /// The client said good-bye, or the server has nothing more to say.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use everwake_client::{Client, ClientConfig, ClientEndpoint};
-use everwake_gate::{CertificateSource, Gate, GateConfig, GateLimits};
+use everwake_gate::{CertificateSource, Gate, GateConfig, GateLimits, GateStatus};
 use everwake_protocol::client::{CloseCode, Placed, Pose, PositionDatagram, ServerFrame};
 use everwake_protocol::cluster::{ToGame, ToGate};
 use everwake_protocol::outcome::Outcome;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 pub(crate) const ECHO: u32 = 0;
 pub(crate) const WAVE: u32 = 1;
@@ -83,6 +83,7 @@ pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) fingerprint: String,
     pub(crate) seen: Arc<Seen>,
+    pub(crate) status: watch::Receiver<GateStatus>,
     endpoint: ClientEndpoint,
     stop: Option<oneshot::Sender<()>>,
     running: Option<tokio::task::JoinHandle<()>>,
@@ -99,6 +100,7 @@ impl World {
         };
         let gate = Gate::bind(config).unwrap();
         let (address, fingerprint) = (gate.address(), gate.fingerprint().to_owned());
+        let status = gate.status();
         let (to_game, from_gate) = mpsc::channel(64);
         let (to_gate, from_game) = mpsc::channel(64);
         let (stop, stopped) = oneshot::channel();
@@ -108,7 +110,7 @@ impl World {
             let _ = stopped.await;
         }));
         let endpoint = ClientEndpoint::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        World { address, fingerprint, seen, endpoint, stop: Some(stop), running: Some(running) }
+        World { address, fingerprint, seen, status, endpoint, stop: Some(stop), running: Some(running) }
     }
 
     pub(crate) fn config(&self) -> ClientConfig {

@@ -14,4 +14,3 @@ mod host;
 mod loading;
 mod probe;
 mod projects;
-mod speed;
