@@ -102,3 +102,6 @@ const _: () = assert!(GATHER_PARTS_MAX <= MESSAGES_PER_EVENT_MAX, "a gathering f
 const _: () = assert!(CONTEXT_BYTES_MAX < ARGS_BYTES_MAX, "a context fits beside an answer");
 const _: () = assert!(TICK_PAUSE_MS_MIN <= TICK_PAUSE_MS_MAX, "a pause grows");
 const _: () = assert!(MESSAGES_PER_EVENT_MAX <= MAILBOX_MAX, "an event's messages fit a mailbox");
+
+#[cfg(test)]
+mod tests;

@@ -23,8 +23,20 @@ use std::sync::Arc;
 pub struct PublishOptions {
     /// End the probation of the version before; always so in development.
     pub supersede: bool,
-    /// Publish though going back would lose changes, or is not proven to work.
-    pub irreversible: bool,
+    /// What is not held against it.
+    pub agreed: Agreed,
+}
+
+/// How much a publisher puts up with. Each one includes those before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Agreed {
+    /// Nothing: it loses nothing, and going back loses nothing.
+    #[default]
+    Nothing,
+    /// Going back would lose changes, or is not proven to work.
+    NoWayBack,
+    /// Values that live entities hold go out of use.
+    Loss,
 }
 
 /// A component on its way through the loader.
@@ -70,6 +82,8 @@ pub(super) struct Candidate {
     pub reversible: bool,
     /// True if going back would forget something that was written after, whatever `migrate` does.
     pub forgets: bool,
+    /// True if values that live entities hold go out of use.
+    pub loses: bool,
     pub order: Arc<SwapOrder>,
     pub report: PublicationReport,
 }
@@ -120,7 +134,8 @@ impl GameCore {
                 PublicationReport { module: name.to_owned(), refusals: vec![why], ..Default::default() };
             return self.refuse_publication(Some(admin), report, false);
         };
-        let options = PublishOptions { supersede: true, irreversible };
+        let agreed = if irreversible { Agreed::Loss } else { Agreed::Nothing };
+        let options = PublishOptions { supersede: true, agreed };
         self.weigh(Some(admin), loaded, options, "rollback".to_owned(), true, false);
     }
 
@@ -382,17 +397,19 @@ impl Module {
         let migrate = diff.migrations().map(|changed| changed.id).collect();
         let additive = diff.is_additive();
         let forgets = diff.losses().next().is_some();
+        // What a roll-back takes out of use comes back with the next version.
+        let loses = if rollback { forgets } else { diff.loses() };
         report.changes = changes(&diff);
         for change in diff.types.iter().flat_map(|changed| &changed.changes) {
             match change.weight {
                 Weight::Fine => {}
-                Weight::Attention => report.warnings.push(said(change)),
+                Weight::Attention | Weight::Loss => report.warnings.push(said(change)),
                 Weight::Refused => report.refusals.push(said(change)),
             }
         }
         let order = Arc::new(SwapOrder { version: next.version.clone(), migrate, rollback });
         let reversible = additive;
-        Ok(Candidate { admin, next, options, note, rollback, reversible, forgets, order, report })
+        Ok(Candidate { admin, next, options, note, rollback, reversible, forgets, loses, order, report })
     }
 }
 
@@ -420,16 +437,18 @@ impl Candidate {
         }
         self.reversible = !self.forgets && found.reversible;
         report.reversible = self.reversible;
-        let agreed = self.options.irreversible || self.rollback;
-        if !self.reversible {
-            let text = "going back would lose changes, or `migrate` down does not give back what was there";
-            match agreed {
-                true => report.warnings.push(text.to_owned()),
-                false => {
-                    report.exit = 1;
-                    report.summary = format!("{text}\nhint: publish with `--irreversible`");
-                }
-            }
+        let no_way_back =
+            "going back would lose changes, or `migrate` down does not give back what was there";
+        let (needed, why) = match (self.loses, self.reversible || self.rollback) {
+            (true, _) => (Agreed::Loss, "values that live entities hold would go out of use"),
+            (false, false) => (Agreed::NoWayBack, no_way_back),
+            (false, true) => (Agreed::Nothing, ""),
+        };
+        if needed > self.options.agreed {
+            report.exit = 1;
+            report.summary = why.to_owned();
+        } else if !self.reversible {
+            report.warnings.push(no_way_back.to_owned());
         }
         if !report.refusals.is_empty() {
             report.exit = 2;
