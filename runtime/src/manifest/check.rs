@@ -380,6 +380,8 @@ impl Context<'_> {
         if *self.parts > self.limits.type_parts {
             return structure;
         }
+        let shown_secret = (attribute.flags.client || attribute.flags.all_clients) && structure.has_secret();
+        self.errors.add_if(shown_secret, place, || ManifestProblem::SecretForClients);
         if found > VALUE_BYTES_MAX {
             self.errors.add(place(), ManifestProblem::InitialTooLong { found });
         } else if let Err(error) = check_value(&structure, &attribute.initial) {
@@ -398,12 +400,20 @@ impl Context<'_> {
             self.errors.add(format!("result of {place}"), ManifestProblem::Type(error));
             Structure::UNIT
         });
+        self.errors.add_if(
+            returns.has_secret(),
+            || format!("result of {place}"),
+            || ManifestProblem::SecretResult,
+        );
         CheckedMethod { parameters: self.parameters(&place, &method.parameters), returns }
     }
 
     fn client_method(&mut self, method: &ClientMethod) -> Vec<Member> {
         let place = format!("client method `{}.{}`", self.type_name, shown(&method.name));
-        self.parameters(&place, &method.parameters)
+        let members = self.parameters(&place, &method.parameters);
+        let shown_secret = members.iter().any(|member| member.structure.has_secret());
+        self.errors.add_if(shown_secret, || place, || ManifestProblem::SecretForClients);
+        members
     }
 
     fn parameters(&mut self, place: &str, parameters: &[Field]) -> Vec<Member> {

@@ -61,6 +61,10 @@ pub enum ManifestProblem {
     SecondBoot(String),
     #[error("`calls-per-minute` needs a method that clients may call")]
     RateWithoutClients,
+    #[error("clients would see a `secret<>`")]
+    SecretForClients,
+    #[error("an answer cannot have a `secret<>`: answers are kept in recordings")]
+    SecretResult,
     #[error("hook {0} does not exist; the hooks are 0 to {1}")]
     UnknownHook(u32, u32),
     #[error("the capability does not exist; there are {0}")]

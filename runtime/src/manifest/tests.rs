@@ -87,6 +87,18 @@ const BROKEN: &[(Change, &str)] = &[
         "attribute `Avatar.hp`: `secret` and `all-clients` contradict each other",
     ),
     (
+        |m| m.types[0].attributes[0].type_text = "secret<i64>".into(),
+        "attribute `Avatar.hp`: clients would see a `secret<>`",
+    ),
+    (
+        |m| m.types[0].client_methods[0].parameters[0].type_text = "list<secret<string>>".into(),
+        "client method `Avatar.shown`: clients would see a `secret<>`",
+    ),
+    (
+        |m| m.types[0].methods[0].returns = "option<secret<bytes>>".into(),
+        "result of method `Avatar.hit`: an answer cannot have a `secret<>`: answers are kept in recordings",
+    ),
+    (
         |m| m.types[0].attributes[0].initial = Bytes::from_static(&[0xf6]),
         "attribute `Avatar.hp`: the initial value is not of type `i64`: expected `i64`",
     ),
