@@ -293,8 +293,11 @@ fn check_kind(entity_type: &EntityType, place: &str, limits: &ManifestLimits, er
         errors.add_if(wrong, here, || ManifestProblem::NotForKind { what, kind: kind_name(*kind) });
     }
     let most = limits.ticks_per_second;
-    let ticks_fit = (0.0..=most).contains(ticks);
-    errors.add_if(!ticks_fit, here, || out_of_range("`ticks-per-second`", ticks, format!("0 to {most}")));
+    let least = limits.ticks_per_second_min;
+    let ticks_fit = *ticks == 0.0 || (least..=most).contains(ticks);
+    errors.add_if(!ticks_fit, here, || {
+        out_of_range("`ticks-per-second`", ticks, format!("0, or {least} to {most}"))
+    });
     if let Some(radius) = aoi_radius {
         let most = limits.aoi_radius;
         let fits = *radius > 0.0 && *radius <= most;

@@ -71,7 +71,11 @@ const BROKEN: &[(Change, &str)] = &[
     ),
     (
         |m| m.types[0].ticks_per_second = f32::NAN,
-        "type `Avatar`: `ticks-per-second` is NaN; 0 to 60 is allowed",
+        "type `Avatar`: `ticks-per-second` is NaN; 0, or 0.1 to 60 is allowed",
+    ),
+    (
+        |m| m.types[0].ticks_per_second = 1e-20,
+        "type `Avatar`: `ticks-per-second` is 0.00000000000000000001; 0, or 0.1 to 60 is allowed",
     ),
     (
         |m| m.types[0].aoi_radius = Some(0.0),

@@ -5,7 +5,7 @@ use crate::guest::{
     Event, EventKind, Guest, GuestError, GuestSource, Imports, Origin, Trap, TrapKind, Verdict, VersionHash,
 };
 use crate::manifest::{Exposure, Method};
-use crate::message::{AnswerTo, Body, Class, Input, Message, SwapOrder};
+use crate::message::{AnswerTo, Body, Class, Input, Message};
 use crate::space::{SpaceConfig, SpaceCore, SpaceKind};
 use crate::versions::samples::{attribute, checked, method, module};
 use crate::versions::{Lineage, ModuleVersion};
@@ -92,8 +92,8 @@ impl Guest for Avatar {
         Ok(Ok(Bytes::copy_from_slice(state)))
     }
 
-    fn memory_bytes(&self) -> usize {
-        0
+    fn memory_bytes(&self) -> (usize, usize) {
+        (0, 0)
     }
 }
 
@@ -274,9 +274,8 @@ fn another_version_differs_where_it_does() {
 #[test]
 fn a_swap_in_a_recording_is_replayed() {
     let (file, versions) = record(0, Habits::default(), |script, versions| {
-        let order = SwapOrder { version: versions[1].clone(), migrate: vec![], rollback: false };
         let mut turns = usual(script);
-        turns.insert(2, vec![Input::Swap(Arc::new(order))]);
+        turns.insert(2, vec![Input::Swap(versions[1].clone())]);
         turns
     });
     let report = play(&file, &versions, Habits::default(), &ReplayOptions::default());
