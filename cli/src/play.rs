@@ -176,7 +176,11 @@ impl Endpoint {
             format!("The gate at `{}` does not let us in.", self.address),
             "Is `everwake dev` running, and does it run this module? `everwake status` tells; `--gate ADDR --cert-hash HEX` names another gate.",
         )?;
-        Ok(Player { caller: Caller { client: Arc::new(client), names: Arc::default() }, missed: 0 })
+        Ok(Player {
+            caller: Caller { client: Arc::new(client), names: Arc::default() },
+            missed: 0,
+            generation: None,
+        })
     }
 }
 
@@ -244,6 +248,8 @@ fn no_method(names: &Names, type_id: u32, method: &str) -> CallFailed {
 pub struct Player {
     caller: Caller,
     missed: u64,
+    /// Of the newest schema that was heard of.
+    generation: Option<u32>,
 }
 
 impl Player {
@@ -322,7 +328,7 @@ impl Player {
         }
     }
 
-    fn heard(&self, event: ClientEvent) -> Option<Heard> {
+    fn heard(&mut self, event: ClientEvent) -> Option<Heard> {
         Some(match event {
             ClientEvent::Created { entity, .. } => Heard::Created(entity),
             ClientEvent::Changed { entity, attributes } => Heard::Changed(entity, attributes),
@@ -332,13 +338,17 @@ impl Player {
                 let args = self.names().arguments(type_id, &method, &args);
                 Heard::Called { entity, name: method, args }
             }
-            ClientEvent::Version { version, generation } => Heard::Version { version, generation },
+            ClientEvent::Schema { generation } => {
+                // The first one is what runs already.
+                self.generation.replace(generation)?;
+                let version = self.caller.client.read(|core| core.schema().version.clone());
+                Heard::Version { version, generation }
+            }
             ClientEvent::Resync { .. } => Heard::Resync,
             ClientEvent::Inconsistent { text } => Heard::Strange(text),
-            ClientEvent::Welcome { .. }
-            | ClientEvent::Schema { .. }
-            | ClientEvent::Replied { .. }
-            | ClientEvent::Pong { .. } => return None,
+            ClientEvent::Welcome { .. } | ClientEvent::Replied { .. } | ClientEvent::Pong { .. } => {
+                return None;
+            }
         })
     }
 
