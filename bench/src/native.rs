@@ -148,7 +148,7 @@ impl Guest for Native {
         Err(Trap { kind: TrapKind::Fault, message: "nothing to migrate".into(), frames: Vec::new() })
     }
 
-    fn memory_bytes(&self) -> usize {
-        0
+    fn memory_bytes(&self) -> (usize, usize) {
+        (0, 0)
     }
 }

@@ -68,6 +68,7 @@ fn limits() -> GateLimits {
     GateLimits {
         connections: PLENTY as usize,
         connections_per_address: PLENTY as usize,
+        connections_per_address_per_minute: PLENTY,
         handshake_timeout: Duration::from_secs(60),
         hello_timeout: Duration::from_secs(60),
         requests_per_second: PLENTY,

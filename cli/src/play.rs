@@ -346,10 +346,9 @@ impl Player {
             }
             ClientEvent::Resync { .. } => Heard::Resync,
             ClientEvent::Inconsistent { text } => Heard::Strange(text),
-            ClientEvent::Welcome { .. }
-            | ClientEvent::Version { .. }
-            | ClientEvent::Replied { .. }
-            | ClientEvent::Pong { .. } => return None,
+            ClientEvent::Welcome { .. } | ClientEvent::Replied { .. } | ClientEvent::Pong { .. } => {
+                return None;
+            }
         })
     }
 

@@ -2,6 +2,7 @@
 
 use crate::core::{Shared, reply};
 use crate::limits::{Bucket, GateLimits};
+use crate::origins::Place;
 use crate::playing::{Fault, Playing};
 use crate::queue::Queue;
 use crate::values::{ConnectionId, GateOutput};
@@ -12,7 +13,7 @@ use everwake_protocol::cluster::ToGame;
 use everwake_protocol::frame::FrameDecoder;
 use everwake_protocol::limits::{
     DATAGRAM_BYTES_MAX, FILTER_KEY_BYTES_MAX, FILTER_VALUE_BYTES_MAX, FILTERS_MAX,
-    FRAME_BYTES_BEFORE_WELCOME_MAX, PROTOCOL_VERSION, REASON_BYTES_MAX, SHUTDOWN_WAIT_MS,
+    FRAME_BYTES_BEFORE_WELCOME_MAX, LAST_WORDS_MS, PROTOCOL_VERSION, REASON_BYTES_MAX,
 };
 use everwake_protocol::outcome::Outcome;
 use everwake_protocol::wire::cut;
@@ -35,6 +36,17 @@ pub(crate) struct Greeting {
     locale: String,
 }
 
+/// What a connection counts for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// A handshake with an address that has not shown to be there.
+    Unproven,
+    /// One of its place's.
+    Counted,
+    /// Nothing: its place has too many.
+    Surplus,
+}
+
 /// How far a connection is.
 #[derive(Debug)]
 pub(crate) enum Phase {
@@ -55,6 +67,7 @@ pub(crate) enum Phase {
 pub(crate) struct Connection {
     id: ConnectionId,
     address: SocketAddr,
+    standing: Standing,
     phase: Phase,
     /// When the phase began, for phases that may not last.
     since: Duration,
@@ -70,12 +83,14 @@ impl Connection {
     pub(crate) fn new(
         id: ConnectionId,
         address: SocketAddr,
+        standing: Standing,
         now: Duration,
         limits: &GateLimits,
     ) -> Connection {
         Connection {
             id,
             address,
+            standing,
             phase: Phase::Shaking,
             since: now,
             decoder: FrameDecoder::of_client(),
@@ -88,9 +103,30 @@ impl Connection {
     }
 
     pub(crate) fn established(&mut self, cx: &mut Cx<'_>) {
-        if matches!(self.phase, Phase::Shaking) {
-            self.phase = Phase::Silent;
-            self.since = cx.now;
+        if !matches!(self.phase, Phase::Shaking) {
+            return;
+        }
+        self.phase = Phase::Silent;
+        self.since = cx.now;
+        if self.standing == Standing::Unproven {
+            cx.shared.unproven -= 1;
+            match cx.shared.origins.enter(self.place(), cx.now, &cx.shared.limits) {
+                Ok(()) => self.standing = Standing::Counted,
+                Err(crowded) => {
+                    self.standing = Standing::Surplus;
+                    self.fail(CloseCode::Full, &crowded.to_string(), cx);
+                }
+            }
+        }
+    }
+
+    /// It is no more, whoever ended it.
+    pub(crate) fn gone(&mut self, timed_out: bool, cx: &mut Cx<'_>) {
+        self.end(if timed_out { 4 } else { 0 }, cx);
+        match self.standing {
+            Standing::Unproven => cx.shared.unproven -= 1,
+            Standing::Counted => cx.shared.origins.leave(self.place()),
+            Standing::Surplus => {}
         }
     }
 
@@ -129,27 +165,30 @@ impl Connection {
 
     pub(crate) fn tick(&mut self, cx: &mut Cx<'_>) {
         let waited = cx.now.saturating_sub(self.since);
-        match &self.phase {
-            Phase::Shaking if waited > cx.shared.limits.handshake_timeout => {
+        let limits = &cx.shared.limits;
+        match &mut self.phase {
+            Phase::Shaking if waited > limits.handshake_timeout => {
                 self.fail(CloseCode::Timeout, "the handshake took too long", cx);
             }
-            Phase::Silent if waited > cx.shared.limits.hello_timeout => {
+            Phase::Silent if waited > limits.hello_timeout => {
                 self.fail(CloseCode::Timeout, "no greeting came", cx);
             }
-            Phase::Parked(_) if waited > cx.shared.limits.hello_timeout => {
+            Phase::Parked(_) if waited > limits.hello_timeout => {
                 self.fail(CloseCode::Full, "no game is there", cx);
             }
-            Phase::Closing(Some(_)) if waited > Duration::from_millis(SHUTDOWN_WAIT_MS) => {
-                self.queue = Queue::default();
-                self.mark(cx);
+            Phase::Playing(playing) => {
+                let stalled = self.queue.since().map(|since| cx.now.saturating_sub(since));
+                if stalled.is_some_and(|stalled| stalled > limits.write_stall) {
+                    return self.fail(CloseCode::Slow, "the client does not read", cx);
+                }
+                playing.tell_move(cx);
             }
-            Phase::Playing(_)
-                if self
-                    .queue
-                    .since()
-                    .is_some_and(|since| cx.now.saturating_sub(since) > cx.shared.limits.write_stall) =>
-            {
-                self.fail(CloseCode::Slow, "the client does not read", cx);
+            Phase::Closing(pending) if waited > Duration::from_millis(LAST_WORDS_MS) => {
+                if let Some((code, reason)) = pending.take() {
+                    // A write is stuck: to wait behind it would be to wait for ever.
+                    self.queue = Queue::default();
+                    cx.out.push(GateOutput::Close { connection: self.id, code, reason, flush: false });
+                }
             }
             _ => {}
         }
@@ -243,7 +282,7 @@ impl Connection {
         self.close(code, reason, false, cx);
     }
 
-    /// Ends the connection; `flush`: after what waits is written.
+    /// Ends the connection; `flush`: after what waits is written, if the client takes it in time.
     pub(crate) fn close(&mut self, code: CloseCode, reason: &str, flush: bool, cx: &mut Cx<'_>) {
         if matches!(self.phase, Phase::Closing(_)) {
             return;
@@ -296,8 +335,8 @@ impl Connection {
         &mut self.phase
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+    fn place(&self) -> Place {
+        Place::of(self.address.ip())
     }
 
     pub(crate) fn queued_bytes(&self) -> usize {

@@ -4,10 +4,11 @@
 //! it, next input; [`GateCore::flush`] after a batch of inputs, so that many frames of one client
 //! make one write.
 
-use crate::connection::{Connection, Cx, Phase};
+use crate::connection::{Connection, Cx, Phase, Standing};
 use crate::limits::GateLimits;
 use crate::logbook::Logbook;
 use crate::modules::Modules;
+use crate::origins::{Origins, Place};
 use crate::values::{ConnectionId, GateInput, GateOutput, GateStatus};
 use bytes::Bytes;
 use everwake_protocol::client::{CloseCode, ServerFrame};
@@ -16,7 +17,7 @@ use everwake_protocol::outcome::{Outcome, code};
 use everwake_protocol::{EntityId, Id, SessionId};
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// What all connections share.
@@ -25,6 +26,9 @@ pub(crate) struct Shared {
     pub(crate) limits: GateLimits,
     pub(crate) modules: Modules,
     pub(crate) sessions: IndexMap<SessionId, ConnectionId>,
+    pub(crate) origins: Origins,
+    /// Handshakes under way with addresses that have not shown to be there.
+    pub(crate) unproven: usize,
     pub(crate) logbook: Logbook,
     pub(crate) status: GateStatus,
     /// Connections that have something to write, or to be closed after it.
@@ -48,7 +52,6 @@ impl Shared {
 #[derive(Debug)]
 pub struct GateCore {
     connections: IndexMap<ConnectionId, Connection>,
-    addresses: BTreeMap<IpAddr, usize>,
     shared: Shared,
     stopping: bool,
 }
@@ -60,20 +63,24 @@ impl GateCore {
             limits,
             modules: Modules::default(),
             sessions: IndexMap::new(),
+            origins: Origins::default(),
+            unproven: 0,
             logbook: Logbook::default(),
             status: GateStatus::default(),
             dirty: Vec::new(),
             seed,
             minted: 0,
         };
-        GateCore { connections: IndexMap::new(), addresses: BTreeMap::new(), shared, stopping: false }
+        GateCore { connections: IndexMap::new(), shared, stopping: false }
     }
 
     /// Takes one input and appends everything that follows from it, but for writes.
     /// `now` never goes back.
     pub fn handle(&mut self, now: Duration, input: GateInput, out: &mut Vec<GateOutput>) {
         match input {
-            GateInput::Incoming { connection, address } => self.incoming(now, connection, address, out),
+            GateInput::Incoming { connection, address, proven } => {
+                self.incoming(now, connection, address, proven, out);
+            }
             GateInput::Established { connection } => self.on(connection, now, out, Connection::established),
             GateInput::Received { connection, bytes } => {
                 self.on(connection, now, out, |found, cx| found.received(&bytes, cx));
@@ -91,10 +98,17 @@ impl GateCore {
             GateInput::RoundTrip { connection, ms } => {
                 self.on(connection, now, out, |found, cx| found.round_trip(ms, cx));
             }
-            GateInput::Gone { connection, timed_out } => self.gone(now, connection, timed_out, out),
+            GateInput::Gone { connection, timed_out } => {
+                if let Some(mut found) = self.connections.swap_remove(&connection) {
+                    found.gone(timed_out, &mut Cx { shared: &mut self.shared, now, out });
+                }
+            }
             GateInput::Game(message) => self.game(now, message, out),
             GateInput::Refused(message) => self.refused(now, message, out),
-            GateInput::Tick => self.each(now, out, Connection::tick),
+            GateInput::Tick => {
+                self.shared.origins.tidy(now);
+                self.each(now, out, Connection::tick);
+            }
             GateInput::Shutdown => {
                 self.stopping = true;
                 self.each(now, out, |found, cx| {
@@ -156,18 +170,25 @@ impl GateCore {
         now: Duration,
         connection: ConnectionId,
         address: SocketAddr,
+        proven: bool,
         out: &mut Vec<GateOutput>,
     ) {
-        let limits = &self.shared.limits;
-        let ip = address.ip().to_canonical();
-        let of_address = self.addresses.get(&ip).copied().unwrap_or(0);
+        let Shared { limits, origins, unproven, .. } = &mut self.shared;
+        let place = Place::of(address.ip());
         let refused = if self.stopping {
             Some(("refused-stopping", "the gate is shutting down".to_owned()))
         } else if self.connections.len() >= limits.connections {
             Some(("refused-full", format!("{} connections are the limit", limits.connections)))
-        } else if of_address >= limits.connections_per_address {
-            Some(("refused-address", format!("{of_address} connections from `{ip}` are the limit")))
+        } else if proven {
+            let crowded = origins.enter(place, now, limits).err();
+            crowded.map(|crowded| (crowded.cause(), format!("`{place}`: {crowded}")))
+        } else if *unproven >= limits.unproven_handshakes || origins.crowded(place, now, limits).is_some() {
+            // Whoever has shown its address is judged by it, before the work of a handshake.
+            self.shared.status.retried += 1;
+            out.push(GateOutput::Retry { connection });
+            return;
         } else {
+            *unproven += 1;
             None
         };
         if let Some((cause, text)) = refused {
@@ -176,21 +197,10 @@ impl GateCore {
             out.push(GateOutput::Refuse { connection });
             return;
         }
-        self.addresses.insert(ip, of_address + 1);
-        self.connections.insert(connection, Connection::new(connection, address, now, &self.shared.limits));
+        let standing = if proven { Standing::Counted } else { Standing::Unproven };
+        let found = Connection::new(connection, address, standing, now, &self.shared.limits);
+        self.connections.insert(connection, found);
         out.push(GateOutput::Accept { connection });
-    }
-
-    fn gone(&mut self, now: Duration, connection: ConnectionId, timed_out: bool, out: &mut Vec<GateOutput>) {
-        let Some(mut found) = self.connections.swap_remove(&connection) else { return };
-        found.end(if timed_out { 4 } else { 0 }, &mut Cx { shared: &mut self.shared, now, out });
-        let ip = found.address().ip().to_canonical();
-        if let Some(count) = self.addresses.get_mut(&ip) {
-            *count -= 1;
-            if *count == 0 {
-                self.addresses.remove(&ip);
-            }
-        }
     }
 
     fn refused(&mut self, now: Duration, message: ToGame, out: &mut Vec<GateOutput>) {

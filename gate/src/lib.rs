@@ -18,6 +18,7 @@ mod driver;
 mod limits;
 mod logbook;
 mod modules;
+mod origins;
 mod playing;
 mod queue;
 mod values;

@@ -8,13 +8,18 @@ use std::time::Duration;
 pub struct GateLimits {
     /// Connections of the gate.
     pub connections: usize,
-    /// Connections from one IP address.
+    /// Connections from one address: of IPv4 each, of IPv6 all of a /64.
     pub connections_per_address: usize,
+    /// New connections from one address in a minute; so many may come at once.
+    pub connections_per_address_per_minute: u32,
+    /// Handshakes under way with addresses that have not shown to be there. Over it newcomers are asked to
+    /// show it first, which costs them a round trip and the gate no memory.
+    pub unproven_handshakes: usize,
     /// Until the QUIC handshake is done.
     pub handshake_timeout: Duration,
     /// From the handshake to a whole greeting, and until the game is there to play.
     pub hello_timeout: Duration,
-    /// A write that takes longer ends the connection.
+    /// A client that takes longer for one write (128 KiB at most) is closed.
     pub write_stall: Duration,
     /// Bytes that wait for the client.
     pub queue_bytes: usize,
@@ -26,7 +31,7 @@ pub struct GateLimits {
     pub frames_per_second: u32,
     /// Over it the connection is closed.
     pub stream_bytes_per_second: u32,
-    /// Over it moves are dropped.
+    /// Over it the newest waits for its turn, the others are dropped.
     pub moves_per_second: u32,
     /// Over it the connection is closed.
     pub datagrams_per_second: u32,
@@ -39,6 +44,8 @@ impl Default for GateLimits {
         GateLimits {
             connections: limits::CONNECTIONS_MAX,
             connections_per_address: limits::CONNECTIONS_PER_ADDRESS_MAX,
+            connections_per_address_per_minute: limits::CONNECTIONS_PER_ADDRESS_PER_MINUTE,
+            unproven_handshakes: limits::UNPROVEN_HANDSHAKES_MAX,
             handshake_timeout: Duration::from_millis(limits::HANDSHAKE_TIMEOUT_MS),
             hello_timeout: Duration::from_millis(limits::HELLO_TIMEOUT_MS),
             write_stall: Duration::from_millis(limits::WRITE_STALL_MS),
@@ -74,15 +81,35 @@ impl Bucket {
         Bucket { tokens: burst, burst, rate: burst / 60.0, filled: now }
     }
 
+    /// True if it was made by [`Bucket::per_minute`] with this rate.
+    pub(crate) fn is_per_minute(&self, rate: u32) -> bool {
+        self.burst == f64::from(rate) && self.rate == f64::from(rate) / 60.0
+    }
+
     /// Takes `tokens`, or nothing and says false.
     pub(crate) fn take(&mut self, tokens: usize, now: Duration) -> bool {
+        let enough = self.has(tokens, now);
+        if enough {
+            self.tokens -= tokens as f64;
+        }
+        enough
+    }
+
+    /// True if so many could be taken.
+    pub(crate) fn has(&mut self, tokens: usize, now: Duration) -> bool {
+        self.fill(now);
+        self.tokens >= tokens as f64
+    }
+
+    /// True if as much is in it as if nothing was ever taken.
+    pub(crate) fn is_full(&mut self, now: Duration) -> bool {
+        self.fill(now);
+        self.tokens >= self.burst
+    }
+
+    fn fill(&mut self, now: Duration) {
         let passed = now.saturating_sub(self.filled).as_secs_f64();
         self.filled = now;
         self.tokens = self.burst.min(self.tokens + passed * self.rate);
-        if self.tokens < tokens as f64 {
-            return false;
-        }
-        self.tokens -= tokens as f64;
-        true
     }
 }

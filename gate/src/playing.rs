@@ -6,7 +6,7 @@ use crate::limits::Bucket;
 use crate::values::GateOutput;
 use bytes::Bytes;
 use everwake_protocol::cbor;
-use everwake_protocol::client::{ClientFrame, CloseCode, MoveDatagram, ServerFrame};
+use everwake_protocol::client::{ClientFrame, CloseCode, MoveDatagram, Pose, ServerFrame};
 use everwake_protocol::cluster::ToGame;
 use everwake_protocol::limits::DEADLINE_MS_MAX;
 use everwake_protocol::outcome::{Outcome, code};
@@ -39,10 +39,14 @@ pub(crate) struct Playing {
     pub(crate) filters: BTreeMap<String, String>,
     former_owner: Option<EntityId>,
     last_request: u64,
+    /// Last acknowledgement that the game was told.
+    acknowledged: u64,
     requests: Bucket,
     methods: BTreeMap<u32, Bucket>,
     moves: Bucket,
     last_move: Option<u32>,
+    /// The newest move, if it was over the rate.
+    late_move: Option<(Pose, Bytes)>,
     sequence: u32,
 }
 
@@ -57,10 +61,12 @@ impl Playing {
             filters: BTreeMap::new(),
             former_owner: None,
             last_request: 0,
+            acknowledged: 0,
             requests: Bucket::per_second(cx.shared.limits.requests_per_second, cx.now),
             methods: BTreeMap::new(),
             moves: Bucket::per_second(cx.shared.limits.moves_per_second, cx.now),
             last_move: None,
+            late_move: None,
             sequence: 0,
         }
     }
@@ -71,6 +77,8 @@ impl Playing {
             return false;
         }
         self.view = Some(view);
+        // It was meant for where the entity was before.
+        self.late_move = None;
         if let Some((former, _)) = self.owner.replace((owner, type_id))
             && former != owner
         {
@@ -90,22 +98,26 @@ impl Playing {
             ClientFrame::Hello { .. } => Err(Fault::protocol("a second greeting")),
             ClientFrame::Ping { nonce } => Ok(Some(ServerFrame::Pong { nonce }.to_bytes())),
             ClientFrame::Acknowledge { request } => {
-                self.acknowledge(request)?;
-                let message = ToGame::Acknowledged { session: self.session, request };
-                cx.out.push(GateOutput::Game(message));
+                self.check_acknowledged(request)?;
+                if request > self.acknowledged {
+                    self.acknowledged = request;
+                    let message = ToGame::Acknowledged { session: self.session, request };
+                    cx.out.push(GateOutput::Game(message));
+                }
                 Ok(None)
             }
             ClientFrame::Request { request, acknowledged, target, method, deadline_ms, args } => {
                 if request <= self.last_request {
                     return Err(Fault::protocol("request ids must rise"));
                 }
-                self.acknowledge(acknowledged)?;
+                self.check_acknowledged(acknowledged)?;
                 self.last_request = request;
                 if let Err(outcome) = self.check(target, method, &args, cx) {
                     cx.shared.status.requests_refused += 1;
                     return Ok(Some(reply(request, &outcome)));
                 }
                 cx.shared.status.requests += 1;
+                self.acknowledged = self.acknowledged.max(acknowledged);
                 cx.out.push(GateOutput::Game(ToGame::Request {
                     session: self.session,
                     request,
@@ -126,15 +138,25 @@ impl Playing {
             let ahead = moved.sequence.wrapping_sub(last);
             ahead != 0 && ahead < 1 << 31
         });
-        if newer && self.owner.is_some() && self.moves.take(1, cx.now) {
+        if newer && self.owner.is_some() {
             self.last_move = Some(moved.sequence);
-            let message = ToGame::Moved { session: self.session, pose: moved.pose, motion: moved.motion };
-            cx.out.push(GateOutput::Game(message));
+            self.late_move = Some((moved.pose, moved.motion));
+            self.tell_move(cx);
         }
         Ok(())
     }
 
-    fn acknowledge(&self, request: u64) -> Result<(), Fault> {
+    /// Tells the game the newest move that it has not heard of, if the rate allows one now.
+    pub(crate) fn tell_move(&mut self, cx: &mut Cx<'_>) {
+        if self.late_move.is_some()
+            && self.moves.take(1, cx.now)
+            && let Some((pose, motion)) = self.late_move.take()
+        {
+            cx.out.push(GateOutput::Game(ToGame::Moved { session: self.session, pose, motion }));
+        }
+    }
+
+    fn check_acknowledged(&self, request: u64) -> Result<(), Fault> {
         if request > self.last_request {
             return Err(Fault::protocol("an answer is acknowledged that was never asked for"));
         }
@@ -161,6 +183,9 @@ impl Playing {
             rate => rate,
         };
         let bucket = self.methods.entry(method).or_insert_with(|| Bucket::per_minute(rate, cx.now));
+        if !bucket.is_per_minute(rate) {
+            *bucket = Bucket::per_minute(rate, cx.now);
+        }
         if !bucket.take(1, cx.now) {
             return Err(Outcome::not_run(code::LIMIT).with_text("calls of this method per minute"));
         }

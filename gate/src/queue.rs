@@ -1,13 +1,18 @@
 //! What waits for one client: pieces of its stream, bounded in bytes and count.
 
 use bytes::Bytes;
+use std::collections::VecDeque;
 use std::time::Duration;
 
+/// Most bytes of one write. A client shows that it reads by taking one, so this and the time for a write
+/// say how slow a client may be.
+pub(crate) const WRITE_BYTES_MAX: usize = 128 * 1024;
+
 /// The queue of one client. At most one write is under way; what comes meanwhile goes together
-/// in the next one.
+/// in the next ones.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    pieces: Vec<Bytes>,
+    pieces: VecDeque<Bytes>,
     waiting: usize,
     under_way: usize,
     since: Option<Duration>,
@@ -19,7 +24,7 @@ impl Queue {
             return;
         }
         self.waiting += piece.len();
-        self.pieces.push(piece);
+        self.pieces.push_back(piece);
     }
 
     /// What is to be written now, if a write may begin.
@@ -27,9 +32,21 @@ impl Queue {
         if self.since.is_some() || self.pieces.is_empty() {
             return None;
         }
+        let mut pieces = Vec::new();
+        let mut room = WRITE_BYTES_MAX;
+        while room > 0
+            && let Some(mut piece) = self.pieces.pop_front()
+        {
+            if piece.len() > room {
+                self.pieces.push_front(piece.split_off(room));
+            }
+            room -= piece.len();
+            pieces.push(piece);
+        }
         self.since = Some(now);
-        self.under_way = std::mem::take(&mut self.waiting);
-        Some(std::mem::take(&mut self.pieces))
+        self.under_way = WRITE_BYTES_MAX - room;
+        self.waiting -= self.under_way;
+        Some(pieces)
     }
 
     /// The write under way is done.

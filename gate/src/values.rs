@@ -13,14 +13,17 @@ pub struct ConnectionId(pub u64);
 /// Everything that can happen to a gate.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GateInput {
-    /// Somebody wants to connect. Answered by [`GateOutput::Accept`] or [`GateOutput::Refuse`].
+    /// Somebody wants to connect. Answered by [`GateOutput::Accept`], [`GateOutput::Retry`] or
+    /// [`GateOutput::Refuse`].
     Incoming {
         /// Its number from now on.
         connection: ConnectionId,
-        /// From where.
+        /// From where, as it says.
         address: SocketAddr,
+        /// True if it has shown that it gets what is sent to `address`.
+        proven: bool,
     },
-    /// The handshake is done.
+    /// The handshake is done, which proves the address.
     Established {
         /// Which one.
         connection: ConnectionId,
@@ -93,6 +96,12 @@ pub enum GateOutput {
         /// Which one.
         connection: ConnectionId,
     },
+    /// Ask it to come again with a proof of its address, at the cost of one packet. Nothing is remembered:
+    /// what comes again has another number.
+    Retry {
+        /// Which one.
+        connection: ConnectionId,
+    },
     /// Write these to the client's stream, then say [`GateInput::Written`]. There is at most
     /// one write of a connection under way.
     Write {
@@ -108,8 +117,8 @@ pub enum GateOutput {
         /// Whole.
         bytes: Bytes,
     },
-    /// Close the connection. All writes are handed over already; `flush`: they must arrive
-    /// first, within a second or so.
+    /// Close the connection. `flush`: all writes are handed over already, and must arrive first, within a
+    /// second or so; else at once, whatever is under way.
     Close {
         /// Which one.
         connection: ConnectionId,
@@ -142,6 +151,8 @@ pub struct GateStatus {
     pub sessions: usize,
     /// Connections that were refused.
     pub refused: u64,
+    /// Connections that were asked for a proof of their address.
+    pub retried: u64,
     /// Connections that the gate closed because of what the client did, by the code that it was told.
     pub closed: BTreeMap<CloseCode, u64>,
     /// Requests that were handed to the game.

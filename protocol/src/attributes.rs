@@ -191,6 +191,14 @@ impl Slot {
     pub fn is_absent(&self) -> bool {
         matches!(self, Slot::Absent)
     }
+
+    /// Applies one change of this attribute, for mirrors that keep attributes in a way of their own. The
+    /// entity as a whole is not limited: within one batch an attribute may be told to grow before another
+    /// is told to shrink. On an error nothing has changed. An equal value is no change.
+    pub fn apply(&mut self, change: &Change<'_>, column: Column<'_>) -> Result<Applied, PatchError> {
+        let done = change_slot(self, change, column, Budget::UNLIMITED)?;
+        Ok(Applied { changed: done.is_some() })
+    }
 }
 
 fn checked(attribute: u32, key_len: usize, value: &[u8]) -> Result<Span, PatchError> {
@@ -272,15 +280,7 @@ impl Attributes {
         let attribute = change.attribute;
         let bytes = self.bytes;
         let slot = self.slots.get_mut(attribute as usize).ok_or(PatchError::UnknownAttribute(attribute))?;
-        let done = match (change.key, change.value) {
-            (None, Some(value)) => set_whole(slot, attribute, column, value, bytes)?,
-            (None, None) if slot.is_absent() => None,
-            (None, None) => {
-                let old = std::mem::take(slot);
-                Some((bytes - old.cost(), Step::Whole(old)))
-            }
-            (Some(key), _) => set_entry(slot, change, key, column, bytes)?,
-        };
+        let done = change_slot(slot, change, column, Budget { bytes, max: ENTITY_BYTES_MAX })?;
         let Some((bytes_now, step)) = done else { return Ok(Applied { changed: false }) };
         self.bytes = bytes_now;
         if let Some(undo) = undo {
@@ -382,12 +382,42 @@ impl Attributes {
     }
 }
 
+/// What all attributes cost after a change, and how to take it back; none if nothing changed.
 type Done = Option<(usize, Step)>;
 
-fn total(bytes: usize, less: usize, more: usize) -> Result<usize, PatchError> {
-    let now = bytes - less + more;
-    // Shrinking is always allowed, also for an entity from a time of higher limits.
-    if now > ENTITY_BYTES_MAX && more > less { Err(PatchError::EntityTooLarge) } else { Ok(now) }
+/// What all attributes cost before a change, and may cost after it.
+#[derive(Clone, Copy)]
+struct Budget {
+    bytes: usize,
+    max: usize,
+}
+
+impl Budget {
+    /// For who does not count: far from both ends, whatever is taken or added.
+    const UNLIMITED: Budget = Budget { bytes: usize::MAX / 2, max: usize::MAX };
+
+    fn after(self, less: usize, more: usize) -> Result<usize, PatchError> {
+        let now = self.bytes - less + more;
+        // Shrinking is always allowed, also for an entity from a time of higher limits.
+        if now > self.max && more > less { Err(PatchError::EntityTooLarge) } else { Ok(now) }
+    }
+}
+
+fn change_slot(
+    slot: &mut Slot,
+    change: &Change<'_>,
+    column: Column<'_>,
+    budget: Budget,
+) -> Result<Done, PatchError> {
+    match (change.key, change.value) {
+        (None, Some(value)) => set_whole(slot, change.attribute, column, value, budget),
+        (None, None) if slot.is_absent() => Ok(None),
+        (None, None) => {
+            let old = std::mem::take(slot);
+            Ok(Some((budget.bytes - old.cost(), Step::Whole(old))))
+        }
+        (Some(key), _) => set_entry(slot, change, key, column, budget),
+    }
 }
 
 fn set_whole(
@@ -395,7 +425,7 @@ fn set_whole(
     attribute: u32,
     column: Column<'_>,
     value: &[u8],
-    bytes: usize,
+    budget: Budget,
 ) -> Result<Done, PatchError> {
     if slot.is_absent() && value == column.initial {
         return Ok(None);
@@ -406,7 +436,7 @@ fn set_whole(
         }
         // The value is well-formed: it comes out of a `PatchReader`.
         let new = checked(attribute, 0, value)?;
-        let now = total(bytes, old.len(), new.len())?;
+        let now = budget.after(old.len(), new.len())?;
         let old = std::mem::replace(old, new);
         return Ok(Some((now, Step::Whole(Slot::Scalar(old)))));
     }
@@ -414,7 +444,7 @@ fn set_whole(
     if new == *slot {
         return Ok(None);
     }
-    let now = total(bytes, slot.cost(), new.cost())?;
+    let now = budget.after(slot.cost(), new.cost())?;
     Ok(Some((now, Step::Whole(std::mem::replace(slot, new)))))
 }
 
@@ -423,19 +453,19 @@ fn set_entry(
     change: &Change<'_>,
     key: &[u8],
     column: Column<'_>,
-    bytes: usize,
+    budget: Budget,
 ) -> Result<Done, PatchError> {
     let attribute = change.attribute;
     match slot {
-        Slot::List(items) => set_item(items, change, key, bytes),
-        Slot::Map(entries) => set_map_entry(entries, change, key, bytes),
+        Slot::List(items) => set_item(items, change, key, budget),
+        Slot::Map(entries) => set_map_entry(entries, change, key, budget),
         Slot::Scalar(_) => Err(PatchError::NotKeyed(attribute)),
         Slot::Absent if column.shape == Shape::Scalar => Err(PatchError::NotKeyed(attribute)),
         Slot::Absent => {
             // The initial value becomes the entity's own, but only if the change changes it.
             let mut own = Slot::read(attribute, column.shape, column.initial)?;
-            let bytes = bytes + own.cost();
-            let done = set_entry(&mut own, change, key, column, bytes)?;
+            let budget = Budget { bytes: budget.bytes + own.cost(), ..budget };
+            let done = set_entry(&mut own, change, key, column, budget)?;
             Ok(done.map(|(now, _)| (now, Step::Whole(std::mem::replace(slot, own)))))
         }
     }
@@ -445,7 +475,7 @@ fn set_item(
     items: &mut Vec<Span>,
     change: &Change<'_>,
     key: &[u8],
-    bytes: usize,
+    budget: Budget,
 ) -> Result<Done, PatchError> {
     let attribute = change.attribute;
     let index = Reader::new(key).uint().map_err(|_| PatchError::Index(attribute))?;
@@ -455,7 +485,7 @@ fn set_item(
             return Err(PatchError::Index(attribute));
         }
         let old = items.remove(index);
-        let now = total(bytes, old.len() + ITEM_COST, 0)?;
+        let now = budget.after(old.len() + ITEM_COST, 0)?;
         return Ok(Some((now, Step::Removed(index, old))));
     };
     if index > items.len() {
@@ -467,11 +497,11 @@ fn set_item(
             if *old == new {
                 return Ok(None);
             }
-            let now = total(bytes, old.len(), new.len())?;
+            let now = budget.after(old.len(), new.len())?;
             Ok(Some((now, Step::Replaced(index, std::mem::replace(old, new)))))
         }
         _ => {
-            let now = total(bytes, 0, new.len() + ITEM_COST)?;
+            let now = budget.after(0, new.len() + ITEM_COST)?;
             items.insert(index, new);
             Ok(Some((now, Step::Inserted(index))))
         }
@@ -482,14 +512,14 @@ fn set_map_entry(
     entries: &mut BTreeMap<Span, Span>,
     change: &Change<'_>,
     key: &[u8],
-    bytes: usize,
+    budget: Budget,
 ) -> Result<Done, PatchError> {
     if change.insert {
         return Err(PatchError::NotKeyed(change.attribute));
     }
     let Some(value) = change.value else {
         let Some((key, old)) = entries.remove_entry(key) else { return Ok(None) };
-        let now = total(bytes, key.len() + old.len() + ENTRY_COST, 0)?;
+        let now = budget.after(key.len() + old.len() + ENTRY_COST, 0)?;
         return Ok(Some((now, Step::Entry(key, Some(old)))));
     };
     let new = checked(change.attribute, key.len(), value)?;
@@ -497,10 +527,10 @@ fn set_map_entry(
         if *old == new {
             return Ok(None);
         }
-        let now = total(bytes, old.len(), new.len())?;
+        let now = budget.after(old.len(), new.len())?;
         return Ok(Some((now, Step::Entry(Span::from_slice(key), Some(std::mem::replace(old, new))))));
     }
-    let now = total(bytes, 0, key.len() + new.len() + ENTRY_COST)?;
+    let now = budget.after(0, key.len() + new.len() + ENTRY_COST)?;
     entries.insert(Span::from_slice(key), new);
     Ok(Some((now, Step::Entry(Span::from_slice(key), None))))
 }

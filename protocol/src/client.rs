@@ -46,7 +46,7 @@ pub enum ClientFrame {
         target: EntityId,
         /// Small id of the method.
         method: u32,
-        /// Milliseconds until the client gives up; 0 = it does not wait for an answer.
+        /// Milliseconds until the client gives up; 0 = it does not wait for an answer, and the game gives none.
         deadline_ms: u32,
         /// One CBOR array.
         args: Bytes,
@@ -122,7 +122,7 @@ pub enum ServerFrame {
         /// One CBOR array.
         args: Bytes,
     },
-    /// The one answer to a request.
+    /// The one answer to a request that somebody waits for, or the gate's refusal of any other.
     Reply {
         /// Which request.
         request: u64,
@@ -133,13 +133,6 @@ pub enum ServerFrame {
     Pong {
         /// The same.
         nonce: u64,
-    },
-    /// The module's code was replaced; for people.
-    Version {
-        /// Label and short hash.
-        version: String,
-        /// Rises with each publication.
-        generation: u32,
     },
 }
 

@@ -1,6 +1,7 @@
 //! What gates and games say to each other.
 //!
-//! Every message travels under a [`Header`], also between two halves of one process.
+//! Between processes every message travels under a [`Header`]. Between two halves of one process it is
+//! handed over as it is; debug builds take it through its bytes there too, header and all.
 
 use crate::client::Pose;
 use crate::id::{EntityId, Id, SessionId};

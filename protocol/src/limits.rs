@@ -46,8 +46,15 @@ pub const FILTER_VALUE_BYTES_MAX: usize = 256;
 /// Connections of one gate, those that still shake hands included. Defaults of a configuration,
 /// as everything below that a gate counts. Stops a flood of connections from filling memory.
 pub const CONNECTIONS_MAX: usize = 10_000;
-/// Connections from one IP address. Stops one machine from taking all places.
+/// Connections from one address: of IPv4 each, of IPv6 all of a /64. Stops one machine from taking all places.
 pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 1_024;
+/// New connections from one address in a minute; a whole minute's worth may come at once, as after a restart.
+/// Stops one machine from keeping the gate busy with handshakes.
+pub const CONNECTIONS_PER_ADDRESS_PER_MINUTE: u32 = 1_024;
+/// Handshakes under way with addresses that have not shown to be there. Over it newcomers have to show it
+/// first (QUIC Retry). Stops packets under false addresses from filling memory, and others from being sent
+/// what they did not ask for.
+pub const UNPROVEN_HANDSHAKES_MAX: usize = 256;
 /// Handshakes that wait to be looked at.
 pub const INCOMING_MAX: usize = 1_024;
 /// Until the QUIC handshake is done. Stops half-open connections from staying.
@@ -58,7 +65,7 @@ pub const HELLO_TIMEOUT_MS: u64 = 10_000;
 pub const IDLE_TIMEOUT_MS: u64 = 20_000;
 /// Both sides say something at least so often. Keeps NATs open.
 pub const KEEP_ALIVE_MS: u64 = 5_000;
-/// A write that a client does not take in this time ends the connection.
+/// A write (128 KiB at most) that a client does not take in this time ends the connection.
 pub const WRITE_STALL_MS: u64 = 10_000;
 /// Bytes that wait for one client. Stops a client that does not read from filling memory.
 pub const CLIENT_QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -70,7 +77,7 @@ pub const REQUESTS_PER_SECOND: u32 = 100;
 pub const FRAMES_PER_SECOND: u32 = 500;
 /// Bytes on one client's stream in a second; over it the connection is closed.
 pub const STREAM_BYTES_PER_SECOND: u32 = 512 * 1024;
-/// Moves of one client in a second; over it the newest wins and others are dropped.
+/// Moves of one client in a second; over it the newest waits for its turn and the others are dropped.
 pub const MOVES_PER_SECOND: u32 = 60;
 /// Datagrams of one client in a second; over it the connection is closed.
 pub const DATAGRAMS_PER_SECOND: u32 = 1_000;
@@ -80,8 +87,9 @@ pub const METHOD_CALLS_PER_MINUTE: u32 = 6_000;
 pub const BURST_SECONDS: u32 = 2;
 /// A deadline that a client may ask for.
 pub const DEADLINE_MS_MAX: u32 = 3_600_000;
-/// How long a gate that shuts down waits for its clients.
-pub const SHUTDOWN_WAIT_MS: u64 = 3_000;
+/// How long a client may take to read what was said before a good-bye, a kick or a shutdown. Stops a client
+/// that does not read from staying.
+pub const LAST_WORDS_MS: u64 = 3_000;
 
 const _: () = assert!(HELLO_TIMEOUT_MS < IDLE_TIMEOUT_MS, "silence is told apart from absence");
 const _: () = assert!(FRAME_BYTES_MAX * 4 <= CLIENT_QUEUE_BYTES_MAX, "a few large frames are no slowness");

@@ -1,6 +1,7 @@
 //! Fixed binary fields: what frames, datagrams and cluster messages are made of.
 //!
-//! Big end first. A string is its length as u16 and UTF-8. Reading shares the input's memory and never reserves more.
+//! Big end first. A string is its length as u16 and UTF-8. Reading shares the input's memory, but for what is
+//! small, and never reserves more.
 
 use crate::cbor::CborError;
 use crate::client::Pose;
@@ -90,7 +91,8 @@ impl Fields {
         if len > MOTION_BYTES_MAX {
             return Err(WireError::TooLong("motion", MOTION_BYTES_MAX));
         }
-        self.take(len)
+        // A copy: what stays of a datagram must not keep all of the buffer that it came in.
+        self.take(len).map(|motion| Bytes::copy_from_slice(&motion))
     }
 
     pub(crate) fn text(&mut self, name: &'static str, bytes_max: usize) -> Result<String, WireError> {

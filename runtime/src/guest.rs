@@ -144,7 +144,7 @@ pub struct Trap {
 }
 
 /// What kind of death.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub enum TrapKind {
     /// A panic, an unreachable, an access out of bounds, a division by zero.
     Fault,
@@ -158,6 +158,8 @@ pub enum TrapKind {
     Misuse,
     /// The instance could not be made.
     Instantiate,
+    /// The same, because too many others live.
+    NoRoom,
 }
 
 /// One frame of a trap, unsymbolised.
@@ -190,8 +192,9 @@ pub trait Guest: Send {
         to: u32,
         state: &[u8],
     ) -> Result<Result<Bytes, GuestError>, Trap>;
-    /// Bytes of linear memory in use, for recycling; 0 for native guests.
-    fn memory_bytes(&self) -> usize;
+    /// Bytes of linear memory in use, and how many it may have: near the limit it is recycled. 0 of 0 for
+    /// native guests.
+    fn memory_bytes(&self) -> (usize, usize);
 }
 
 /// Makes instances of the versions that a process has loaded.

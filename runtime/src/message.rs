@@ -227,14 +227,14 @@ pub enum Input {
     /// An entity arrives.
     Install(Box<Traveller>),
     /// A swap: from the next event on this version.
-    Swap(Arc<SwapOrder>),
+    Swap(Arc<ModuleVersion>),
     /// What would this swap do? Runs `migrate` on copies and looks through what is parked; changes
     /// nothing. Answered by [`Output::Rehearsed`].
     Rehearse {
         /// Given back.
         ticket: u64,
-        /// The swap that may come.
-        order: Arc<SwapOrder>,
+        /// The version that may come.
+        version: Arc<ModuleVersion>,
     },
     /// Somebody at the admin API wants to see the space; answered by [`Output::Inspected`].
     Inspect {
@@ -330,6 +330,13 @@ pub enum Output {
     },
     /// A handler failed badly; for the crash book.
     Crashed(Box<Crash>),
+    /// Something that waited named a method that the version lacks.
+    Unhandled {
+        /// The version.
+        version: VersionHash,
+        /// The method's former name.
+        method: String,
+    },
     /// A guest's log line; at once, also if its event is rolled back.
     Log(Box<LogLine>),
     /// For [`Input::Inspect`].
@@ -367,6 +374,8 @@ pub struct Traveller {
     pub pose: Pose,
     /// Location epoch under which it is installed.
     pub epoch: u32,
+    /// The version of the space that it left: what its attributes are called.
+    pub version: Arc<ModuleVersion>,
     /// Set if it comes back: `hook.enter-failed` with this code instead of `enter-space`.
     pub failed: Option<&'static str>,
     /// Everything that makes it up.
@@ -473,17 +482,6 @@ pub struct Mark {
     pub reply_bytes: usize,
     /// UTC ms when something came from the sender last: the longest idle one makes room.
     pub used_ms: u64,
-}
-
-/// Go over to another version.
-#[derive(Debug)]
-pub struct SwapOrder {
-    /// The version to run from now on.
-    pub version: Arc<ModuleVersion>,
-    /// Types by small id whose schema number differs from the running version's: `migrate` runs.
-    pub migrate: Vec<u32>,
-    /// True if this is a roll-back.
-    pub rollback: bool,
 }
 
 /// How a swap went in one space.

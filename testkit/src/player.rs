@@ -38,9 +38,10 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
+    #[track_caller]
     pub(crate) fn new(connection: ConnectionId, greeting: &Greeting) -> Self {
         Self {
-            core: ClientCore::new(greeting),
+            core: ClientCore::new(greeting).unwrap_or_else(|error| panic!("{error}")),
             connection,
             calls: Vec::new(),
             events: Vec::new(),

@@ -38,10 +38,6 @@ impl ModuleLoader for Shelf {
 
     fn forget(&mut self, _version: VersionHash) {}
 
-    fn memory_bytes_max(&self, version: VersionHash) -> usize {
-        self.inner.memory_bytes_max(version)
-    }
-
     fn source(&self) -> Box<dyn GuestSource> {
         self.inner.source()
     }

@@ -157,7 +157,7 @@ impl World {
         let (player, connection) = (Player(self.last_player), ConnectionId(self.last_player));
         let address = std::net::SocketAddr::from(([127, 0, 0, 1], 40_000));
         self.seats.insert(player, Seat::new(connection, greeting));
-        self.gate_input(GateInput::Incoming { connection, address });
+        self.gate_input(GateInput::Incoming { connection, address, proven: true });
         self.settle();
         player
     }
@@ -446,7 +446,7 @@ impl World {
         for output in outputs {
             match output {
                 GateOutput::Accept { connection } => self.gate_input(GateInput::Established { connection }),
-                GateOutput::Refuse { connection } => {
+                GateOutput::Refuse { connection } | GateOutput::Retry { connection } => {
                     self.close(connection, CloseCode::Full, "refused".into())
                 }
                 GateOutput::Write { connection, pieces } => {

@@ -87,6 +87,7 @@ fn gate_limits(limits: &Limits) -> GateLimits {
     GateLimits {
         connections: limits.clients,
         connections_per_address: limits.clients,
+        connections_per_address_per_minute: u32::MAX,
         ..GateLimits::default()
     }
 }

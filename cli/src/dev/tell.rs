@@ -34,6 +34,12 @@ pub fn of_fact(fact: &Fact) -> Notice {
             let name = if module.is_empty() { "The module".to_owned() } else { format!("`{module}`") };
             Notice::new(Tone::Bad, format!("{name} is refused:\n  {}", reasons.join("\n  ")))
         }
+        Fact::Unhandled { module, version, method } => Notice::new(
+            Tone::Bad,
+            format!(
+                "`{module}` version `{version}` has no `{method}`, which a timer, an answer or a watch waited for."
+            ),
+        ),
         Fact::ServiceFailed { module, version, service, shard, reason } => Notice::new(
             Tone::Bad,
             format!(

@@ -10,7 +10,10 @@ use crate::value::Value;
 use bytes::Bytes;
 use everwake_protocol::client::{ClientFrame, MoveDatagram, Pose, PositionDatagram, ServerFrame};
 use everwake_protocol::frame::FrameDecoder;
-use everwake_protocol::limits::PROTOCOL_VERSION;
+use everwake_protocol::limits::{
+    ARGS_BYTES_MAX, CLIENT_VERSION_BYTES_MAX, LOCALE_BYTES_MAX, MODULE_NAME_BYTES_MAX, PROTOCOL_VERSION,
+    TOKEN_BYTES_MAX,
+};
 use everwake_protocol::outcome::{Outcome, code};
 use everwake_protocol::schema::Schema;
 use everwake_protocol::{EntityId, SessionId};
@@ -24,14 +27,42 @@ mod tests;
 /// What a client says first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Greeting {
-    /// Which module's game to play; empty: the first of the deployment.
+    /// Which module's game to play, at most 64 bytes; empty: the first of the deployment.
     pub module: String,
-    /// Handed to the boot entity.
+    /// Handed to the boot entity, at most 1,024 bytes.
     pub token: String,
-    /// The program's version, handed to the boot entity.
+    /// The program's version, handed to the boot entity, at most 64 bytes.
     pub version: String,
-    /// Language tag, handed to the boot entity.
+    /// Language tag, handed to the boot entity, at most 32 bytes.
     pub locale: String,
+}
+
+/// A text of a [`Greeting`] that is too long. Cut it would say something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{what}` of the greeting has {bytes} bytes; at most {max} are allowed")]
+pub struct GreetingError {
+    /// Which one.
+    pub what: &'static str,
+    /// How long it is.
+    pub bytes: usize,
+    /// How long it may be.
+    pub max: usize,
+}
+
+impl Greeting {
+    fn check(&self) -> Result<(), GreetingError> {
+        for (what, text, max) in [
+            ("module", &self.module, MODULE_NAME_BYTES_MAX),
+            ("token", &self.token, TOKEN_BYTES_MAX),
+            ("version", &self.version, CLIENT_VERSION_BYTES_MAX),
+            ("locale", &self.locale, LOCALE_BYTES_MAX),
+        ] {
+            if text.len() > max {
+                return Err(GreetingError { what, bytes: text.len(), max });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What a client gets to know.
@@ -44,7 +75,7 @@ pub enum ClientEvent {
         /// Module that is played.
         module: String,
     },
-    /// A schema came.
+    /// A schema came: the first one, or the module's code was replaced.
     Schema {
         /// Rises with each publication.
         generation: u32,
@@ -94,13 +125,6 @@ pub enum ClientEvent {
         /// As it was sent.
         nonce: u64,
     },
-    /// The module's code was replaced.
-    Version {
-        /// For people.
-        version: String,
-        /// Rises with each publication.
-        generation: u32,
-    },
     /// The server said something that does not fit what it said before.
     Inconsistent {
         /// For people.
@@ -125,12 +149,25 @@ pub enum RequestError {
     /// The arguments do not fit.
     #[error("arguments: {0}")]
     Arguments(String),
+    /// The arguments have so many bytes, more than [`ARGS_BYTES_MAX`].
+    #[error("arguments of {0} bytes; at most {ARGS_BYTES_MAX} are allowed")]
+    TooLarge(usize),
+    /// More than 4 MiB wait to be sent.
+    #[error("too much waits to be sent")]
+    Full,
+    /// The connection has ended.
+    #[error("the connection has ended")]
+    Closed,
 }
 
 /// How much longer than the server a client waits for the answer that the deadline passed.
 const DEADLINE_SLACK: Duration = Duration::from_millis(500);
 /// Requests whose late answers are still recognised.
 const ABANDONED_MAX: usize = 4_096;
+
+/// Bytes that wait to be taken by [`ClientCore::take_output`]; over it nothing is said. Stops a server that
+/// does not read from filling the client's memory.
+const OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// See the head of this module.
 #[derive(Debug)]
@@ -157,11 +194,12 @@ pub struct ClientCore {
 
 impl ClientCore {
     /// A client that greets.
-    pub fn new(greeting: &Greeting) -> ClientCore {
+    pub fn new(greeting: &Greeting) -> Result<ClientCore, GreetingError> {
+        greeting.check()?;
         let Greeting { module, token, version, locale } = greeting.clone();
         let mut output = Vec::new();
         ClientFrame::Hello { protocol: PROTOCOL_VERSION, module, token, version, locale }.encode(&mut output);
-        ClientCore {
+        Ok(ClientCore {
             decoder: FrameDecoder::of_server(),
             output,
             events: VecDeque::new(),
@@ -180,7 +218,7 @@ impl ClientCore {
             server_time_ms: 0,
             positions: 0,
             stale_positions: 0,
-        }
+        })
     }
 
     /// Takes bytes of the stream.
@@ -255,7 +293,7 @@ impl ClientCore {
         let id = schema.id;
         let args = Value::encode_arguments(args, types)
             .map_err(|error| RequestError::Arguments(error.to_string()))?;
-        Ok(self.request_by_id(now, target, id, args, deadline_ms))
+        self.checked_request(now, target, id, args, deadline_ms)
     }
 
     /// The same with encoded arguments.
@@ -268,10 +306,29 @@ impl ClientCore {
         deadline_ms: u32,
     ) -> Result<u64, RequestError> {
         let id = self.method(target, method)?.id;
-        Ok(self.request_by_id(now, target, id, args, deadline_ms))
+        self.checked_request(now, target, id, args, deadline_ms)
     }
 
-    /// The same, unchecked: by small id, on any entity.
+    fn checked_request(
+        &mut self,
+        now: Duration,
+        target: EntityId,
+        method: u32,
+        args: Bytes,
+        deadline_ms: u32,
+    ) -> Result<u64, RequestError> {
+        if args.len() > ARGS_BYTES_MAX {
+            return Err(RequestError::TooLarge(args.len()));
+        }
+        self.has_room()?;
+        Ok(self.request_by_id(now, target, method, args, deadline_ms))
+    }
+
+    fn has_room(&self) -> Result<(), RequestError> {
+        if self.output.len() > OUTPUT_BYTES_MAX { Err(RequestError::Full) } else { Ok(()) }
+    }
+
+    /// The same, unchecked: by small id, on any entity, with arguments of any size and however much waits.
     pub fn request_by_id(
         &mut self,
         now: Duration,
@@ -296,11 +353,13 @@ impl ClientCore {
     }
 
     /// Asks for a [`ClientEvent::Pong`].
-    pub fn ping(&mut self, nonce: u64) {
+    pub fn ping(&mut self, nonce: u64) -> Result<(), RequestError> {
+        self.has_room()?;
         ClientFrame::Ping { nonce }.encode(&mut self.output);
+        Ok(())
     }
 
-    /// The datagram that moves the own entity. The mirror moves at once.
+    /// The datagram that moves the own entity. The mirror moves at once. Of `motion` 16 bytes are sent.
     pub fn move_to(&mut self, pose: Pose, motion: &[u8]) -> Bytes {
         self.move_sequence = self.move_sequence.wrapping_add(1);
         if let Some(own) = self.own.and_then(|own| self.entities.get_mut(&own)) {

@@ -1,6 +1,6 @@
 //! The driver: one task for each connection moves bytes and time between quinn and the core.
 
-use crate::core::{BrokenStream, ClientCore, ClientEvent, Greeting, RequestError};
+use crate::core::{BrokenStream, ClientCore, ClientEvent, Greeting, GreetingError, RequestError};
 use crate::mirror::Entity;
 use crate::tls::{self, Trust, TrustError};
 use crate::value::Value;
@@ -10,7 +10,7 @@ use everwake_protocol::limits::{ALPN, HELLO_TIMEOUT_MS, IDLE_TIMEOUT_MS, KEEP_AL
 use everwake_protocol::outcome::{Certainty, Outcome};
 use everwake_protocol::{EntityId, SessionId};
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig as QuicConfig, ConnectionError, IdleTimeout, TransportConfig, VarInt};
+use quinn::{ClientConfig as QuicConfig, ConnectionError, IdleTimeout, TransportConfig, VarInt, WriteError};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +25,8 @@ const CHUNK: usize = 64 * 1024;
 /// What a server may send before the client has read it. 2.5 MB a second over 100 ms; a burst of
 /// this size does not overrun the socket, in which a close could get lost.
 const WINDOW_BYTES: u32 = 256 * 1024;
+/// How long the server may take to hear a good-bye.
+const GOOD_BYE: Duration = Duration::from_secs(1);
 /// Datagrams that wait to be read.
 const DATAGRAM_BYTES: usize = 64 * 1024;
 
@@ -119,6 +121,9 @@ pub enum ConnectError {
     /// The local socket, or the address.
     #[error("cannot connect to `{0}`: {1}")]
     Socket(SocketAddr, String),
+    /// The greeting cannot be said.
+    #[error(transparent)]
+    Greeting(#[from] GreetingError),
     /// The connection ended before the welcome.
     #[error(transparent)]
     Closed(#[from] Closed),
@@ -156,6 +161,10 @@ struct State {
     core: ClientCore,
     waiting: BTreeMap<u64, oneshot::Sender<Outcome>>,
     missed: u64,
+    /// Nothing is said any more but what waits to be written.
+    leaving: bool,
+    /// Nothing is written and nobody is answered any more.
+    ended: bool,
 }
 
 #[derive(Debug)]
@@ -175,6 +184,21 @@ impl Shared {
         // A panic elsewhere leaves the core between two whole steps.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Says something, if it can be heard.
+    fn say<T>(
+        &self,
+        what: impl FnOnce(&mut State, Duration) -> Result<T, RequestError>,
+    ) -> Result<T, RequestError> {
+        let mut state = self.state();
+        if state.ended {
+            return Err(RequestError::Closed);
+        }
+        let said = what(&mut state, self.origin.elapsed())?;
+        drop(state);
+        self.wake.notify_one();
+        Ok(said)
+    }
 }
 
 /// A connection to a gate. Dropping it closes the connection.
@@ -187,10 +211,16 @@ pub struct Client {
 impl Client {
     /// Connects, greets, and waits for the welcome.
     pub async fn connect(config: ClientConfig) -> Result<Client, ConnectError> {
+        let core = ClientCore::new(&config.greeting)?;
         let quic = open(&config).await?;
-        let core = ClientCore::new(&config.greeting);
         let shared = Arc::new(Shared {
-            state: Mutex::new(State { core, waiting: BTreeMap::new(), missed: 0 }),
+            state: Mutex::new(State {
+                core,
+                waiting: BTreeMap::new(),
+                missed: 0,
+                leaving: false,
+                ended: false,
+            }),
             wake: Notify::new(),
             origin: Instant::now(),
             quic,
@@ -208,7 +238,8 @@ impl Client {
         }
     }
 
-    /// Calls a method of an entity in view and waits at most five seconds for the answer.
+    /// Calls a method of an entity in view and waits at most five seconds for the answer. After the end of
+    /// the connection it is not sent ([`RequestError::Closed`]).
     pub async fn call(&self, entity: EntityId, method: &str, args: &[Value]) -> Result<Value, CallError> {
         let answer = self.ask(5_000, |core, now| core.request(now, entity, method, args, 5_000)).await?;
         Value::decode(&answer).map_err(|error| CallError::Answer(error.to_string()))
@@ -239,10 +270,7 @@ impl Client {
 
     /// Calls without waiting for an answer.
     pub fn post(&self, entity: EntityId, method: &str, args: &[Value]) -> Result<(), RequestError> {
-        let now = self.shared.origin.elapsed();
-        self.shared.state().core.request(now, entity, method, args, 0)?;
-        self.shared.wake.notify_one();
-        Ok(())
+        self.shared.say(|state, now| state.core.request(now, entity, method, args, 0)).map(drop)
     }
 
     /// Moves the own entity; the newest move wins, some may get lost.
@@ -253,9 +281,8 @@ impl Client {
     }
 
     /// Asks for a [`ClientEvent::Pong`].
-    pub fn ping(&self, nonce: u64) {
-        self.shared.state().core.ping(nonce);
-        self.shared.wake.notify_one();
+    pub fn ping(&self, nonce: u64) -> Result<(), RequestError> {
+        self.shared.say(|state, _| state.core.ping(nonce))
     }
 
     /// The next thing that happened; none when the connection has ended.
@@ -335,11 +362,16 @@ impl Client {
         }
     }
 
-    /// Closes the connection and waits until the server knows, at most a second.
+    /// Says good-bye behind all that was said before, and waits until the server has heard it, at most a
+    /// second. Then the connection is closed.
     pub async fn close(self) {
-        self.shared.quic.close((CloseCode::Done as u32).into(), b"good-bye");
-        // The close packet leaves with the endpoint's next turn.
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.closed()).await;
+        self.shared.state().leaving = true;
+        self.shared.wake.notify_one();
+        if tokio::time::timeout(GOOD_BYE, self.closed()).await.is_err() {
+            self.shared.quic.close((CloseCode::Done as u32).into(), b"good-bye");
+            // The close packet leaves with the endpoint's next turn.
+            let _ = tokio::time::timeout(GOOD_BYE, self.closed()).await;
+        }
     }
 
     async fn ask(
@@ -347,16 +379,14 @@ impl Client {
         deadline_ms: u32,
         request: impl FnOnce(&mut ClientCore, Duration) -> Result<u64, RequestError>,
     ) -> Result<Bytes, CallError> {
-        let answer = {
-            let mut state = self.shared.state();
-            let request = request(&mut state.core, self.shared.origin.elapsed())?;
-            let (sender, answer) = oneshot::channel();
+        let (sender, answer) = oneshot::channel();
+        self.shared.say(|state, now| {
+            let request = request(&mut state.core, now)?;
             if deadline_ms > 0 {
                 state.waiting.insert(request, sender);
             }
-            answer
-        };
-        self.shared.wake.notify_one();
+            Ok(())
+        })?;
         if deadline_ms == 0 {
             return Ok(Bytes::from_static(&[everwake_protocol::cbor::NULL]));
         }
@@ -425,8 +455,11 @@ async fn run(shared: Arc<Shared>, events: mpsc::Sender<ClientEvent>) {
             Closed::Broken(broken)
         }
     };
+    let mut state = shared.state();
+    state.ended = true;
     // Whoever waits for an answer learns that none comes.
-    shared.state().waiting.clear();
+    state.waiting.clear();
+    drop(state);
     shared.closed.send_replace(Some(reason));
 }
 
@@ -435,13 +468,28 @@ async fn exchange(shared: &Shared, events: &mpsc::Sender<ClientEvent>) -> Result
     let Ok((mut send, mut receive)) = shared.quic.open_bi().await else { return Ok(()) };
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut open = true;
+    let (mut open, mut finished) = (true, false);
+    let mut unsent = Bytes::new();
     loop {
-        let output = shared.state().core.take_output();
-        if !output.is_empty() && send.write_all(&output).await.is_err() {
-            break;
+        let leaving = {
+            let mut state = shared.state();
+            if unsent.is_empty() {
+                unsent = state.core.take_output().into();
+            }
+            state.leaving
+        };
+        if leaving && unsent.is_empty() && !finished {
+            finished = true;
+            // A stream that the server stopped is heard of as the end of the connection.
+            let _ = send.finish();
         }
         tokio::select! {
+            // The server may be slow to read: meanwhile the rest goes on.
+            written = send.write_chunks(std::slice::from_mut(&mut unsent)), if !unsent.is_empty() => match written {
+                Ok(_) => continue,
+                Err(WriteError::Stopped(_)) => return Err(BrokenStream("the stream was stopped".to_owned())),
+                Err(_) => break,
+            },
             chunk = receive.read_chunk(CHUNK, true), if open => match chunk {
                 Ok(Some(chunk)) => shared.state().core.receive(&chunk.bytes)?,
                 // The reason comes with the end of the connection.

@@ -9,7 +9,7 @@ mod tables;
 mod tls;
 mod value;
 
-pub use core::{BrokenStream, ClientCore, ClientEvent, Greeting, RequestError};
+pub use core::{BrokenStream, ClientCore, ClientEvent, Greeting, GreetingError, RequestError};
 pub use driver::{CallError, Client, ClientConfig, ClientEndpoint, Closed, ConnectError, closed, open};
 pub use mirror::Entity;
 pub use tls::{Trust, TrustError};

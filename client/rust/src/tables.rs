@@ -8,51 +8,40 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug)]
 pub(crate) struct Kind {
     pub(crate) name: String,
-    /// By small id, none for those that clients do not see.
-    attributes: Vec<Option<(AttributeSchema, Shape)>>,
+    /// By small id. The numbers have gaps, as wide as a server likes.
+    attributes: BTreeMap<u32, (AttributeSchema, Shape)>,
     methods: Vec<MethodSchema>,
     client_methods: BTreeMap<u32, MethodSchema>,
 }
 
 impl Kind {
     fn new(schema: &TypeSchema) -> Kind {
-        let len = schema.attributes.iter().map(|it| it.id as usize + 1).max().unwrap_or(0);
-        let mut attributes = vec![None; len.min(Tables::ATTRIBUTES_MAX)];
-        for attribute in &schema.attributes {
-            if let Some(place) = attributes.get_mut(attribute.id as usize) {
-                *place = Some((attribute.clone(), Shape::of(&attribute.type_text)));
-            }
-        }
+        let attribute = |it: &AttributeSchema| (it.id, (it.clone(), Shape::of(&it.type_text)));
         Kind {
             name: schema.name.clone(),
-            attributes,
+            attributes: schema.attributes.iter().map(attribute).collect(),
             methods: schema.methods.clone(),
             client_methods: schema.client_methods.iter().map(|it| (it.id, it.clone())).collect(),
         }
     }
 
-    pub(crate) fn attributes_len(&self) -> usize {
-        self.attributes.len()
-    }
-
     pub(crate) fn column(&self, attribute: u32) -> Option<Column<'_>> {
-        let (schema, shape) = self.attributes.get(attribute as usize)?.as_ref()?;
+        let (schema, shape) = self.attributes.get(&attribute)?;
         Some(Column { shape: *shape, initial: &schema.initial })
     }
 
     pub(crate) fn attribute(&self, attribute: u32) -> Option<&AttributeSchema> {
-        self.attributes.get(attribute as usize)?.as_ref().map(|(schema, _)| schema)
+        self.attributes.get(&attribute).map(|(schema, _)| schema)
     }
 
     /// By name; of several versions of it the one that is live.
     pub(crate) fn attribute_named(&self, name: &str) -> Option<&AttributeSchema> {
-        let named =
-            || self.attributes.iter().flatten().map(|(schema, _)| schema).filter(|it| it.name == name);
+        let named = || self.attributes.values().map(|(schema, _)| schema).filter(|it| it.name == name);
         named().find(|it| it.live).or_else(|| named().next_back())
     }
 
     pub(crate) fn live_attributes(&self) -> impl Iterator<Item = &AttributeSchema> {
-        self.attributes.iter().flatten().map(|(schema, _)| schema).filter(|it| it.live)
+        self.attributes.values().map(|(schema, _)| schema).filter(|it| it.live)
     }
 
     /// By name; of several signatures the one that is live.
@@ -74,9 +63,6 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    /// Attributes of one type. Stops a server's number from reserving memory.
-    const ATTRIBUTES_MAX: usize = 64 * 1024;
-
     pub(crate) fn new(schema: Schema) -> Tables {
         let kinds = schema.types.iter().map(|it| (it.id, Kind::new(it))).collect();
         Tables { schema, kinds }

@@ -15,7 +15,7 @@ pub enum Value {
     Null,
     /// A truth value.
     Bool(bool),
-    /// Any integer.
+    /// An integer from -2^64 to 2^64 - 1; the nearest of these is written for another one.
     Int(i128),
     /// A float of 32 bits.
     F32(f32),
@@ -70,11 +70,10 @@ impl Value {
         match self {
             Value::Null => cbor::null(out),
             Value::Bool(value) => cbor::bool(out, *value),
-            Value::Int(value) => match (i64::try_from(*value), u64::try_from(*value)) {
-                (Ok(value), _) => cbor::int(out, value),
-                (_, Ok(value)) => cbor::uint(out, value),
-                _ => cbor::int(out, i64::MIN),
-            },
+            Value::Int(value) => {
+                let (major, argument) = if *value < 0 { (1, -1 - *value) } else { (0, *value) };
+                cbor::head(out, major, u64::try_from(argument).unwrap_or(u64::MAX));
+            }
             Value::F32(value) => cbor::f32(out, *value),
             Value::F64(value) => cbor::f64(out, *value),
             Value::Text(value) => cbor::text(out, value),

@@ -86,10 +86,15 @@ impl Rig {
         self.input(GateInput::Tick);
     }
 
+    /// Somebody who has shown its address.
     fn open(&mut self, address: &str) -> ConnectionId {
+        self.knock(address, true)
+    }
+
+    fn knock(&mut self, address: &str, proven: bool) -> ConnectionId {
         self.numbered += 1;
         let connection = ConnectionId(self.numbered);
-        self.input(GateInput::Incoming { connection, address: address.parse().unwrap() });
+        self.input(GateInput::Incoming { connection, address: address.parse().unwrap(), proven });
         connection
     }
 
@@ -396,6 +401,7 @@ fn arguments_that_are_no_array_are_answered() {
 }
 
 mod limits;
+mod places;
 
 mod code {
     pub(super) use everwake_protocol::outcome::code::*;

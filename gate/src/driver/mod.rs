@@ -12,7 +12,7 @@ use crate::values::{ConnectionId, GateInput, GateOutput, GateStatus};
 use everwake_protocol::Id;
 use everwake_protocol::client::CloseCode;
 use everwake_protocol::cluster::{ToGame, ToGate};
-use everwake_protocol::limits::SHUTDOWN_WAIT_MS;
+use everwake_protocol::limits::LAST_WORDS_MS;
 use link::{Command, FromLink, Handle};
 use std::collections::HashMap;
 use std::future::Future;
@@ -203,7 +203,7 @@ impl Driver {
 
     fn stop(&mut self) -> Instant {
         self.handle(GateInput::Shutdown);
-        Instant::now() + Duration::from_millis(SHUTDOWN_WAIT_MS)
+        Instant::now() + Duration::from_millis(LAST_WORDS_MS)
     }
 
     fn tick(&mut self) {
@@ -214,9 +214,9 @@ impl Driver {
     fn incoming(&mut self, incoming: quinn::Incoming) {
         self.numbered += 1;
         let connection = ConnectionId(self.numbered);
-        let address = incoming.remote_address();
+        let (address, proven) = (incoming.remote_address(), incoming.remote_address_validated());
         self.waiting.insert(connection, incoming);
-        self.handle(GateInput::Incoming { connection, address });
+        self.handle(GateInput::Incoming { connection, address, proven });
         self.perform();
     }
 
@@ -257,6 +257,13 @@ impl Driver {
                 GateOutput::Refuse { connection } => {
                     if let Some(incoming) = self.waiting.remove(&connection) {
                         incoming.refuse();
+                    }
+                }
+                GateOutput::Retry { connection } => {
+                    if let Some(incoming) = self.waiting.remove(&connection)
+                        && let Err(proven) = incoming.retry()
+                    {
+                        proven.into_incoming().refuse();
                     }
                 }
                 GateOutput::Write { connection, pieces } => self.command(connection, Command::Write(pieces)),

@@ -1,12 +1,13 @@
 //! What hostile clients try. Each is closed with the right code, and a good client beside it
 //! notices nothing.
 
-use crate::game::{ECHO, FLOOD_ME, World};
+use crate::game::{ECHO, FLOOD_ME, KICK_ME, World};
 use bytes::Bytes;
 use everwake_client::{CallError, Client, Closed, Value, closed, open};
 use everwake_gate::{GateLimits, GateStatus};
 use everwake_protocol::EntityId;
 use everwake_protocol::client::{ClientFrame, CloseCode, ServerFrame};
+use everwake_protocol::cluster::ToGame;
 use everwake_protocol::frame::FrameDecoder;
 use everwake_protocol::limits::PROTOCOL_VERSION;
 use everwake_protocol::outcome::{Certainty, code};
@@ -159,11 +160,51 @@ async fn asking_for_much_and_reading_nothing() {
         raw.say(&request(number, own, FLOOD_ME)).await;
     }
     // Who does not read may lose the last words among all the rest, so the gate is asked.
-    let slow = |status: &GateStatus| status.closed.get(&CloseCode::Slow) == Some(&1);
-    let closed = tokio::time::timeout(Duration::from_secs(20), world.status.wait_for(slow)).await;
-    assert!(closed.is_ok_and(|found| found.is_ok()), "{:?}", world.status.borrow().closed);
+    reaches(&mut world, |status| status.closed.get(&CloseCode::Slow) == Some(&1)).await;
     raw.quic.closed().await;
     echoes(&good).await;
+}
+
+/// Fills what a client takes that does not read, so that a write of the gate is stuck.
+async fn stuck(world: &mut World) -> (Raw, EntityId) {
+    let (mut raw, own) = Raw::greeted(world).await;
+    for number in 1..=3 {
+        raw.say(&request(number, own, FLOOD_ME)).await;
+    }
+    // 1.8 MB are too much for the windows of both sides together.
+    reaches(world, |status| status.connections == 2 && status.queued_bytes > 900_000).await;
+    (raw, own)
+}
+
+async fn reaches(world: &mut World, wanted: impl Fn(&GateStatus) -> bool) {
+    let waited = tokio::time::timeout(Duration::from_secs(20), world.status.wait_for(|it| wanted(it))).await;
+    assert!(waited.is_ok_and(|found| found.is_ok()), "{:?}", world.status.borrow());
+}
+
+/// Waits until nobody but the good client is there.
+async fn alone(world: &mut World, good: &Client) {
+    reaches(world, |status| status.connections == 1).await;
+    echoes(good).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn saying_good_bye_and_reading_nothing() {
+    let mut world = World::start(GateLimits::default());
+    let good = world.client().await;
+    let (mut raw, _) = stuck(&mut world).await;
+    raw.send.finish().unwrap();
+    world.seen.find(|message| matches!(message, ToGame::Closed { reason: 0, .. }).then_some(())).await;
+    alone(&mut world, &good).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn being_kicked_and_reading_nothing() {
+    let mut world = World::start(GateLimits::default());
+    let good = world.client().await;
+    let (mut raw, own) = stuck(&mut world).await;
+    raw.say(&request(4, own, KICK_ME)).await;
+    world.seen.find(|message| matches!(message, ToGame::Closed { reason: 1, .. }).then_some(())).await;
+    alone(&mut world, &good).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

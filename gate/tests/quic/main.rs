@@ -6,4 +6,6 @@ mod game;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod mute;
+#[cfg(test)]
 mod plays;

@@ -45,7 +45,7 @@ async fn a_client_calls_is_called_and_moves() {
     let entity = client.entity(own).unwrap();
     assert_eq!((entity.pose.x, &entity.motion[..]), (3.0, &[9][..]));
 
-    client.ping(5);
+    client.ping(5).unwrap();
     event(&client, |event| *event == ClientEvent::Pong { nonce: 5 }).await;
     let failed = client.call(own, "fly", &[]).await;
     assert!(matches!(failed, Err(CallError::Request(_))), "{failed:?}");
@@ -100,6 +100,48 @@ async fn a_client_that_leaves_is_told_to_the_game() {
         _ => None,
     });
     assert_eq!(gone.await, (session.unwrap(), 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_posted_before_a_good_bye_arrives() {
+    const POSTS: usize = 20;
+    let world = World::start(GateLimits::default());
+    let client = world.client().await;
+    let own = client.own().unwrap();
+    // More than the gate takes at once.
+    let large = Value::Bytes(vec![0; 30_000].into());
+    for _ in 0..POSTS {
+        client.post(own, "echo", std::slice::from_ref(&large)).unwrap();
+    }
+    client.close().await;
+    world.seen.find(|message| matches!(message, ToGame::Closed { reason: 0, .. }).then_some(())).await;
+    let messages = world.seen.messages.lock().unwrap();
+    let requests = messages.iter().filter(|message| matches!(message, ToGame::Request { .. })).count();
+    assert_eq!(requests, POSTS);
+    assert!(matches!(messages.last(), Some(ToGame::Closed { .. })), "the end is last");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_greeting_that_is_too_long_is_not_said() {
+    let world = World::start(GateLimits::default());
+    let mut config = world.config();
+    config.greeting.token = "x".repeat(1_025);
+    let refused = Client::connect(config).await;
+    assert!(matches!(refused, Err(ConnectError::Greeting(_))), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_must_prove_its_address_does() {
+    let limits = GateLimits { unproven_handshakes: 0, connections_per_address: 2, ..GateLimits::default() };
+    let mut world = World::start(limits);
+    let (first, second) = (world.client().await, world.client().await);
+    for client in [&first, &second] {
+        assert_eq!(client.call(client.own().unwrap(), "echo", &[1.into()]).await, Ok(Value::from(1)));
+    }
+    let third = Client::connect(world.config()).await;
+    assert!(matches!(third, Err(ConnectError::Closed(Closed::Transport(_)))), "{third:?}");
+    let counted = world.status.wait_for(|status| status.refused > 0).await.unwrap();
+    assert_eq!((counted.retried, counted.refused), (3, 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -168,6 +168,7 @@ proptest! {
         events in proptest::collection::vec((proptest::collection::vec(any_op(), 0..8), any::<bool>()), 1..12)
     ) {
         let (mut host, mut mirror) = (Attributes::new(4), Attributes::new(4));
+        let mut slots = vec![Slot::Absent; 4];
         let mut model = Model::initial();
         let mut undo = Undo::default();
         for (ops, commits) in events {
@@ -183,6 +184,10 @@ proptest! {
             if commits {
                 undo.clear();
                 apply(&mut mirror, &to_mirror, None).unwrap();
+                for change in PatchReader::new(&to_mirror) {
+                    let change = change.unwrap();
+                    slots[change.attribute as usize].apply(&change, column(change.attribute)).unwrap();
+                }
             } else {
                 host.undo(&mut undo);
                 prop_assert_eq!(&host, &before);
@@ -190,6 +195,7 @@ proptest! {
                 model = model_before;
             }
             prop_assert_eq!(&mirror, &host);
+            prop_assert_eq!(&slots[..], host.slots());
         }
         let mut whole = Vec::new();
         host.encode_into(&mut whole, |_| true);
@@ -284,6 +290,37 @@ fn sizes_are_limited() {
     cbor::array(&mut patch, ENTITY_BYTES_MAX / 2);
     patch.resize(patch.len() + ENTITY_BYTES_MAX / 2, 0);
     assert_eq!(apply(&mut Attributes::new(4), &patch, None), Err(PatchError::EntityTooLarge));
+}
+
+#[test]
+fn a_mirror_lets_one_attribute_grow_before_another_shrinks() {
+    let full = |attribute: u32| {
+        let mut patch = Vec::new();
+        write_path(attribute, None, false, &mut patch);
+        cbor::array(&mut patch, 15);
+        for _ in 0..15 {
+            cbor::bytes(&mut patch, &vec![0; VALUE_BYTES_MAX - 16]);
+        }
+        patch
+    };
+    let empty = |attribute: u8| vec![attribute, 0x80];
+    let mut host = Attributes::new(4);
+    let mut mirror: BTreeMap<u32, Slot> = BTreeMap::new();
+    let mut follow = |patch: &[u8]| {
+        for change in PatchReader::new(patch) {
+            let change = change.unwrap();
+            let slot = mirror.entry(change.attribute).or_default();
+            assert_eq!(slot.apply(&change, column(change.attribute)), Ok(Applied { changed: true }));
+        }
+    };
+    apply(&mut host, &full(3), None).unwrap();
+    follow(&full(3));
+    // As the game did it, and as its client is told: in the order of the numbers.
+    apply(&mut host, &[empty(3), full(1)].concat(), None).unwrap();
+    let told = [full(1), empty(3)].concat();
+    assert_eq!(apply(&mut host.clone(), &full(3), None), Err(PatchError::EntityTooLarge));
+    follow(&told);
+    assert_eq!((&mirror[&1], &mirror[&3]), (host.slot(1), host.slot(3)));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::frame::{self, RawFrame};
 use crate::id::{EntityId, SessionId};
 use crate::limits::{
     ARGS_BYTES_MAX, CLIENT_VERSION_BYTES_MAX, LOCALE_BYTES_MAX, MODULE_NAME_BYTES_MAX, PROTOCOL_VERSION,
-    REASON_BYTES_MAX, TOKEN_BYTES_MAX,
+    TOKEN_BYTES_MAX,
 };
 use crate::wire::{Fields, Put, WireError};
 use bytes::Bytes;
@@ -25,7 +25,6 @@ const DESTROY: u8 = 0x86;
 const CALL: u8 = 0x87;
 const REPLY: u8 = 0x88;
 const PONG: u8 = 0x89;
-const VERSION: u8 = 0x8a;
 
 const MOVE_DATAGRAM: u8 = 0x01;
 const POSITION_DATAGRAM: u8 = 0x81;
@@ -153,10 +152,6 @@ impl ServerFrame {
                 out.extend_from_slice(outcome);
             }),
             ServerFrame::Pong { nonce } => frame::write(out, PONG, |out| out.put_u64(*nonce)),
-            ServerFrame::Version { version, generation } => frame::write(out, VERSION, |out| {
-                out.put_u32(*generation);
-                out.put_text(version, REASON_BYTES_MAX);
-            }),
         }
     }
 
@@ -198,10 +193,6 @@ impl ServerFrame {
             },
             REPLY => ServerFrame::Reply { request: fields.u64()?, outcome: fields.rest() },
             PONG => ServerFrame::Pong { nonce: fields.u64()? },
-            VERSION => ServerFrame::Version {
-                generation: fields.u32()?,
-                version: fields.text("version", REASON_BYTES_MAX)?,
-            },
             _ => return Ok(None),
         };
         fields.end()?;

@@ -97,8 +97,7 @@ impl CoreThread {
     fn follow(&mut self, output: GameOutput, work: &mut Work) {
         match output {
             GameOutput::MakeSpace(spec) => {
-                let memory = self.loader.memory_bytes_max(spec.version.hash);
-                self.pool.add(self.spaces.make(&spec, memory));
+                self.pool.add(self.spaces.make(&spec));
             }
             GameOutput::DropSpace(space) => {
                 let inputs = self.pool.remove(space);

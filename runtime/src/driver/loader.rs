@@ -14,8 +14,6 @@ pub trait ModuleLoader: Send {
     fn load(&mut self, bytes: Bytes) -> Result<LoadedModule, String>;
     /// Lets go of a version.
     fn forget(&mut self, version: VersionHash);
-    /// Linear memory that an instance of a version may have; 0 if that is not known.
-    fn memory_bytes_max(&self, version: VersionHash) -> usize;
     /// A source over everything that is loaded, now and later.
     fn source(&self) -> Box<dyn GuestSource>;
     /// A crash with names and lines; slow.
@@ -54,10 +52,6 @@ impl ModuleLoader for WasmLoader {
 
     fn forget(&mut self, version: VersionHash) {
         self.versions.remove(version);
-    }
-
-    fn memory_bytes_max(&self, version: VersionHash) -> usize {
-        self.versions.version(version).map_or(0, |version| version.memory_bytes_max())
     }
 
     fn source(&self) -> Box<dyn GuestSource> {

@@ -244,8 +244,7 @@ impl World {
     fn follow(&mut self, output: GameOutput) {
         match output {
             GameOutput::MakeSpace(spec) => {
-                let memory = self.loader.memory_bytes_max(spec.version.hash);
-                let core = self.settings.make(&spec, memory);
+                let core = self.settings.make(&spec);
                 self.cells.insert(spec.id, WorldCell { core, wake_ms: None, waiting: false });
             }
             GameOutput::DropSpace(space) => {

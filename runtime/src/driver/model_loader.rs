@@ -58,10 +58,6 @@ impl ModuleLoader for ModelLoader {
         self.shelf().loaded.remove(&version);
     }
 
-    fn memory_bytes_max(&self, _version: VersionHash) -> usize {
-        0
-    }
-
     fn source(&self) -> Box<dyn GuestSource> {
         Box::new(ShelfSource { loader: self.clone() })
     }

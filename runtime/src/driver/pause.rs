@@ -159,7 +159,7 @@ impl Guest for MeteredGuest {
         self.inner.migrate(type_index, from, to, state)
     }
 
-    fn memory_bytes(&self) -> usize {
+    fn memory_bytes(&self) -> (usize, usize) {
         self.inner.memory_bytes()
     }
 }

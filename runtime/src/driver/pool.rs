@@ -8,7 +8,7 @@ use super::cell::{Cell, Requeue};
 use super::clock::Clock;
 use super::recording::{RecordError, Recorded, RecordingSet};
 use super::traffic::CoreInbox;
-use crate::guest::GuestSource;
+use crate::guest::{Guest, GuestSource, Trap, TrapKind, VersionHash};
 use crate::message::Input;
 use everwake_protocol::EntityId;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 
 /// How long a worker stays with a space that has more and more to do.
 const SLICE: Duration = Duration::from_millis(2);
+
+/// Instances that are let go at once when there is no room for another one.
+const LET_GO: usize = 32;
 
 /// All spaces of a process, and the workers' queue.
 pub(super) struct Pool {
@@ -108,6 +111,7 @@ impl Pool {
 
     /// A worker thread: returns when the pool is stopped.
     pub(super) fn work(&self, source: &mut dyn GuestSource, core: &CoreInbox) {
+        let source = &mut RoomySource { inner: source, pool: self };
         while let Some(cell) = self.next() {
             let begin = Instant::now();
             loop {
@@ -123,6 +127,17 @@ impl Pool {
             }
             self.let_go(cell);
         }
+    }
+
+    /// Lets the spaces that have run nothing for longest let go of their instances. False if none has one
+    /// that is not in use.
+    fn make_room(&self) -> bool {
+        let cells: Vec<Arc<Cell>> = self.state().cells.values().cloned().collect();
+        let mut resting: Vec<(u64, Arc<Cell>)> =
+            cells.into_iter().filter_map(|cell| Some((cell.resting_since_ms()?, cell))).collect();
+        resting.sort_unstable_by_key(|(since_ms, cell)| (*since_ms, cell.id));
+        let let_go = resting.iter().take(LET_GO).filter(|(_, cell)| cell.let_go_of_instance());
+        let_go.count() > 0
     }
 
     fn let_go(&self, cell: Arc<Cell>) {
@@ -172,6 +187,23 @@ impl Pool {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes room in the pool of instances when it is full: they are caches.
+struct RoomySource<'p> {
+    inner: &'p mut dyn GuestSource,
+    pool: &'p Pool,
+}
+
+impl GuestSource for RoomySource<'_> {
+    fn instantiate(&mut self, version: VersionHash) -> Result<Box<dyn Guest>, Trap> {
+        match self.inner.instantiate(version) {
+            Err(Trap { kind: TrapKind::NoRoom, .. }) if self.pool.make_room() => {
+                self.inner.instantiate(version)
+            }
+            made => made,
+        }
     }
 }
 

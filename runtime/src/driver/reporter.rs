@@ -146,6 +146,9 @@ fn write_fact(fact: &Fact) {
         Fact::Refused { module, reasons } => {
             tracing::warn!(module, reasons = reasons.join("; "), "publication refused");
         }
+        Fact::Unhandled { module, version, method } => {
+            tracing::warn!(module, version, method, "something waited for a method that the version lacks");
+        }
         Fact::ServiceFailed { module, version, service, shard, reason } => {
             tracing::error!(module, version, service, shard, reason, "a service shard could not be made");
         }

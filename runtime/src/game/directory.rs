@@ -41,6 +41,8 @@ pub struct Location {
     pub epoch: u32,
     /// Small id of its type; none until it is registered.
     pub type_id: Option<u32>,
+    /// It has left its space and is in none until it is placed again.
+    in_transit: bool,
     /// Set while it changes spaces: what is for it waits here.
     parking: Option<Box<Parking>>,
 }
@@ -77,13 +79,13 @@ pub struct Directory {
 
 impl Directory {
     /// Adds a space.
-    pub fn add_space(&mut self, space: EntityId, module: &str, kind: SpaceKind) {
+    pub fn add_space(&mut self, space: EntityId, module: &str, kind: SpaceKind, epoch: u32) {
         self.spaces.insert(
             space,
             SpaceRow {
                 module: module.to_owned(),
                 kind,
-                epoch: 1,
+                epoch,
                 entities: 0,
                 waiting: VecDeque::new(),
                 waiting_bytes: 0,
@@ -91,11 +93,16 @@ impl Directory {
         );
     }
 
-    /// Removes a space; answers its row and the entities that are still placed in it, by id.
+    /// Removes a space; answers its row and the entities that are still in it, by id: those that have
+    /// left it are on their way to another one.
     pub fn remove_space(&mut self, space: EntityId) -> Option<(SpaceRow, Vec<EntityId>)> {
         let row = self.spaces.remove(&space)?;
-        let mut gone: Vec<EntityId> =
-            self.entities.iter().filter(|(_, at)| at.space == space).map(|(id, _)| *id).collect();
+        let mut gone: Vec<EntityId> = self
+            .entities
+            .iter()
+            .filter(|(_, at)| at.space == space && !at.in_transit)
+            .map(|(id, _)| *id)
+            .collect();
         gone.sort_unstable();
         Some((row, gone))
     }
@@ -116,10 +123,12 @@ impl Directory {
             Some(at) => {
                 at.space = space;
                 at.epoch = epoch;
+                at.in_transit = false;
                 at.type_id = type_id.or(at.type_id);
             }
             None => {
-                self.entities.insert(entity, Location { space, epoch, type_id, parking: None });
+                self.entities
+                    .insert(entity, Location { space, epoch, type_id, in_transit: false, parking: None });
             }
         }
         true
@@ -142,6 +151,13 @@ impl Directory {
         {
             at.parking = Some(Box::new(Parking { since_ms: now_ms, inputs: VecDeque::new(), bytes: 0 }));
             self.blocked.insert(entity, now_ms);
+        }
+    }
+
+    /// The entity has left its space.
+    pub fn depart(&mut self, entity: EntityId) {
+        if let Some(at) = self.entities.get_mut(&entity) {
+            at.in_transit = true;
         }
     }
 

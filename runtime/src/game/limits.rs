@@ -36,5 +36,7 @@ pub const OPERATORS_MAX: usize = 1_024;
 pub const CLOSING_MS_MAX: u64 = 10_000;
 /// Crash log lines of one module in `CRASH_LINES_MS`. Stops a crash loop from filling disks.
 pub const CRASH_LINES_MAX: u32 = 20;
+/// Faults of former versions that are remembered, so that a new version is not blamed for them.
+pub const FAULTS_MAX: usize = 1_024;
 /// Window of [`CRASH_LINES_MAX`], in ms.
 pub const CRASH_LINES_MS: u64 = 10_000;

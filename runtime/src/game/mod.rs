@@ -192,6 +192,8 @@ pub struct Counters {
     pub key_values: u64,
     /// Crashes of guests.
     pub crashes: u64,
+    /// Timers, answers and watches for methods that the version lacks.
+    pub unhandled: u64,
 }
 
 /// The core of one game process.
@@ -206,6 +208,8 @@ pub struct GameCore {
     jobs: BTreeMap<u64, publish::Job>,
     rehearsals: BTreeMap<u64, publish::RehearsalRun>,
     counters: Counters,
+    /// How often each shard was made.
+    shard_epochs: BTreeMap<EntityId, u32>,
     seed: [u8; 32],
     /// Ids, seeds, tickets and messages given out so far.
     minted: u64,
@@ -241,6 +245,7 @@ impl GameCore {
             jobs: BTreeMap::new(),
             rehearsals: BTreeMap::new(),
             counters: Counters::default(),
+            shard_epochs: BTreeMap::new(),
             seed,
             minted: 0,
             now_ms: 0,
@@ -312,6 +317,7 @@ impl GameCore {
             Output::Swapped(report) => self.swapped(space, report),
             Output::Rehearsed { ticket, rehearsal } => self.rehearsed(space, ticket, *rehearsal),
             Output::Crashed(crash) => self.crashed(crash),
+            Output::Unhandled { version, method } => self.unhandled(space, version, method),
             Output::Log(line) => self.out.push(GameOutput::Log(line)),
             Output::Inspected { ticket, view } => self.inspected(ticket, view),
             Output::Closed => self.space_closed(space),

@@ -1,12 +1,12 @@
 //! The modules that a process runs: which version is head, what was before, and its shards.
 
 use super::key_value::KeyValueMap;
-use super::limits::{CRASH_LINES_MAX, CRASH_LINES_MS, HISTORY_MAX, PAUSES_MAX};
+use super::limits::{CRASH_LINES_MAX, CRASH_LINES_MS, FAULTS_MAX, HISTORY_MAX, PAUSES_MAX};
 use super::probation::Probation;
 use super::publish::Stage;
 use super::report::{Fact, Pauses, VersionEntry, VersionState, full_hash};
 use super::{GameCore, GameOutput, LoadedModule, SpaceKind, Ticket};
-use crate::guest::VersionHash;
+use crate::guest::{TrapKind, VersionHash};
 use crate::manifest::{Checked, TypeKind};
 use crate::message::{Input, nil_shard, service_shard};
 use crate::versions::{Lineage, ModuleVersion};
@@ -14,13 +14,16 @@ use bytes::Bytes;
 use everwake_protocol::client::Pose;
 use everwake_protocol::cluster::ToGate;
 use everwake_protocol::outcome::Outcome;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// An empty CBOR array.
 const NO_ARGS: Bytes = Bytes::from_static(&[0x80]);
 /// Component versions that are kept loaded beside head and the last one that passed.
 const VERSIONS_KEPT: usize = 8;
+
+/// What went wrong: the handler, and how it died; none if the version lacks it.
+pub(super) type Fault = (String, Option<TrapKind>);
 
 /// One module of a process.
 #[derive(Debug)]
@@ -43,6 +46,10 @@ pub struct Module {
     history: Vec<Generation>,
     /// The versions that can come back, oldest first.
     loaded: Vec<LoadedModule>,
+    /// What versions did wrong that nobody watched.
+    faults: BTreeSet<Fault>,
+    /// Shards of services whose constructor failed: by type name and number.
+    failed_shards: BTreeSet<(String, u32)>,
     /// Lines about crashes that may be written.
     pub(super) crash_lines: LineBudget,
     /// Crashes since the start.
@@ -110,6 +117,8 @@ impl Module {
             mixed: false,
             history: Vec::new(),
             loaded: Vec::new(),
+            faults: BTreeSet::new(),
+            failed_shards: BTreeSet::new(),
             crash_lines: LineBudget::default(),
             crashes: 0,
         }
@@ -225,6 +234,18 @@ impl Module {
         self.loaded.iter().find(|loaded| loaded.hash == hash).cloned()
     }
 
+    /// Notes what a version did wrong while nobody watched it.
+    pub(super) fn learn_fault(&mut self, fault: Fault) {
+        if self.faults.len() < FAULTS_MAX {
+            self.faults.insert(fault);
+        }
+    }
+
+    /// Whether a version before did that, too.
+    pub(super) fn knows_fault(&self, fault: &Fault) -> bool {
+        self.faults.contains(fault)
+    }
+
     /// Lets go of versions that nobody will go back to; answers which.
     pub fn forget_old(&mut self) -> Vec<VersionHash> {
         let passed = self.passed.as_ref().map(|passed| passed.hash);
@@ -273,16 +294,18 @@ impl GameCore {
         });
     }
 
-    /// Makes the shards of services that do not exist yet.
+    /// Makes the shards of services that do not exist yet, and those whose constructor failed once more.
     pub(super) fn start_services(&mut self, name: &str) {
-        let Some(head) = self.modules.get(name).map(|module| module.head.clone()) else { return };
+        let Some(module) = self.modules.get_mut(name) else { return };
+        let (head, failed) = (module.head.clone(), std::mem::take(&mut module.failed_shards));
         for kind in head.manifest.types.iter().filter(|kind| kind.kind == TypeKind::Service) {
             for shard in 0..kind.shards {
                 let id = service_shard(name, &kind.name, shard);
-                if self.directory.space(id).is_some() {
-                    continue;
+                match self.directory.space(id) {
+                    None => self.make_space(id, name, SpaceKind::Service),
+                    Some(_) if failed.contains(&(kind.name.clone(), shard)) => {}
+                    Some(_) => continue,
                 }
-                self.make_space(id, name, SpaceKind::Service);
                 self.directory.place(id, id, None, 0);
                 let (module, type_name) = (name.to_owned(), kind.name.clone());
                 let answer = self.ticket(Ticket::Service { module, type_name: type_name.clone(), shard });
@@ -294,7 +317,11 @@ impl GameCore {
 
     pub(super) fn service_made(&mut self, module: String, service: String, shard: u32, outcome: &Outcome) {
         let Outcome::Err { code, .. } = outcome else { return };
-        let version = self.modules.get(&module).map(|module| module.head.hash.to_string());
+        let known = self.modules.get_mut(&module);
+        let version = known.map(|known| {
+            known.failed_shards.insert((service.clone(), shard));
+            known.head.hash.to_string()
+        });
         self.fact(Fact::ServiceFailed {
             module,
             version: version.unwrap_or_default(),

@@ -87,8 +87,17 @@ impl GameCore {
     pub(super) fn make_space(&mut self, id: EntityId, module: &str, kind: SpaceKind) {
         let Some(version) = self.modules.get(module).map(|module| module.head.clone()) else { return };
         let seed = self.mint_seed();
-        self.directory.add_space(id, module, kind);
-        self.out.push(GameOutput::MakeSpace(Box::new(SpaceSpec { id, kind, epoch: 1, version, seed })));
+        let epoch = match kind {
+            SpaceKind::Space => 1,
+            // Shards are made again under the same id: their messages must not pass for old ones.
+            SpaceKind::Nil | SpaceKind::Service => {
+                let epoch = self.shard_epochs.entry(id).or_default();
+                *epoch += 1;
+                *epoch
+            }
+        };
+        self.directory.add_space(id, module, kind, epoch);
+        self.out.push(GameOutput::MakeSpace(Box::new(SpaceSpec { id, kind, epoch, version, seed })));
     }
 
     /// The nil shard of an entity that is in no space.
@@ -102,6 +111,11 @@ impl GameCore {
 
     /// An entity is in the space that says so.
     pub(super) fn registered(&mut self, space: EntityId, entity: EntityId, type_id: u32, epoch: u32) {
+        if self.directory.space(space).is_none() {
+            // The last words of a space that is gone, and the entity with it.
+            self.gone(entity);
+            return self.own_entity_gone(entity);
+        }
         if !self.directory.place(entity, space, Some(type_id), epoch) {
             self.counters.dropped += 1;
             return;
@@ -133,9 +147,8 @@ impl GameCore {
     /// An entity has left: bring it to where it goes, or back.
     pub(super) fn departed(&mut self, space: EntityId, mut traveller: Box<Traveller>) {
         self.directory.block(traveller.entity, self.now_ms);
-        let Some(module) = self.directory.space(space).map(|row| row.module.clone()) else {
-            return self.lost(&traveller);
-        };
+        self.directory.depart(traveller.entity);
+        let module = traveller.version.manifest.name.clone();
         let target = match traveller.to {
             None => Some(self.nil_shard_of(&module, traveller.entity)),
             Some(to) => self
@@ -161,13 +174,7 @@ impl GameCore {
     pub(super) fn arrival_refused(&mut self, mut traveller: Box<Traveller>, code: &'static str) {
         self.counters.moves_failed += 1;
         let entity = traveller.entity;
-        let at = self.directory.location(entity).map(|at| at.space);
-        let module = at
-            .and_then(|space| self.directory.space(space))
-            .or_else(|| traveller.to.and_then(|space| self.directory.space(space)))
-            .map(|row| row.module.clone());
-        let Some(module) = module else { return self.lost(&traveller) };
-        let nil = self.nil_shard_of(&module, entity);
+        let nil = self.nil_shard_of(&traveller.version.manifest.name, entity);
         let first = traveller.failed.is_none();
         let back = traveller.from.filter(|from| first && self.directory.space(*from).is_some());
         // Twice refused: its old place does not take it back, so nil has to; or nobody does.

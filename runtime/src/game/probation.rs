@@ -1,18 +1,30 @@
-//! A new version is watched; if it traps too often it goes back, where that loses nothing.
+//! A new version is watched; if it fails too often in a minute it goes back, where that loses nothing.
+//!
+//! What the versions before did wrong already does not count: a version is not taken back for the faults
+//! that it has inherited, nor may somebody who knows an old bug take every new version back.
 
+use super::modules::Fault;
 use super::publish::PublishOptions;
 use super::report::{Fact, PublicationReport, VersionState};
 use super::{GameCore, GameOutput};
+use crate::guest::{TrapKind, VersionHash};
 use crate::message::Crash;
 use crate::versions::ModuleVersion;
+use everwake_protocol::EntityId;
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+const MINUTE_MS: u64 = 60_000;
 
 /// Head is watched.
 #[derive(Debug)]
 pub struct Probation {
     /// When it has passed, UTC ms.
     pub until_ms: u64,
-    traps: u32,
+    /// New failures so far.
+    failures: u32,
+    /// UTC ms of those of the last minute.
+    recent: VecDeque<u64>,
     /// From here to the last version that passed nothing is lost.
     returns: bool,
     /// The version to go back to by itself.
@@ -32,7 +44,14 @@ impl GameCore {
         let chain = module.probation.take().is_none_or(|former| former.returns && !former.halted);
         let returns = is_passed || (reversible && chain);
         let back_to = passed.filter(|_| returns && !is_passed && !rollback);
-        module.probation = Some(Probation { until_ms, traps: 0, returns, back_to, halted: false });
+        module.probation = Some(Probation {
+            until_ms,
+            failures: 0,
+            recent: VecDeque::new(),
+            returns,
+            back_to,
+            halted: false,
+        });
     }
 
     /// The last space went over to head: the time counts from here.
@@ -51,20 +70,51 @@ impl GameCore {
         self.counters.crashes += 1;
         let log = self.crash_line(&crash);
         let (name, version) = (crash.module.clone(), crash.version);
+        // Of no room for an instance no version is guilty.
+        let fault = (crash.kind != TrapKind::NoRoom).then(|| (crash.handler.clone(), Some(crash.kind)));
         self.out.push(GameOutput::Crash { crash, log });
-        let most = self.config.probation_traps_max;
-        let Some(module) = self.modules.get_mut(&name) else { return };
-        module.crashes += 1;
-        if module.head.hash != version {
+        if let Some(module) = self.modules.get_mut(&name) {
+            module.crashes += 1;
+        }
+        if let Some(fault) = fault {
+            self.strike(&name, version, fault);
+        }
+    }
+
+    /// Something that waited named a method that the version lacks.
+    pub(super) fn unhandled(&mut self, space: EntityId, version: VersionHash, method: String) {
+        self.counters.unhandled += 1;
+        let Some(name) = self.directory.space(space).map(|row| row.module.clone()) else { return };
+        let now_ms = self.now_ms;
+        if self.modules.get_mut(&name).is_some_and(|module| module.crash_lines.take(now_ms)) {
+            let (module, version, method) = (name.clone(), version.to_string(), method.clone());
+            self.fact(Fact::Unhandled { module, version, method });
+        }
+        self.strike(&name, version, (method, None));
+    }
+
+    /// Counts a failure against the version that is watched, unless it is an old one.
+    fn strike(&mut self, name: &str, version: VersionHash, fault: Fault) {
+        let (now_ms, most) = (self.now_ms, self.config.probation_traps_max as usize);
+        let Some(module) = self.modules.get_mut(name) else { return };
+        let on_trial = module.head.hash == version && module.probation.is_some();
+        if !on_trial {
+            return module.learn_fault(fault);
+        }
+        if module.knows_fault(&fault) {
             return;
         }
         let Some(probation) = module.probation.as_mut() else { return };
-        probation.traps += 1;
-        let traps = probation.traps;
-        let failed = traps > most && !probation.halted;
-        module.head_trapped(traps);
+        probation.failures += 1;
+        probation.recent.push_back(now_ms);
+        while probation.recent.front().is_some_and(|at| at + MINUTE_MS <= now_ms) {
+            probation.recent.pop_front();
+        }
+        let (failures, recent) = (probation.failures, probation.recent.len());
+        let failed = recent > most && !probation.halted;
+        module.head_trapped(failures);
         if failed {
-            self.fail_head(&name, &format!("{traps} traps during probation"), true);
+            self.fail_head(name, &format!("{recent} failures within a minute of probation"), true);
         }
     }
 

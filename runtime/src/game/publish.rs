@@ -8,14 +8,13 @@ use super::report::{Fact, PublicationReport, VersionState, full_hash};
 use super::rollout::Rollout;
 use super::{GameCore, GameOutput, LoadedModule};
 use crate::guest::VersionHash;
-use crate::message::{Input, Parked, Rehearsal, SwapOrder};
+use crate::message::{Input, Parked, Rehearsal};
 use crate::versions::Lineage;
 use crate::versions::diff::{Change, Diff, Weight, diff};
 use bytes::Bytes;
 use everwake_protocol::EntityId;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// What a publisher agrees to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,7 +83,6 @@ pub(super) struct Candidate {
     pub forgets: bool,
     /// True if values that live entities hold go out of use.
     pub loses: bool,
-    pub order: Arc<SwapOrder>,
     pub report: PublicationReport,
 }
 
@@ -255,7 +253,7 @@ impl GameCore {
         let name = candidate.report.module.clone();
         let ticket = self.mint();
         let spaces = self.directory.spaces_of(&name);
-        let order = candidate.order.clone();
+        let version = candidate.next.version.clone();
         let until_ms = self.now_ms + REHEARSAL_MS_MAX;
         if !plan && let Some(module) = self.modules.get_mut(&name) {
             module.stage = Stage::Rehearsing;
@@ -264,7 +262,7 @@ impl GameCore {
         let found = Rehearsal { reversible: true, ..Default::default() };
         self.rehearsals.insert(ticket, RehearsalRun { candidate, plan, waiting, found, until_ms });
         for space in spaces {
-            self.hand(space, Input::Rehearse { ticket, order: order.clone() });
+            self.hand(space, Input::Rehearse { ticket, version: version.clone() });
         }
         self.rehearsal_done(ticket);
     }
@@ -394,7 +392,6 @@ impl Module {
             }
         };
         let diff = diff(&self.head, &next.version);
-        let migrate = diff.migrations().map(|changed| changed.id).collect();
         let additive = diff.is_additive();
         let forgets = diff.losses().next().is_some();
         // What a roll-back takes out of use comes back with the next version.
@@ -407,9 +404,8 @@ impl Module {
                 Weight::Refused => report.refusals.push(said(change)),
             }
         }
-        let order = Arc::new(SwapOrder { version: next.version.clone(), migrate, rollback });
         let reversible = additive;
-        Ok(Candidate { admin, next, options, note, rollback, reversible, forgets, loses, order, report })
+        Ok(Candidate { admin, next, options, note, rollback, reversible, forgets, loses, report })
     }
 }
 

@@ -181,6 +181,15 @@ pub enum Fact {
         /// Why.
         reasons: Vec<String>,
     },
+    /// Something that waited named a method that the running version lacks.
+    Unhandled {
+        /// Which module's.
+        module: String,
+        /// Hash, short.
+        version: String,
+        /// The method's former name.
+        method: String,
+    },
     /// A shard of a service could not be made.
     ServiceFailed {
         /// Which module's.

@@ -42,7 +42,7 @@ impl GameCore {
     pub(super) fn roll_out(&mut self, candidate: Candidate) {
         let name = candidate.report.module.clone();
         let spaces = self.directory.spaces_of(&name);
-        let (now_ms, order) = (self.now_ms, candidate.order.clone());
+        let now_ms = self.now_ms;
         let Some(module) = self.modules.get_mut(&name) else { return };
         if matches!(module.head_state(), Some(VersionState::Probation)) {
             module.head_is(VersionState::Superseded);
@@ -68,7 +68,7 @@ impl GameCore {
         self.begin_probation(&name, candidate.reversible, candidate.rollback);
         self.send_gate(ToGate::Schema { schema: version.schema.clone() });
         for space in spaces {
-            self.hand(space, Input::Swap(order.clone()));
+            self.hand(space, Input::Swap(version.clone()));
         }
         self.swaps_done(&name);
     }

@@ -293,8 +293,11 @@ fn check_kind(entity_type: &EntityType, place: &str, limits: &ManifestLimits, er
         errors.add_if(wrong, here, || ManifestProblem::NotForKind { what, kind: kind_name(*kind) });
     }
     let most = limits.ticks_per_second;
-    let ticks_fit = (0.0..=most).contains(ticks);
-    errors.add_if(!ticks_fit, here, || out_of_range("`ticks-per-second`", ticks, format!("0 to {most}")));
+    let least = limits.ticks_per_second_min;
+    let ticks_fit = *ticks == 0.0 || (least..=most).contains(ticks);
+    errors.add_if(!ticks_fit, here, || {
+        out_of_range("`ticks-per-second`", ticks, format!("0, or {least} to {most}"))
+    });
     if let Some(radius) = aoi_radius {
         let most = limits.aoi_radius;
         let fits = *radius > 0.0 && *radius <= most;
@@ -380,6 +383,8 @@ impl Context<'_> {
         if *self.parts > self.limits.type_parts {
             return structure;
         }
+        let shown_secret = (attribute.flags.client || attribute.flags.all_clients) && structure.has_secret();
+        self.errors.add_if(shown_secret, place, || ManifestProblem::SecretForClients);
         if found > VALUE_BYTES_MAX {
             self.errors.add(place(), ManifestProblem::InitialTooLong { found });
         } else if let Err(error) = check_value(&structure, &attribute.initial) {
@@ -398,12 +403,20 @@ impl Context<'_> {
             self.errors.add(format!("result of {place}"), ManifestProblem::Type(error));
             Structure::UNIT
         });
+        self.errors.add_if(
+            returns.has_secret(),
+            || format!("result of {place}"),
+            || ManifestProblem::SecretResult,
+        );
         CheckedMethod { parameters: self.parameters(&place, &method.parameters), returns }
     }
 
     fn client_method(&mut self, method: &ClientMethod) -> Vec<Member> {
         let place = format!("client method `{}.{}`", self.type_name, shown(&method.name));
-        self.parameters(&place, &method.parameters)
+        let members = self.parameters(&place, &method.parameters);
+        let shown_secret = members.iter().any(|member| member.structure.has_secret());
+        self.errors.add_if(shown_secret, || place, || ManifestProblem::SecretForClients);
+        members
     }
 
     fn parameters(&mut self, place: &str, parameters: &[Field]) -> Vec<Member> {

@@ -61,6 +61,10 @@ pub enum ManifestProblem {
     SecondBoot(String),
     #[error("`calls-per-minute` needs a method that clients may call")]
     RateWithoutClients,
+    #[error("clients would see a `secret<>`")]
+    SecretForClients,
+    #[error("an answer cannot have a `secret<>`: answers are kept in recordings")]
+    SecretResult,
     #[error("hook {0} does not exist; the hooks are 0 to {1}")]
     UnknownHook(u32, u32),
     #[error("the capability does not exist; there are {0}")]
@@ -90,8 +94,10 @@ pub struct ManifestLimits {
     pub label_bytes: usize,
     /// Shards of a service.
     pub shards: u32,
-    /// Ticks in a second.
+    /// Ticks in a second, at most.
     pub ticks_per_second: f32,
+    /// And at least, if there are any: what is rarer is a timer's business.
+    pub ticks_per_second_min: f32,
     /// Metres. Stops an interest area that is the whole world.
     pub aoi_radius: f32,
     /// Milliseconds that a module may ask for.
@@ -115,6 +121,7 @@ impl Default for ManifestLimits {
             label_bytes: 64,
             shards: 1_024,
             ticks_per_second: 60.0,
+            ticks_per_second_min: 0.1,
             aoi_radius: 10_000.0,
             event_budget_ms: crate::wasm::limits::EVENT_BUDGET_MS_MAX,
             memory_bytes: u32::try_from(crate::wasm::limits::MEMORY_BYTES_MAX).unwrap_or(u32::MAX),

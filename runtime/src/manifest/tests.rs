@@ -71,7 +71,11 @@ const BROKEN: &[(Change, &str)] = &[
     ),
     (
         |m| m.types[0].ticks_per_second = f32::NAN,
-        "type `Avatar`: `ticks-per-second` is NaN; 0 to 60 is allowed",
+        "type `Avatar`: `ticks-per-second` is NaN; 0, or 0.1 to 60 is allowed",
+    ),
+    (
+        |m| m.types[0].ticks_per_second = 1e-20,
+        "type `Avatar`: `ticks-per-second` is 0.00000000000000000001; 0, or 0.1 to 60 is allowed",
     ),
     (
         |m| m.types[0].aoi_radius = Some(0.0),
@@ -85,6 +89,18 @@ const BROKEN: &[(Change, &str)] = &[
     (
         |m| m.types[0].attributes[0].flags.secret = true,
         "attribute `Avatar.hp`: `secret` and `all-clients` contradict each other",
+    ),
+    (
+        |m| m.types[0].attributes[0].type_text = "secret<i64>".into(),
+        "attribute `Avatar.hp`: clients would see a `secret<>`",
+    ),
+    (
+        |m| m.types[0].client_methods[0].parameters[0].type_text = "list<secret<string>>".into(),
+        "client method `Avatar.shown`: clients would see a `secret<>`",
+    ),
+    (
+        |m| m.types[0].methods[0].returns = "option<secret<bytes>>".into(),
+        "result of method `Avatar.hit`: an answer cannot have a `secret<>`: answers are kept in recordings",
     ),
     (
         |m| m.types[0].attributes[0].initial = Bytes::from_static(&[0xf6]),

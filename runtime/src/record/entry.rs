@@ -1,7 +1,7 @@
 //! What a recording consists of. Plain data, apart from the types that spaces use.
 
 use crate::guest::VersionHash;
-use crate::message::{AnswerTo, Client, EntityBody, Input, Message, SwapOrder, Traveller};
+use crate::message::{AnswerTo, Client, EntityBody, Input, Message, Traveller};
 use crate::space::{Commit, InstanceChange, SpaceConfig, SpaceKind, SpaceSnapshot};
 use crate::versions::ModuleVersion;
 use bytes::Bytes;
@@ -97,8 +97,6 @@ pub enum RecordedInput {
     Install(Box<RecordedTraveller>),
     Swap {
         version: VersionHash,
-        migrate: Vec<u32>,
-        rollback: bool,
     },
     /// Looked at, or rehearsed: it took a turn and changed nothing.
     Looked,
@@ -114,6 +112,7 @@ pub struct RecordedTraveller {
     pub to: Option<EntityId>,
     pub pose: Pose,
     pub epoch: u32,
+    pub version: VersionHash,
     pub failed: Option<String>,
     pub body: EntityBody,
 }
@@ -157,11 +156,7 @@ impl RecordedInput {
             }
             Input::Marker { entity, intent } => RecordedInput::Marker { entity, intent },
             Input::Install(traveller) => RecordedInput::Install(Box::new(RecordedTraveller::of(*traveller))),
-            Input::Swap(order) => RecordedInput::Swap {
-                version: order.version.hash,
-                migrate: order.migrate.clone(),
-                rollback: order.rollback,
-            },
+            Input::Swap(version) => RecordedInput::Swap { version: version.hash },
             Input::Rehearse { .. } | Input::Inspect { .. } => RecordedInput::Looked,
             Input::Close => RecordedInput::Close,
         }
@@ -188,10 +183,13 @@ impl RecordedInput {
                 Input::Create { entity, type_name, args, pose, answer, client }
             }
             RecordedInput::Marker { entity, intent } => Input::Marker { entity, intent },
-            RecordedInput::Install(traveller) => Input::Install(Box::new(traveller.into_traveller())),
-            RecordedInput::Swap { version, migrate, rollback } => {
+            RecordedInput::Install(traveller) => {
+                let version = versions(traveller.version).ok_or(traveller.version)?;
+                Input::Install(Box::new(traveller.into_traveller(version)))
+            }
+            RecordedInput::Swap { version } => {
                 let version = versions(version).ok_or(version)?;
-                Input::Swap(Arc::new(SwapOrder { version, migrate, rollback }))
+                Input::Swap(version)
             }
             RecordedInput::Looked => Input::Inspect { ticket: 0, entity: None },
             RecordedInput::Close => Input::Close,
@@ -201,14 +199,15 @@ impl RecordedInput {
 
 impl RecordedTraveller {
     fn of(traveller: Traveller) -> RecordedTraveller {
-        let Traveller { entity, from, to, pose, epoch, failed, body } = traveller;
-        RecordedTraveller { entity, from, to, pose, epoch, failed: failed.map(str::to_owned), body }
+        let Traveller { entity, from, to, pose, epoch, version, failed, body } = traveller;
+        let (version, failed) = (version.hash, failed.map(str::to_owned));
+        RecordedTraveller { entity, from, to, pose, epoch, version, failed, body }
     }
 
-    fn into_traveller(self) -> Traveller {
-        let RecordedTraveller { entity, from, to, pose, epoch, failed, body } = self;
+    fn into_traveller(self, version: Arc<ModuleVersion>) -> Traveller {
+        let RecordedTraveller { entity, from, to, pose, epoch, version: _, failed, body } = self;
         let failed = failed.map(|failed| known_code(&failed));
-        Traveller { entity, from, to, pose, epoch, failed, body }
+        Traveller { entity, from, to, pose, epoch, version, failed, body }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Leaving secrets out of a recording.
 //!
-//! Attributes with the flag `secret` are left out; `secret<>` inside of attributes and of
-//! arguments becomes the default of its type. Contexts, results and constructor arguments have
-//! no declared type: they are kept as they are.
+//! Attributes with the flag `secret` are left out; `secret<>` inside of attributes, of arguments and
+//! of the contexts that wait for an answer, a timer or a watch becomes the default of its type.
+//! A result has no `secret<>`: a manifest with one is refused.
 
 use super::entry::{Entry, RecordedInput};
 use crate::guest::VersionHash;
@@ -118,6 +118,7 @@ impl Masker {
 
     fn body(&self, body: &mut EntityBody) {
         let Some(table) = self.version.type_of(body.type_id).filter(|_| self.has_secrets) else { return };
+        mask_contexts(table, body);
         for attribute in table.attributes.iter().filter(|attribute| is_secret(attribute)) {
             let mut value = Vec::new();
             match body.attributes.slot(attribute.id) {
@@ -176,6 +177,22 @@ impl Masker {
                 None => self.version.types.iter().find_map(|table| by_key(table, *method)),
             };
             mask_call(found, args);
+        }
+    }
+}
+
+/// What an entity keeps for later begins with the context: the first parameter of the method that takes it.
+fn mask_contexts(table: &TypeTable, body: &mut EntityBody) {
+    let pending = body.pending.values_mut().map(|kept| (kept.method, &mut kept.context));
+    let timers = body.timers.values_mut().map(|kept| (kept.method, &mut kept.context));
+    let watches = body.watches.values_mut().map(|kept| (kept.method, &mut kept.context));
+    for (method, context) in pending.chain(timers).chain(watches) {
+        let declared = by_key(table, method).and_then(|method| method.parameters.first());
+        match declared {
+            Some(declared) if !declared.structure.has_secret() => {}
+            Some(declared) => *context = mask_value(&declared.structure, context).into(),
+            // What no method takes may be anything.
+            None => *context = Bytes::from_static(&[0xf6]),
         }
     }
 }

@@ -231,7 +231,7 @@ impl<S: Sink> Recorder for Tap<S> {
 
     fn input(&mut self, input: &Input) {
         let swap = match input {
-            Input::Swap(order) => Some(order.version.clone()),
+            Input::Swap(version) => Some(version.clone()),
             _ => None,
         };
         self.write(Entry::Input(Box::new(RecordedInput::of(input))), swap);

@@ -8,7 +8,7 @@ use super::format::{RecordingError, RecordingReader};
 use super::mask::{Masker, takes_secrets};
 use super::report::{ReplayReport, compare, version_text};
 use crate::guest::{Event, Guest, GuestError, GuestSource, Imports, Trap, TrapKind, Verdict, VersionHash};
-use crate::message::{Input, SwapOrder};
+use crate::message::Input;
 use crate::replicate::Intervals;
 use crate::space::{
     Commit, CommitVerdict, DropReason, InstanceChange, Recorder, RestoreError, SpaceConfig, SpaceCore,
@@ -205,7 +205,7 @@ impl Player {
     /// Both sides learn from an input which entities there are, and follow swaps.
     fn learn(&mut self, input: &Input) {
         let swap = match input {
-            Input::Swap(order) => Some(order.version.clone()),
+            Input::Swap(version) => Some(version.clone()),
             _ => None,
         };
         let mut entry = Entry::Input(Box::new(super::entry::RecordedInput::of(input)));
@@ -256,8 +256,7 @@ fn take_over(
     version: &Arc<ModuleVersion>,
     guests: &mut dyn GuestSource,
 ) -> Result<(), ReplayError> {
-    let order = SwapOrder { version: version.clone(), migrate: Vec::new(), rollback: false };
-    let mut inputs = VecDeque::from([Input::Swap(Arc::new(order))]);
+    let mut inputs = VecDeque::from([Input::Swap(version.clone())]);
     let mut out = Vec::new();
     core.drain(now_ms, &mut inputs, guests, &mut out);
     let failed = out.iter().find_map(|output| match output {
@@ -349,7 +348,7 @@ impl Guest for ScriptedGuest {
         self.guest.migrate(type_index, from, to, state)
     }
 
-    fn memory_bytes(&self) -> usize {
+    fn memory_bytes(&self) -> (usize, usize) {
         self.guest.memory_bytes()
     }
 }

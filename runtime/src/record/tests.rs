@@ -4,7 +4,8 @@ use super::*;
 use crate::guest::{
     Event, EventKind, Guest, GuestError, GuestSource, Imports, Origin, Trap, TrapKind, Verdict, VersionHash,
 };
-use crate::message::{AnswerTo, Body, Class, Input, Message, SwapOrder};
+use crate::manifest::{Exposure, Method};
+use crate::message::{AnswerTo, Body, Class, Input, Message};
 use crate::space::{SpaceConfig, SpaceCore, SpaceKind};
 use crate::versions::samples::{attribute, checked, method, module};
 use crate::versions::{Lineage, ModuleVersion};
@@ -62,6 +63,11 @@ impl Guest for Avatar {
                 cbor::uint(&mut patch, 0);
                 cbor::int(&mut patch, -1);
             }
+            4 => {
+                let context = [&[0x82], args.item().unwrap(), &[0x07]].concat();
+                host.start_timer(event.entity, 5, context.into(), 1e6, 0.0, false).unwrap();
+                return (host, Verdict::Done);
+            }
             _ => {
                 let password = args.text().unwrap().to_owned();
                 cbor::uint(&mut patch, 2);
@@ -86,8 +92,8 @@ impl Guest for Avatar {
         Ok(Ok(Bytes::copy_from_slice(state)))
     }
 
-    fn memory_bytes(&self) -> usize {
-        0
+    fn memory_bytes(&self) -> (usize, usize) {
+        (0, 0)
     }
 }
 
@@ -122,6 +128,11 @@ fn versions() -> [Arc<ModuleVersion>; 2] {
         method("roll", &[]),
         method("slow", &[]),
         method("login", &[("password", "secret<string>")]),
+        method("login_later", &[("password", "secret<string>")]),
+        Method {
+            exposure: Exposure::Internal,
+            ..method("on_later", &[("context", "tuple<secret<string>, u8>"), ("outcome", "any")])
+        },
     ];
     let manifest = module(attributes, methods);
     let (lineage, one) =
@@ -263,9 +274,8 @@ fn another_version_differs_where_it_does() {
 #[test]
 fn a_swap_in_a_recording_is_replayed() {
     let (file, versions) = record(0, Habits::default(), |script, versions| {
-        let order = SwapOrder { version: versions[1].clone(), migrate: vec![], rollback: false };
         let mut turns = usual(script);
-        turns.insert(2, vec![Input::Swap(Arc::new(order))]);
+        turns.insert(2, vec![Input::Swap(versions[1].clone())]);
         turns
     });
     let report = play(&file, &versions, Habits::default(), &ReplayOptions::default());
@@ -311,7 +321,11 @@ fn secrets_are_not_in_the_file_and_their_absence_is_said() {
     cbor::text(&mut password, "sesame");
     for before in [0, 2] {
         let (file, versions) = record(before, Habits::default(), |script, _| {
-            vec![vec![create()], vec![script.call(3, &password)], vec![script.call(3, &password)]]
+            vec![
+                vec![create()],
+                vec![script.call(3, &password), script.call(4, &password)],
+                vec![script.call(3, &password), script.call(4, &password)],
+            ]
         });
         assert!(!file.windows(6).any(|window| window == b"sesame"));
         let report = play(&file, &versions, Habits::default(), &ReplayOptions::default());

@@ -62,10 +62,9 @@ impl SpaceCore {
     /// After an event: drop, compare, recycle.
     pub(super) fn disturb(&mut self) {
         let Some(instance) = &self.instance else { return };
-        let used = instance.guest.memory_bytes();
+        let (used, limit) = instance.guest.memory_bytes();
         let space = self.shared();
         let (chaos, event) = (space.config.chaos, space.commits.sequence());
-        let limit = space.config.memory_bytes_max;
         if chaos.hits(chaos.check_one_in, event, SALT_CHECK) {
             self.check_resident();
         }

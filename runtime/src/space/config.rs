@@ -33,8 +33,6 @@ pub struct SpaceConfig {
     pub events_per_drain: usize,
     /// Commit records that are kept.
     pub commits_kept: usize,
-    /// Bytes of linear memory that an instance may have, 0 = unknown: then it is never recycled.
-    pub memory_bytes_max: usize,
     /// What to disturb on purpose.
     pub chaos: Chaos,
 }
@@ -51,7 +49,6 @@ impl SpaceConfig {
             intervals: Intervals::default(),
             events_per_drain: limits::EVENTS_PER_DRAIN,
             commits_kept: limits::COMMITS_KEPT,
-            memory_bytes_max: 0,
             chaos: Chaos::default(),
         }
     }

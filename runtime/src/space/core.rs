@@ -200,8 +200,8 @@ impl SpaceCore {
             }
             Next::Create(birth) => self.give_birth(*birth, guests),
             Next::Install(traveller) => self.receive(*traveller, guests),
-            Next::Swap(order) => self.swap(&order, guests),
-            Next::Rehearse { ticket, order } => self.rehearse(ticket, &order, guests),
+            Next::Swap(version) => self.swap(&version, guests),
+            Next::Rehearse { ticket, version } => self.rehearse(ticket, &version, guests),
         }
         true
     }

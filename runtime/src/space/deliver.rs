@@ -9,7 +9,7 @@ use super::running::Frame;
 use super::state::Space;
 use crate::guest::{EventKind, Hook, Origin};
 use crate::manifest::Exposure;
-use crate::message::{AnswerTo, Body, Class, Input, Message, Output, SwapOrder, Traveller};
+use crate::message::{AnswerTo, Body, Class, Input, Message, Output, Traveller};
 use crate::versions::{MethodKey, ModuleVersion};
 use bytes::Bytes;
 use everwake_protocol::cluster::MessageId;
@@ -30,9 +30,9 @@ pub(super) enum Next {
     /// An entity arrives: it may have to be migrated.
     Install(Box<Traveller>),
     /// Another version.
-    Swap(Arc<SwapOrder>),
+    Swap(Arc<ModuleVersion>),
     /// What another version would do.
-    Rehearse { ticket: u64, order: Arc<SwapOrder> },
+    Rehearse { ticket: u64, version: Arc<ModuleVersion> },
 }
 
 /// A call on its way to a method.
@@ -126,8 +126,8 @@ impl Space {
                 }
             }
             Input::Install(traveller) => return Next::Install(traveller),
-            Input::Swap(order) => return Next::Swap(order),
-            Input::Rehearse { ticket, order } => return Next::Rehearse { ticket, order },
+            Input::Swap(version) => return Next::Swap(version),
+            Input::Rehearse { ticket, version } => return Next::Rehearse { ticket, version },
             Input::Marker { entity, intent } => self.marker(entity, intent),
             Input::Moved { session, target, pose, motion } => self.moved(session, target, pose, motion),
             Input::RoundTrip { session, target, ms } => self.round_trip(session, target, ms),
@@ -200,6 +200,9 @@ impl Space {
             Body::Flush { epoch } => {
                 if let Some(entity) = self.world.by_id_mut(target)
                     && entity.epoch == epoch
+                    // Who is about to go on is reached by the directory, where its messages wait.
+                    && entity.intent.is_none()
+                    && !entity.leaving
                 {
                     entity.local = true;
                 }
@@ -356,7 +359,8 @@ impl Space {
         self.replicate();
     }
 
-    /// Answers what cannot be delivered.
+    /// Answers what cannot be delivered. What clients hear of it leaves with the next [`Space::replicate`]:
+    /// in the midst of a commit that is the commit's own.
     pub(super) fn turn_away(&mut self, item: Item, code: &str) {
         match item {
             Item::Input(Input::Message(Message { from, target, body, .. })) => match body {
@@ -380,7 +384,6 @@ impl Space {
             }
             _ => {}
         }
-        self.replicate();
     }
 
     /// Default deny: who may call this method of this entity.

@@ -25,6 +25,8 @@ pub(super) struct Entity {
     pub(super) body: EntityBody,
     /// True if messages from here may take the short way (rule C8).
     pub(super) local: bool,
+    /// The running event makes it: nobody has heard of it.
+    pub(super) unborn: bool,
     /// Its destruction is committed; hooks are still to run.
     pub(super) dying: bool,
     /// The running event has asked for its destruction.
@@ -79,6 +81,7 @@ impl Entity {
             pose,
             body,
             local: true,
+            unborn: false,
             dying: false,
             doomed: false,
             intent: None,

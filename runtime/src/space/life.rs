@@ -72,7 +72,8 @@ impl Space {
         let table = self.version.types.get(type_index as usize)?;
         let declared = self.version.manifest.types.get(type_index as usize)?;
         let body = empty_body(table.id, declared.schema, table.attribute_ids);
-        Some(self.world.insert(Entity::new(entity, type_index, pose, 1, body)))
+        let newborn = Entity { unborn: true, ..Entity::new(entity, type_index, pose, 1, body) };
+        Some(self.world.insert(newborn))
     }
 
     /// An entity was made; its creator learns the id.
@@ -131,6 +132,7 @@ impl Space {
         for item in items {
             self.turn_away(item, code::GONE);
         }
+        self.replicate();
         if id == self.config.id {
             self.fifo.push(Output::Closed);
         }

@@ -398,7 +398,7 @@ impl Guest for ModelGuest {
         }
     }
 
-    fn memory_bytes(&self) -> usize {
-        0
+    fn memory_bytes(&self) -> (usize, usize) {
+        (0, 0)
     }
 }

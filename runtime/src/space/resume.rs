@@ -7,7 +7,7 @@ use super::deliver::{Next, context_and};
 use super::running::Frame;
 use super::state::Space;
 use crate::guest::{EventKind, Hook, Origin};
-use crate::message::Pending;
+use crate::message::{Output, Pending};
 use crate::versions::{MethodKey, MethodLookup};
 use bytes::Bytes;
 use everwake_protocol::outcome::{Certainty, Outcome, code};
@@ -177,6 +177,8 @@ impl Space {
         let Some(MethodLookup::Found(method)) = table.map(|table| table.method(method)) else {
             self.counts.unhandled += 1;
             let name = self.former_name(method);
+            let version = self.version.hash;
+            self.fifo.push(Output::Unhandled { version, method: name.clone() });
             let mut unhandled = Vec::new();
             cbor::array(&mut unhandled, 2);
             cbor::text(&mut unhandled, &name);

@@ -100,6 +100,10 @@ impl Space {
             let Some(entity) = world.get(*slot) else { continue };
             let Some(bytes) = running.delta_bytes.get(*start as usize..*end as usize) else { continue };
             commit.push_delta(entity.id, bytes);
+            // Clients learn of a new entity as it is in the end.
+            if entity.unborn {
+                continue;
+            }
             let mut changed = running.changed(entity);
             if changed.any(|attribute| is_visible(visible, entity.type_index, attribute)) {
                 let changes_bytes = bytes::Bytes::copy_from_slice(bytes);
@@ -174,7 +178,8 @@ impl Space {
 
     /// An entity begins to exist: the directory and the clients learn it, its hooks are queued.
     fn born(&mut self, slot: Slot) {
-        let Some(entity) = self.world.get(slot) else { return };
+        let Some(entity) = self.world.get_mut(slot) else { return };
+        entity.unborn = false;
         let (id, type_id, epoch) = (entity.id, entity.body.type_id, entity.epoch);
         self.fifo.push(Output::Registered { entity: id, type_id, epoch });
         self.show(slot);
@@ -362,7 +367,7 @@ impl Failure {
             }
             Failure::Trapped(trap) => Outcome::not_run(match trap.kind {
                 TrapKind::TimedOut => code::TIMED_OUT,
-                TrapKind::Instantiate => code::UNAVAILABLE,
+                TrapKind::Instantiate | TrapKind::NoRoom => code::UNAVAILABLE,
                 _ => code::TRAPPED,
             }),
         }

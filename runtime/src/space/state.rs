@@ -129,6 +129,7 @@ impl Space {
     /// Takes an input in.
     pub(super) fn take_in(&mut self, input: Input) {
         self.push(Item::Input(input));
+        self.replicate();
     }
 
     /// Puts something into the mailbox, or refuses it to its author.

@@ -65,7 +65,7 @@ impl Ticks {
 impl TypeTick {
     /// UTC ms of the next tick.
     fn next_ms(&self) -> Option<u64> {
-        Some(self.base_ms? + (self.steps as f64 * self.step_ms).ceil() as u64)
+        Some(self.base_ms?.saturating_add((self.steps as f64 * self.step_ms).ceil() as u64))
     }
 }
 

@@ -45,6 +45,7 @@ impl Space {
             to: intent.to,
             pose: intent.pose,
             epoch: entity.epoch + 1,
+            version: self.version.clone(),
             failed: None,
             body: entity.body,
         })));
@@ -75,15 +76,17 @@ impl Space {
     pub(super) fn admit(&self, traveller: &Traveller) -> Result<u32, &'static str> {
         let type_index = self.version.type_by_id.get(&traveller.body.type_id).copied();
         let type_index = type_index.ok_or("version-mismatch")?;
+        if self.closing || (self.is_real() && self.world.slot(self.config.id).is_none()) {
+            return Err("gone");
+        }
         if traveller.failed.is_some() {
             return Ok(type_index);
         }
         let declared = self.version.manifest.types.get(type_index as usize).ok_or("version-mismatch")?;
-        if traveller.body.schema > declared.schema {
+        // Not before this space has gone over, too; but after it has gone back.
+        let ahead = traveller.version.generation > self.version.generation;
+        if ahead && traveller.body.schema > declared.schema {
             return Err("version-mismatch");
-        }
-        if self.closing || (self.is_real() && self.world.slot(self.config.id).is_none()) {
-            return Err("gone");
         }
         if self.world.len() >= limits::ENTITIES_MAX {
             return Err("limit");

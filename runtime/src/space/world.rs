@@ -79,16 +79,24 @@ impl World {
         }
     }
 
-    /// Gives every entity its index in another version; `index` knows it by small type id.
+    /// Gives every entity the index that its type has in another version, where it is another one.
     pub(super) fn retype(&mut self, mut index: impl FnMut(u32) -> Option<u32>) {
-        self.by_type.clear();
-        for (order, slot) in &self.order {
-            let Some(Some(entity)) = self.slots.get_mut(slot.0 as usize) else { continue };
-            if let Some(type_index) = index(entity.body.type_id) {
-                entity.type_index = type_index;
+        for (before, members) in std::mem::take(&mut self.by_type) {
+            let Some(type_index) = index(before) else { continue };
+            if type_index != before {
+                for slot in members.values() {
+                    if let Some(Some(entity)) = self.slots.get_mut(slot.0 as usize) {
+                        entity.type_index = type_index;
+                    }
+                }
             }
-            self.by_type.entry(entity.type_index).or_default().insert(*order, *slot);
+            self.by_type.insert(type_index, members);
         }
+    }
+
+    /// In no order that means anything.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entity> {
+        self.slots.iter_mut().filter_map(|slot| slot.as_deref_mut())
     }
 
     /// A revision that no entity had here.

@@ -183,6 +183,7 @@ fn kind_name(kind: TrapKind) -> &'static str {
         TrapKind::Stack => "stack exhausted",
         TrapKind::Misuse => "misuse of the contract",
         TrapKind::Instantiate => "no instance",
+        TrapKind::NoRoom => "no room for an instance",
     }
 }
 

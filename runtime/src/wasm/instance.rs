@@ -16,10 +16,10 @@ use super::bindings::exports::everwake::game::logic;
 use super::bindings::{Module, ModulePre};
 use super::convert;
 use super::engine::{Engine, Interruption};
-use super::limits::{FUEL_PER_MS, HOUSEKEEPING_BUDGET_MS, IMPORT_BYTES_MAX};
+use super::limits::{FUEL_PER_MS, HOUSEKEEPING_BUDGET_MS, IMPORT_BYTES_MAX, MIGRATIONS_BUDGET_MS_MAX};
 use super::load::LoadedVersion;
 use super::state::{InstanceState, Phase, ticks};
-use super::trap;
+use super::{cpu, trap};
 use crate::guest::{Event, Guest, GuestError, Imports, Trap, TrapKind, Verdict};
 
 /// An instance of a module.
@@ -29,6 +29,8 @@ pub struct WasmGuest {
     /// Gone after a trap.
     live: Option<Live>,
     fuel_used: Option<u64>,
+    /// CPU time, or its worth of fuel, that `migrate` may still take.
+    migrations_left: Duration,
 }
 
 struct Live {
@@ -50,7 +52,8 @@ impl WasmGuest {
         let making = version.making();
         let interruption = making.engine.config().interruption;
         let live = make(&making)?;
-        Ok(Self { live: Some(live), interruption, fuel_used: None, version })
+        let migrations_left = Duration::from_millis(u64::from(MIGRATIONS_BUDGET_MS_MAX));
+        Ok(Self { live: Some(live), interruption, fuel_used: None, migrations_left, version })
     }
 
     /// Asks a scratch instance what the module is.
@@ -140,14 +143,25 @@ impl Guest for WasmGuest {
         to: u32,
         state: &[u8],
     ) -> Result<Result<Bytes, GuestError>, Trap> {
-        let migrated = self.call(Phase::Housekeeping, self.housekeeping_ms(), |store, logic| {
+        let left_ms = u32::try_from(self.migrations_left.as_millis()).unwrap_or(u32::MAX);
+        if left_ms == 0 {
+            return Err(too_many_migrations());
+        }
+        let begin = cpu::thread_time();
+        let migrated = self.call(Phase::Housekeeping, self.housekeeping_ms().min(left_ms), |store, logic| {
             logic.call_migrate(store, type_index, from, to, state)
         });
+        let used = match self.fuel_used {
+            Some(fuel) => Duration::from_nanos(fuel.saturating_mul(1_000_000) / FUEL_PER_MS),
+            None => cpu::thread_time().saturating_sub(begin),
+        };
+        self.migrations_left = self.migrations_left.saturating_sub(used);
         Ok(migrated?.map(Bytes::from).map_err(convert::error))
     }
 
-    fn memory_bytes(&self) -> usize {
-        self.live.as_ref().map_or(0, |live| live.store.data().memory.bytes)
+    fn memory_bytes(&self) -> (usize, usize) {
+        let used = self.live.as_ref().map_or(0, |live| live.store.data().memory.bytes);
+        (used, self.version.memory_bytes_max())
     }
 }
 
@@ -170,7 +184,8 @@ fn make(making: &Making<'_>) -> Result<Live, Trap> {
         Ok(module) => Ok(Live { store, module }),
         Err(error) => {
             let trap = trap::classify(&error, store.data(), making.modules);
-            Err(Trap { kind: TrapKind::Instantiate, ..trap })
+            let full = error.is::<wasmtime::PoolConcurrencyLimitError>();
+            Err(Trap { kind: if full { TrapKind::NoRoom } else { TrapKind::Instantiate }, ..trap })
         }
     }
 }
@@ -193,6 +208,12 @@ fn start(store: &mut Store<InstanceState>, interruption: Interruption, budget_ms
             Some(fuel)
         }
     }
+}
+
+fn too_many_migrations() -> Trap {
+    let message =
+        format!("the migrations of one space take longer than {MIGRATIONS_BUDGET_MS_MAX} ms of CPU time");
+    Trap { kind: TrapKind::TimedOut, message, frames: Vec::new() }
 }
 
 fn gone() -> Trap {

@@ -16,6 +16,9 @@ pub const EVENT_BUDGET_MS_MAX: u32 = 1_000;
 pub const DESCRIBE_BUDGET_MS: u32 = 2_000;
 /// CPU time of `forget`, `snapshot` and `migrate`, at least.
 pub const HOUSEKEEPING_BUDGET_MS: u32 = 100;
+/// CPU time of all `migrate` calls of one instance: what one space may stand still for a swap or a
+/// rehearsal, each way. Stops a `plan` from holding a live space.
+pub const MIGRATIONS_BUDGET_MS_MAX: u32 = 2_000;
 /// Fuel for each millisecond of budget, where fuel replaces time: about what a plain loop burns.
 pub const FUEL_PER_MS: u64 = 1_000_000;
 /// How often running code can be interrupted.

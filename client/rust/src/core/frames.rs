@@ -5,11 +5,11 @@ use crate::mirror::Entity;
 use crate::tables::Tables;
 use bytes::Bytes;
 use everwake_protocol::EntityId;
-use everwake_protocol::attributes::{Attributes, PatchError, PatchReader};
+use everwake_protocol::attributes::{PatchError, PatchReader};
 use everwake_protocol::client::{Pose, ServerFrame};
 use everwake_protocol::outcome::Outcome;
 use everwake_protocol::schema::Schema;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl ClientCore {
     pub(super) fn frame(&mut self, frame: ServerFrame) -> Result<(), BrokenStream> {
@@ -43,9 +43,6 @@ impl ClientCore {
             ServerFrame::Call { entity, method, args } => self.called(entity, method, args),
             ServerFrame::Reply { request, outcome } => self.replied(request, &outcome)?,
             ServerFrame::Pong { nonce } => self.events.push_back(ClientEvent::Pong { nonce }),
-            ServerFrame::Version { version, generation } => {
-                self.events.push_back(ClientEvent::Version { version, generation });
-            }
         }
         Ok(())
     }
@@ -59,11 +56,6 @@ impl ClientCore {
         }
         let generation = schema.generation;
         self.tables = Tables::new(schema);
-        for entity in self.entities.values_mut() {
-            if let Some(kind) = self.tables.kind(entity.type_id) {
-                entity.attributes.grow(kind.attributes_len());
-            }
-        }
         self.events.push_back(ClientEvent::Schema { generation });
     }
 
@@ -94,7 +86,7 @@ impl ClientCore {
             handle,
             pose,
             motion: Bytes::new(),
-            attributes: Attributes::new(kind.attributes_len()),
+            attributes: BTreeMap::new(),
         };
         if let Some(known) = self.entities.insert(id, entity) {
             self.handles.remove(&known.handle);
@@ -121,9 +113,7 @@ impl ClientCore {
         if let Some(kind) = self.tables.kind(entity.type_id) {
             for change in PatchReader::new(patch) {
                 let applied = change.and_then(|change| match kind.column(change.attribute) {
-                    Some(column) => {
-                        entity.attributes.apply(&change, column, None).map(|it| (change.attribute, it))
-                    }
+                    Some(column) => entity.apply(&change, column).map(|it| (change.attribute, it)),
                     None => Err(PatchError::UnknownAttribute(change.attribute)),
                 });
                 match applied {

@@ -2,6 +2,7 @@
 
 use super::*;
 use everwake_protocol::Id;
+use everwake_protocol::cbor;
 use everwake_protocol::client::Placed;
 use everwake_protocol::frame::RawFrame;
 use everwake_protocol::schema::{AttributeSchema, Definition, Field, MethodSchema, TypeSchema};
@@ -49,7 +50,7 @@ struct Rig {
 impl Rig {
     /// A client in view 1 with its own entity A.
     fn playing() -> Rig {
-        let mut rig = Rig { core: ClientCore::new(&Greeting::default()) };
+        let mut rig = Rig { core: ClientCore::new(&Greeting::default()).unwrap() };
         rig.sent();
         rig.say(ServerFrame::Welcome { session: SessionId::default(), module: "yard".into() });
         rig.say(ServerFrame::Schema { schema: schema(1).encode() });
@@ -135,6 +136,45 @@ fn a_newer_schema_adds_attributes_to_what_is_there() {
 }
 
 #[test]
+fn numbers_of_attributes_reserve_nothing() {
+    let mut rig = Rig::playing();
+    let mut wide = schema(2);
+    let far = AttributeSchema { id: u32::MAX, name: "far".into(), ..wide.types[0].attributes[0].clone() };
+    wide.types[0].attributes.push(far);
+    rig.say(ServerFrame::Schema { schema: wide.encode() });
+    assert_eq!(rig.core.attribute(A, "far"), Some(Value::Int(10)));
+    rig.delta(A, b"\x1a\xff\xff\xff\xff\x07\x00\x08\x00\xf7");
+    assert!(!rig.inconsistent());
+    assert_eq!(rig.core.attribute(A, "far"), Some(Value::Int(7)));
+    assert_eq!(rig.core.entity(A).unwrap().attributes.len(), 1);
+}
+
+#[test]
+fn one_attribute_may_grow_before_another_shrinks() {
+    let mut rig = Rig::playing();
+    let mut twin = schema(2);
+    let second = AttributeSchema { id: 1, name: "chest".into(), ..twin.types[0].attributes[1].clone() };
+    twin.types[0].attributes.push(second);
+    rig.say(ServerFrame::Schema { schema: twin.encode() });
+    let mut fill = |attribute: u8| {
+        for key in 0..15 {
+            let mut changes = vec![0x82, attribute, 0x61, b'a' + key];
+            cbor::bytes(&mut changes, &[0; 64_000]);
+            rig.say(ServerFrame::Delta { entity: A, changes: changes.into() });
+        }
+    };
+    fill(2);
+    fill(1);
+    rig.delta(A, b"\x02\xa0");
+    assert!(!rig.inconsistent());
+    let size = |name| match rig.core.attribute(A, name) {
+        Some(Value::Map(entries)) => entries.len(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((size("chest"), size("bag")), (15, 0));
+}
+
+#[test]
 fn what_does_not_fit_is_reported() {
     let create = |entity, type_id, own, handle| ServerFrame::Create {
         entity,
@@ -173,7 +213,7 @@ fn a_stream_that_cannot_be_understood_ends() {
     {
         assert!(Rig::playing().core.receive(bytes).is_err(), "{bytes:02x?}");
     }
-    let mut early = ClientCore::new(&Greeting::default());
+    let mut early = ClientCore::new(&Greeting::default()).unwrap();
     assert!(early.receive(&ServerFrame::Resync { view: 1 }.to_bytes()).is_err());
     assert_eq!(
         Rig::playing().core.receive(&[0, 0, 0, 2, 0xfe, 0]),
@@ -233,6 +273,37 @@ fn requests_are_written_as_their_types_want_and_end_once() {
 }
 
 #[test]
+fn what_is_too_long_to_be_said_is_not_said() {
+    for (what, max) in [("module", 64), ("token", 1_024), ("version", 64), ("locale", 32)] {
+        let with = |bytes| {
+            let mut greeting = Greeting::default();
+            let text = match what {
+                "module" => &mut greeting.module,
+                "token" => &mut greeting.token,
+                "version" => &mut greeting.version,
+                _ => &mut greeting.locale,
+            };
+            *text = "x".repeat(bytes);
+            ClientCore::new(&greeting).map(drop)
+        };
+        assert_eq!(with(max), Ok(()));
+        assert_eq!(with(max + 1), Err(GreetingError { what, bytes: max + 1, max }));
+    }
+    let mut rig = Rig::playing();
+    let args = |bytes: usize| Bytes::from(vec![0; bytes]);
+    assert_eq!(
+        rig.core.request_encoded(NOW, A, "hit", args(65_537), 1_000),
+        Err(RequestError::TooLarge(65_537))
+    );
+    assert_eq!((rig.sent(), rig.core.pending()), (vec![], 0));
+    while rig.core.request_encoded(NOW, A, "hit", args(65_536), 0).is_ok() {}
+    assert_eq!(rig.core.request_encoded(NOW, A, "hit", args(1), 0), Err(RequestError::Full));
+    assert_eq!(rig.core.ping(1), Err(RequestError::Full));
+    assert_eq!(rig.sent().len(), 64, "4 MiB");
+    assert_eq!(rig.core.ping(1), Ok(()));
+}
+
+#[test]
 fn deadlines_pass_and_late_answers_are_no_fault() {
     let mut rig = Rig::playing();
     rig.core.request(NOW, A, "hit", &[3.into()], 1_000).unwrap();
@@ -272,6 +343,7 @@ fn values_go_both_ways_and_types_guide_numbers() {
         Value::Null,
         true.into(),
         (-5i64).into(),
+        Value::Int(-(1 << 64)),
         u64::MAX.into(),
         1.5f32.into(),
         2.5f64.into(),

@@ -1,6 +1,7 @@
 //! Every limit of the gate, in time, rate and size.
 
 use super::*;
+use crate::queue::WRITE_BYTES_MAX;
 
 #[test]
 fn time_runs_out_for_those_who_do_not_greet() {
@@ -47,6 +48,54 @@ fn a_method_has_its_own_rate() {
 }
 
 #[test]
+fn a_new_version_changes_the_rate_of_a_method_for_those_who_play() {
+    let mut rig = Rig::new(GateLimits::default());
+    let (connection, _, own) = rig.playing();
+    for request in 1..=3 {
+        assert_eq!(rig.ask(connection, request, own, THRICE), None);
+    }
+    assert_eq!(rig.ask(connection, 4, own, THRICE).as_deref(), Some(code::LIMIT));
+    let mut faster = Schema::clone(&schema(2));
+    faster.types[0].methods[THRICE as usize].calls_per_minute = 5;
+    rig.input(GateInput::Game(ToGate::Schema { schema: Arc::new(faster) }));
+    for request in 5..=9 {
+        assert_eq!(rig.ask(connection, request, own, THRICE), None);
+    }
+    assert_eq!(rig.ask(connection, 10, own, THRICE).as_deref(), Some(code::LIMIT));
+}
+
+#[test]
+fn acknowledgements_that_do_not_rise_go_no_further() {
+    let mut rig = Rig::new(GateLimits { requests_per_second: 1, ..GateLimits::default() });
+    let (connection, session, own) = rig.playing();
+    let acknowledge = |rig: &mut Rig, request| {
+        rig.say(connection, &ClientFrame::Acknowledge { request });
+        rig.drain()
+    };
+    let told = |request| vec![GateOutput::Game(ToGame::Acknowledged { session, request })];
+    for request in 1..=2 {
+        assert_eq!(rig.ask(connection, request, own, OWN_ONLY), None);
+    }
+    assert_eq!(acknowledge(&mut rig, 1), told(1));
+    for request in [1, 0, 1] {
+        assert_eq!(acknowledge(&mut rig, request), []);
+    }
+    // What a refused request says of others is lost with it, so it may be said again.
+    let args = Bytes::from_static(&[0x80]);
+    let refused = ClientFrame::Request {
+        request: 3,
+        acknowledged: 2,
+        target: own,
+        method: OWN_ONLY,
+        deadline_ms: 1,
+        args,
+    };
+    rig.say(connection, &refused);
+    assert!(!rig.drain().iter().any(|output| matches!(output, GateOutput::Game(_))));
+    assert_eq!(acknowledge(&mut rig, 2), told(2));
+}
+
+#[test]
 fn floods_end_the_connection() {
     let limits = GateLimits {
         frames_per_second: 10,
@@ -78,15 +127,27 @@ fn floods_end_the_connection() {
 }
 
 #[test]
-fn the_newest_move_wins_and_more_than_allowed_are_dropped() {
+fn the_newest_move_wins_and_waits_for_its_turn() {
     let mut rig = Rig::new(GateLimits { moves_per_second: 2, ..GateLimits::default() });
-    let (connection, ..) = rig.playing();
-    for sequence in [2, 1, 2, 3, 4, 5, 6, 7] {
+    let (connection, session, own) = rig.playing();
+    for sequence in [2, 1, 2, 3, 4, 5, 6, 8, 7] {
         rig.input(GateInput::Datagram { connection, bytes: moved(sequence) });
     }
     let outputs = rig.drain();
     assert_eq!(moves(&outputs), [2.0, 3.0, 4.0, 5.0]);
     assert_eq!(closed(&outputs, connection), None);
+    rig.pass(400);
+    assert_eq!(moves(&rig.drain()), [], "its turn has not come");
+    rig.pass(100);
+    assert_eq!(moves(&rig.drain()), [8.0]);
+    rig.pass(500);
+    assert_eq!(moves(&rig.drain()), [], "told twice");
+    for sequence in [9, 10] {
+        rig.input(GateInput::Datagram { connection, bytes: moved(sequence) });
+    }
+    rig.input(GateInput::Game(ToGate::View { session, view: 2, owner: own, type_id: 7 }));
+    rig.pass(1_000);
+    assert_eq!(moves(&rig.drain()), [9.0], "the entity is elsewhere now");
     rig.input(GateInput::Datagram { connection, bytes: Bytes::from_static(&[1, 2, 3]) });
     assert_eq!(closed(&rig.drain(), connection).unwrap().0, CloseCode::Protocol);
 }
@@ -136,22 +197,66 @@ fn a_write_that_stalls_ends_the_connection() {
 }
 
 #[test]
-fn places_are_limited_in_all_and_for_each_address() {
-    let mut rig =
-        Rig::new(GateLimits { connections: 3, connections_per_address: 2, ..GateLimits::default() });
-    let addresses =
-        ["192.0.2.1:1", "192.0.2.1:2", "192.0.2.1:3", "192.0.2.2:1", "192.0.2.3:1", "[::ffff:192.0.2.2]:1"];
-    let mut refused = Vec::new();
-    for address in addresses {
-        let connection = rig.open(address);
-        if rig.drain().contains(&GateOutput::Refuse { connection }) {
-            refused.push(address);
-        }
+fn a_client_that_reads_slowly_stays() {
+    let mut rig = Rig::new(GateLimits::default());
+    let (connection, session, _) = rig.playing();
+    let sent: Vec<ServerFrame> = (0..30)
+        .map(|method| ServerFrame::Call {
+            entity: EntityId::default(),
+            method,
+            args: vec![0; 100_000].into(),
+        })
+        .collect();
+    for frame in &sent {
+        let sessions = smallvec![session];
+        rig.input(GateInput::Game(ToGate::Frames { sessions, frames: frame.to_bytes() }));
     }
-    assert_eq!(refused, ["192.0.2.1:3", "192.0.2.3:1", "[::ffff:192.0.2.2]:1"]);
-    rig.input(GateInput::Gone { connection: ConnectionId(1), timed_out: false });
-    let connection = rig.open("192.0.2.1:9");
-    assert!(rig.drain().contains(&GateOutput::Accept { connection }));
+    let (mut writes, mut got) = (0, Vec::new());
+    loop {
+        let mut out = std::mem::take(&mut rig.out);
+        rig.core.flush(rig.now, &mut out);
+        assert_eq!(closed(&out, connection), None, "after {writes} writes of which each is in time");
+        let Some(GateOutput::Write { pieces, .. }) = out.first() else { break };
+        assert!(pieces.iter().map(Bytes::len).sum::<usize>() <= WRITE_BYTES_MAX);
+        got.append(&mut out);
+        writes += 1;
+        rig.pass(9_000);
+        rig.input(GateInput::Written { connection });
+    }
+    assert_eq!(read(&got, connection), sent);
+    assert!(writes > 20, "3 MB in {writes} writes");
+}
+
+#[test]
+fn who_does_not_read_the_last_words_is_closed_without_them() {
+    let goodbye = |connection| GateInput::Finished { connection };
+    let kick = |session| {
+        GateInput::Game(ToGate::Close { session, code: CloseCode::Kicked, reason: "enough".into() })
+    };
+    for (kicked, code) in [(false, CloseCode::Done), (true, CloseCode::Kicked)] {
+        let mut rig = Rig::new(GateLimits::default());
+        let (connection, session, _) = rig.playing();
+        let frames = ServerFrame::Pong { nonce: 1 }.to_bytes();
+        rig.input(GateInput::Game(ToGate::Frames { sessions: smallvec![session], frames }));
+        let mut out = Vec::new();
+        rig.core.flush(rig.now, &mut out);
+        assert!(matches!(out[..], [GateOutput::Write { .. }]));
+        rig.input(if kicked { kick(session) } else { goodbye(connection) });
+        rig.pass(3_000);
+        rig.core.flush(rig.now, &mut out);
+        assert_eq!(closed(&rig.out, connection), None);
+        rig.pass(1);
+        let ends = |out: &[GateOutput]| {
+            out.iter()
+                .filter(
+                    |it| matches!(it, GateOutput::Close { code: found, flush: false, .. } if *found == code),
+                )
+                .count()
+        };
+        assert_eq!(ends(&rig.out), 1, "at once, whatever is under way");
+        rig.pass(10_000);
+        assert_eq!(ends(&rig.out), 1);
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::game::admin::AdminRequest;
 use crate::game::publish::PublishOptions;
 use crate::game::report::PublicationReport;
 use crate::manifest::{EntityType, Exposure, Manifest, Method, TypeKind};
-use crate::message::{Body, Class, Rehearsal, SwapOrder, SwapReport, nil_shard, service_shard};
+use crate::message::{Body, Class, Rehearsal, SwapReport, nil_shard, service_shard};
 use crate::versions::MethodKey;
 use crate::versions::samples::{attribute, checked};
 

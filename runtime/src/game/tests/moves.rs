@@ -26,9 +26,14 @@ fn body() -> EntityBody {
     }
 }
 
-fn traveller(entity: EntityId, from: Option<EntityId>, to: Option<EntityId>) -> Box<Traveller> {
-    let (pose, body) = (Pose::default(), body());
-    Box::new(Traveller { entity, from, to, pose, epoch: 2, failed: None, body })
+fn traveller(
+    stage: &Stage,
+    entity: EntityId,
+    from: Option<EntityId>,
+    to: Option<EntityId>,
+) -> Box<Traveller> {
+    let (pose, body, version) = (Pose::default(), body(), stage.core.modules["yard"].head.clone());
+    Box::new(Traveller { entity, from, to, pose, epoch: 2, version, failed: None, body })
 }
 
 /// Two rooms of `yard` and an entity in the first one.
@@ -69,7 +74,8 @@ fn what_is_sent_during_a_move_arrives_after_it_in_order() {
 
     let out = stage.says(lobby, vec![Output::Message(second.clone())]);
     assert!(out.is_empty(), "it waits: {out:?}");
-    let out = stage.says(one, vec![Output::Departed(traveller(walker, Some(one), Some(two)))]);
+    let moving = traveller(&stage, walker, Some(one), Some(two));
+    let out = stage.says(one, vec![Output::Departed(moving)]);
     assert!(matches!(to_space(&out, two).as_slice(), [Input::Install(_)]));
     let out = stage.says(lobby, vec![Output::Message(third.clone())]);
     assert!(out.is_empty(), "it still waits: {out:?}");
@@ -85,9 +91,11 @@ fn an_entity_that_is_not_let_in_goes_back_and_keeps_its_messages() {
     let (mut stage, one, two, walker) = rooms();
     let message = stage.call(one, walker);
     stage.says(one, vec![Output::EnterAsked { entity: walker, space: Some(two), intent: 1 }]);
-    stage.says(one, vec![Output::Departed(traveller(walker, Some(one), Some(two)))]);
+    let moving = traveller(&stage, walker, Some(one), Some(two));
+    stage.says(one, vec![Output::Departed(moving)]);
     stage.says(two, vec![Output::Message(message.clone())]);
-    let out = stage.says(two, vec![Output::Refused(traveller(walker, Some(one), Some(two)), "limit")]);
+    let moving = traveller(&stage, walker, Some(one), Some(two));
+    let out = stage.says(two, vec![Output::Refused(moving, "limit")]);
     let back = to_space(&out, one);
     assert!(
         matches!(back.as_slice(), [Input::Install(back)] if back.failed == Some("limit") && back.to == Some(two))
@@ -101,7 +109,8 @@ fn a_move_to_a_space_that_is_not_there_comes_back() {
     let (mut stage, one, _, walker) = rooms();
     let nowhere = id(999);
     stage.says(one, vec![Output::EnterAsked { entity: walker, space: Some(nowhere), intent: 1 }]);
-    let out = stage.says(one, vec![Output::Departed(traveller(walker, Some(one), Some(nowhere)))]);
+    let moving = traveller(&stage, walker, Some(one), Some(nowhere));
+    let out = stage.says(one, vec![Output::Departed(moving)]);
     assert!(matches!(to_space(&out, one).as_slice(), [Input::Install(back)] if back.failed == Some("gone")));
 }
 
@@ -109,12 +118,41 @@ fn a_move_to_a_space_that_is_not_there_comes_back() {
 fn an_entity_survives_the_end_of_the_space_it_goes_to() {
     let (mut stage, one, two, walker) = rooms();
     stage.says(one, vec![Output::EnterAsked { entity: walker, space: Some(two), intent: 1 }]);
-    stage.says(one, vec![Output::Departed(traveller(walker, Some(one), Some(two)))]);
+    let moving = traveller(&stage, walker, Some(one), Some(two));
+    stage.says(one, vec![Output::Departed(moving)]);
     let out = stage.says(two, vec![Output::Unregistered { entity: two, epoch: 1 }, Output::Closed]);
     assert!(out.iter().any(|output| matches!(output, GameOutput::DropSpace(space) if *space == two)));
-    let inputs = vec![Input::Install(traveller(walker, Some(one), Some(two)))];
+    let inputs = vec![Input::Install(traveller(&stage, walker, Some(one), Some(two)))];
     let out = stage.handle(GameInput::Returned { space: two, inputs });
     assert!(matches!(to_space(&out, one).as_slice(), [Input::Install(back)] if back.failed == Some("gone")));
+}
+
+#[test]
+fn the_end_of_the_space_that_it_has_left_does_not_touch_a_traveller() {
+    let (mut stage, one, two, walker) = rooms();
+    let lobby = service_shard("yard", "Lobby", 0);
+    stage.says(lobby, vec![registered(lobby, 1)]);
+    stage.says(one, vec![Output::EnterAsked { entity: walker, space: Some(two), intent: 1 }]);
+    let moving = traveller(&stage, walker, Some(one), Some(two));
+    stage.says(one, vec![Output::Departed(moving)]);
+    let message = stage.call(lobby, walker);
+    stage.says(lobby, vec![Output::Message(message.clone())]);
+    let out = stage.says(one, vec![Output::Unregistered { entity: one, epoch: 1 }, Output::Closed]);
+    assert_eq!(answers(&out, lobby), [], "it is only on its way");
+    let out = stage.says(two, vec![registered(walker, 2)]);
+    assert_eq!(counters(&out, two), [message.id.counter]);
+}
+
+#[test]
+fn what_a_closed_space_let_in_at_last_is_gone() {
+    let (mut stage, one, two, walker) = rooms();
+    stage.says(one, vec![Output::Unregistered { entity: one, epoch: 1 }, Output::Closed]);
+    let sizes = stage.core.directory.sizes();
+    stage.says(one, vec![registered(id(44), 3)]);
+    assert_eq!(stage.core.directory.sizes(), sizes);
+    let message = stage.call(two, walker);
+    let out = stage.says(two, vec![Output::Message(message)]);
+    assert_eq!(answers(&out, two), [(two, code::GONE.to_owned())]);
 }
 
 #[test]
@@ -125,10 +163,35 @@ fn a_shard_that_breaks_takes_its_entities_along_and_is_made_again() {
     let out = stage.says(lobby, vec![Output::Closed]);
     let again = |output: &&GameOutput| matches!(output, GameOutput::MakeSpace(spec) if spec.id == lobby);
     assert_eq!(out.iter().filter(again).count(), 1);
+    let epoch = out.iter().find_map(|output| match output {
+        GameOutput::MakeSpace(spec) => Some(spec.epoch),
+        _ => None,
+    });
+    assert_eq!(epoch, Some(2), "its messages are not those of the one before");
     assert!(matches!(to_space(&out, lobby).as_slice(), [Input::Create { entity, .. }] if *entity == lobby));
     let message = stage.call(walker, id(66));
     let out = stage.says(one, vec![Output::Message(message)]);
     assert_eq!(answers(&out, one), [(walker, code::GONE.to_owned())]);
+}
+
+#[test]
+fn a_service_that_could_not_begin_begins_with_the_next_version() {
+    let mut stage = Stage::new(config());
+    let lobby = service_shard("yard", "Lobby", 1);
+    let out = stage.publish(manifest("yard", "1"), Default::default());
+    let handed = to_space(&out, lobby);
+    let [Input::Create { answer: AnswerTo::Operator { ticket }, .. }] = handed.as_slice() else {
+        panic!("{handed:?}")
+    };
+    let outcome = everwake_protocol::outcome::Outcome::not_run("create-failed");
+    stage.says(lobby, vec![Output::Operator { ticket: *ticket, outcome }]);
+    let out = publications::swap_to(&mut stage, "2");
+    assert!(matches!(to_space(&out, lobby).as_slice(), [Input::Create { entity, .. }] if *entity == lobby));
+    let out = publications::swap_to(&mut stage, "3");
+    assert!(
+        to_space(&out, lobby).iter().all(|input| !matches!(input, Input::Create { .. })),
+        "once is enough"
+    );
 }
 
 #[test]

@@ -33,10 +33,10 @@ fn nothing() -> Rehearsal {
     Rehearsal { entities: 1, reversible: true, ..Rehearsal::default() }
 }
 
-fn orders(out: &[GameOutput]) -> Vec<(EntityId, Arc<SwapOrder>)> {
+fn orders(out: &[GameOutput]) -> Vec<(EntityId, Arc<ModuleVersion>)> {
     out.iter()
         .filter_map(|output| match output {
-            GameOutput::ToSpace(space, Input::Swap(order)) => Some((*space, order.clone())),
+            GameOutput::ToSpace(space, Input::Swap(version)) => Some((*space, version.clone())),
             _ => None,
         })
         .collect()
@@ -50,10 +50,10 @@ fn swap(stage: &mut Stage, out: &[GameOutput]) -> Vec<GameOutput> {
     all
 }
 
-fn swapped(order: &SwapOrder, failed: Option<&str>) -> Output {
+fn swapped(version: &ModuleVersion, failed: Option<&str>) -> Output {
     Output::Swapped(SwapReport {
         from: VersionHash::default(),
-        to: order.version.hash,
+        to: version.hash,
         failed: failed.map(str::to_owned),
         entities: 1,
         migrated: 0,
@@ -67,13 +67,22 @@ fn go_over(stage: &mut Stage, manifest: Manifest, options: PublishOptions) -> Ve
     swap(stage, &out)
 }
 
+/// The same for the usual module, by its label.
+pub(super) fn swap_to(stage: &mut Stage, label: &str) -> Vec<GameOutput> {
+    go_over(stage, manifest("yard", label), PublishOptions { supersede: true, irreversible: false })
+}
+
 fn crash(label: &str) -> Output {
+    crash_of(label, "Account::poke")
+}
+
+fn crash_of(label: &str, handler: &str) -> Output {
     Output::Crashed(Box::new(Crash {
         at_ms: 0,
         module: "yard".into(),
         label: label.into(),
         version: hash_of(label),
-        handler: "Account::poke".into(),
+        handler: handler.into(),
         entity: id(1),
         space: id(2),
         origin: Origin::Host,
@@ -261,13 +270,13 @@ fn a_version_that_traps_too_often_goes_back_by_itself() {
     let mut stage = Stage::running();
     go_over(&mut stage, manifest("yard", "2"), PublishOptions::default());
     let lobby = service_shard("yard", "Lobby", 0);
-    let out = stage.says(lobby, vec![crash("2"), crash("1"), crash("2")]);
+    let out = stage.says(lobby, vec![crash("2"), crash_of("1", "Account::other"), crash("2")]);
     assert!(orders(&out).is_empty(), "two traps are allowed, and those of others do not count");
     let out = stage.says(lobby, vec![crash("2")]);
     let ordered = orders(&out);
     assert_eq!(ordered.len(), 4);
-    assert!(ordered.iter().all(|(_, order)| order.version.hash == hash_of("1") && order.rollback));
-    assert_eq!(ordered[0].1.version.generation, 3, "going back is a new generation");
+    assert!(ordered.iter().all(|(_, version)| version.hash == hash_of("1")));
+    assert_eq!(ordered[0].1.generation, 3, "going back is a new generation");
     assert!(facts(&out).iter().any(|fact| matches!(fact, Fact::Reverting { .. })));
     let out = swap(&mut stage, &out);
     assert!(facts(&out).iter().any(|fact| matches!(fact, Fact::Swapped { rollback: true, .. })));
@@ -284,7 +293,7 @@ fn a_superseded_version_is_not_what_a_revert_goes_to() {
     assert_eq!(states(&mut stage)[1], (2, VersionState::Superseded));
     let lobby = service_shard("yard", "Lobby", 0);
     let out = stage.says(lobby, vec![crash("3"), crash("3"), crash("3")]);
-    assert!(orders(&out).iter().all(|(_, order)| order.version.hash == hash_of("1")));
+    assert!(orders(&out).iter().all(|(_, order)| order.hash == hash_of("1")));
     assert_eq!(orders(&out).len(), 4);
 }
 
@@ -312,7 +321,7 @@ fn spaces_that_do_not_swap_take_the_others_back() {
     let report = reports(&last)[0].clone();
     assert_eq!((report.exit, report.published), (2, false));
     assert_eq!(orders(&last).len(), 4);
-    assert!(orders(&last).iter().all(|(_, order)| order.version.hash == hash_of("1")));
+    assert!(orders(&last).iter().all(|(_, order)| order.hash == hash_of("1")));
     swap(&mut stage, &last);
     stage.pass(1_000);
     let (_, out) = stage.ask(AdminRequest::Status);
@@ -373,13 +382,13 @@ fn an_operator_goes_back_to_a_version_by_name() {
     assert_eq!(reports(&out)[0].exit, 2);
     let (_, out) = stage.ask(rollback(Some("1")));
     let out = rehearse(&mut stage, &out, nothing());
-    assert!(orders(&out).iter().all(|(_, order)| order.version.hash == hash_of("1") && order.rollback));
+    assert!(orders(&out).iter().all(|(_, version)| version.hash == hash_of("1")));
     swap(&mut stage, &out);
     stage.pass(10_000);
     // With no name: the newest other one that passed.
     let (_, out) = stage.ask(rollback(None));
     let out = rehearse(&mut stage, &out, nothing());
-    assert!(orders(&out).iter().all(|(_, order)| order.version.hash == hash_of("2")));
+    assert!(orders(&out).iter().all(|(_, order)| order.hash == hash_of("2")));
     assert_eq!(orders(&out).len(), 4);
 }
 
@@ -415,4 +424,42 @@ fn a_crash_loop_does_not_fill_the_log() {
     assert_eq!(lines(&out), super::super::limits::CRASH_LINES_MAX as usize);
     stage.pass(super::super::limits::CRASH_LINES_MS);
     assert_eq!(lines(&stage.says(lobby, vec![crash("1")])), 1);
+}
+
+#[test]
+fn faults_that_a_version_has_inherited_are_not_its_own() {
+    let mut stage = Stage::running();
+    let lobby = service_shard("yard", "Lobby", 0);
+    stage.says(lobby, vec![crash_of("1", "Account::old")]);
+    swap_to(&mut stage, "2");
+    let old = (0..20).map(|_| crash_of("2", "Account::old")).collect();
+    assert!(orders(&stage.says(lobby, old)).is_empty());
+    let new = (0..3).map(|_| crash_of("2", "Account::fresh")).collect();
+    assert_eq!(orders(&stage.says(lobby, new)).len(), 4);
+}
+
+#[test]
+fn failures_count_by_the_minute() {
+    let mut stage = Stage::running_with(GameConfig { probation_ms: 300_000, ..config() });
+    let lobby = service_shard("yard", "Lobby", 0);
+    swap_to(&mut stage, "2");
+    for _ in 0..4 {
+        assert!(orders(&stage.says(lobby, vec![crash("2")])).is_empty(), "two within a minute are allowed");
+        stage.pass(30_000);
+    }
+    let out = stage.says(lobby, vec![crash("2"), crash("2")]);
+    assert_eq!(orders(&out).len(), 4);
+}
+
+#[test]
+fn what_a_version_does_not_handle_counts_against_it() {
+    let mut stage = Stage::running();
+    let lobby = service_shard("yard", "Lobby", 0);
+    swap_to(&mut stage, "2");
+    let lacks = || Output::Unhandled { version: hash_of("2"), method: "on_timer".into() };
+    let out = stage.says(lobby, vec![lacks(), lacks(), lacks()]);
+    assert!(
+        facts(&out).iter().any(|fact| matches!(fact, Fact::Unhandled { method, .. } if method == "on_timer"))
+    );
+    assert_eq!(orders(&out).len(), 4);
 }

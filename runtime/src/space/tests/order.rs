@@ -1,6 +1,7 @@
 //! What happens before what.
 
 use super::*;
+use everwake_protocol::cluster::ToGate;
 
 fn name(entity: EntityId) -> String {
     let number = entity.0.0[3];
@@ -169,4 +170,36 @@ fn outputs_wait_for_the_store_in_order() {
     assert_eq!(bed.core.held(), 2);
     bed.core.confirm(1, &mut bed.out);
     assert!(matches!(bed.out[..], [Output::Message(_), Output::Operator { .. }]));
+}
+
+/// Clients learn of a new entity as it is at the end of its first event, and of nothing twice.
+#[test]
+fn what_a_constructor_writes_into_a_list_is_there_once() {
+    let mut bed = Bed::empty(SpaceKind::Space, Chaos::default(), manifest(), |model, _| {
+        model.hook("Avatar", Hook::Construct, |cx| {
+            let me = cx.me();
+            // Inserts 7 as the first of `items`.
+            Ok(cx.host.patch(me, &[0x83, 2, 0, 0xf5, 7])?)
+        })
+    });
+    bed.make(SPACE, "Room");
+    bed.inputs.push_back(Input::Create {
+        entity: id(2),
+        type_name: "Avatar".into(),
+        args: Bytes::new(),
+        pose: Pose::default(),
+        answer: AnswerTo::Nobody,
+        client: Some(client(1)),
+    });
+    bed.pass(1_000);
+    let told = |bytes: &[u8]| {
+        bed.out.iter().any(|output| match output {
+            Output::Gate(ToGate::Frames { frames, .. }) => {
+                frames.windows(bytes.len()).any(|part| part == bytes)
+            }
+            _ => false,
+        })
+    };
+    assert!(told(&[2, 0x81, 7]));
+    assert!(!told(&[2, 0x82, 7, 7]));
 }

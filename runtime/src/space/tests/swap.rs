@@ -1,7 +1,7 @@
 //! Going over to another version with work in flight.
 
 use super::*;
-use crate::message::{SwapOrder, SwapReport};
+use crate::message::{SwapReport, Traveller};
 use everwake_protocol::cluster::ToGate;
 
 impl Bed {
@@ -18,9 +18,8 @@ impl Bed {
         version
     }
 
-    fn swap(&mut self, version: &Arc<ModuleVersion>, migrate: Vec<u32>) -> SwapReport {
-        let order = SwapOrder { version: version.clone(), migrate, rollback: false };
-        self.inputs.push_back(Input::Swap(Arc::new(order)));
+    fn swap(&mut self, version: &Arc<ModuleVersion>) -> SwapReport {
+        self.inputs.push_back(Input::Swap(version.clone()));
         self.run();
         let report = self.out.iter().rev().find_map(|output| match output {
             Output::Swapped(report) => Some(report.clone()),
@@ -79,7 +78,7 @@ fn timers_and_pending_calls_go_on_in_the_new_version() {
     let mut bed = busy();
     let (manifest, model) = second(&bed.journal);
     let version = bed.next_version(manifest, "v2", model);
-    let report = bed.swap(&version, Vec::new());
+    let report = bed.swap(&version);
     assert_eq!((report.failed, report.migrated), (None, 0));
     assert_eq!(bed.core.version().hash, version.hash);
     bed.pass(10_000);
@@ -99,13 +98,12 @@ fn what_names_a_method_that_is_gone_is_told_so() {
             Ok(())
         })
     });
-    let order = SwapOrder { version: version.clone(), migrate: Vec::new(), rollback: false };
-    bed.inputs.push_back(Input::Rehearse { ticket: 4, order: Arc::new(order) });
+    bed.inputs.push_back(Input::Rehearse { ticket: 4, version: version.clone() });
     bed.run();
     let Some(Output::Rehearsed { rehearsal, .. }) = bed.out.last() else { panic!("{:?}", bed.out.last()) };
     assert_eq!(rehearsal.parked.len(), 1);
     assert_eq!((rehearsal.parked[0].method.as_str(), rehearsal.parked[0].kind), ("timed", "timer"));
-    bed.swap(&version, Vec::new());
+    bed.swap(&version);
     bed.pass(200);
     assert_eq!(bed.noted(), ["timed"]);
     assert_eq!(bed.core.counts().unhandled, 1);
@@ -143,8 +141,7 @@ fn a_schema_change_migrates_everybody_on_a_copy() {
     let mut bed = busy();
     let (manifest, model) = raised(&bed.journal, false);
     let version = bed.next_version(manifest, "v2", model);
-    let avatar = bed.version.types[1].id;
-    let report = bed.swap(&version, vec![avatar]);
+    let report = bed.swap(&version);
     assert_eq!((report.failed, report.migrated), (None, 1));
     assert_eq!(bed.number(2, 0), 50);
     let swap = bed.core.commits().find(|commit| commit.kind.is_none() && !commit.deltas.is_empty()).unwrap();
@@ -157,8 +154,7 @@ fn a_failed_migration_leaves_the_old_version_running() {
     let before = bed.state();
     let (manifest, model) = raised(&bed.journal, true);
     let version = bed.next_version(manifest, "v2", model);
-    let avatar = bed.version.types[1].id;
-    let report = bed.swap(&version, vec![avatar]);
+    let report = bed.swap(&version);
     assert!(report.failed.unwrap().contains("cannot"));
     assert_eq!(before, bed.state());
     assert_eq!(bed.core.version().hash, bed.version.hash);
@@ -185,7 +181,122 @@ fn an_attribute_that_becomes_visible_is_told_as_it_is() {
     let mut manifest = manifest();
     manifest.types[AVATAR as usize].attributes[1].flags.client = true;
     let version = bed.next_version(manifest, "v2", |model| model);
-    assert_eq!(bed.swap(&version, Vec::new()).failed, None);
+    assert_eq!(bed.swap(&version).failed, None);
     bed.pass(1_000);
     assert!(told(&bed));
+}
+
+/// The first version again, as a later one. Its own code knows nothing of the second's form.
+fn back(bed: &mut Bed) -> Arc<ModuleVersion> {
+    bed.next_version(manifest(), "v1 again", |model| model)
+}
+
+#[test]
+fn going_back_runs_the_code_that_knows_both_forms() {
+    let mut bed = busy();
+    let (manifest, model) = raised(&bed.journal, false);
+    let version = bed.next_version(manifest, "v2", model);
+    bed.swap(&version);
+    assert_eq!(bed.number(2, 0), 50);
+    let first = back(&mut bed);
+    bed.inputs.push_back(Input::Rehearse { ticket: 4, version: first.clone() });
+    bed.run();
+    let Some(Output::Rehearsed { rehearsal, .. }) = bed.out.last() else { panic!("{:?}", bed.out.last()) };
+    assert!(rehearsal.reversible && rehearsal.failed == 0, "{rehearsal:?}");
+    let report = bed.swap(&first);
+    assert_eq!((report.failed, report.migrated), (None, 1));
+    assert_eq!(bed.number(2, 0), 5);
+}
+
+#[test]
+fn a_traveller_is_read_by_the_names_of_the_version_that_it_left() {
+    for up in [true, false] {
+        let mut bed = busy();
+        let (manifest, model) = raised(&bed.journal, false);
+        let second = bed.next_version(manifest, "v2", model);
+        let (leaves, arrives) = if up { (bed.version.clone(), second) } else { (second, back(&mut bed)) };
+        bed.swap(&leaves);
+        let body =
+            bed.core.snapshot().unwrap().entities.iter().find(|it| it.id == id(2)).unwrap().body.clone();
+        bed.swap(&arrives);
+        bed.inputs.push_back(Input::Install(Box::new(Traveller {
+            entity: id(2),
+            from: None,
+            to: Some(id(SPACE)),
+            pose: Pose::default(),
+            epoch: 4,
+            version: leaves,
+            failed: None,
+            body,
+        })));
+        bed.out.clear();
+        bed.run();
+        assert!(!bed.out.iter().any(|output| matches!(output, Output::Refused(..))), "{:?}", bed.out);
+        assert_eq!(bed.number(2, 0), if up { 50 } else { 5 });
+    }
+}
+
+#[test]
+fn timers_of_sleepers_fire_when_a_version_lets_them_sleep_no_more() {
+    let mut first = manifest();
+    first.types[1].sleeps_unwatched = true;
+    let mut bed = Bed::empty(SpaceKind::Space, Chaos::default(), first, |model, journal| {
+        let journal = journal.clone();
+        model
+            .on("Avatar", "act", |cx| {
+                let timed = cx.method("Avatar", "timed")?.1;
+                cx.host.start_timer(id(2), timed, int(1), 100.0, 0.0, false)?;
+                Ok(())
+            })
+            .on("Avatar", "timed", move |_| {
+                note(&journal, "timed");
+                Ok(())
+            })
+    });
+    bed.make(SPACE, "Room");
+    bed.make(2, "Avatar");
+    bed.call(2, "act");
+    bed.pass(1_000);
+    assert_eq!(bed.noted(), Vec::<String>::new(), "it sleeps");
+    let journal = bed.journal.clone();
+    let version = bed.next_version(manifest(), "v2", move |model| {
+        model.on("Avatar", "timed", move |_| {
+            note(&journal, "timed in v2");
+            Ok(())
+        })
+    });
+    assert_eq!(bed.swap(&version).failed, None);
+    bed.pass(100);
+    assert_eq!(bed.noted(), ["timed in v2"]);
+}
+
+#[test]
+fn who_made_the_former_version_crash_may_call_the_new_one() {
+    let mut bed = Bed::new(&[2], |model, journal| {
+        let journal = journal.clone();
+        model.on("Avatar", "own", move |_| {
+            note(&journal, "v1");
+            Err(trap())
+        })
+    });
+    bed.attach(2, 1);
+    for request in 1..=4 {
+        bed.request(1, request, 2, "own");
+        bed.run();
+    }
+    assert_eq!(bed.noted(), ["v1"; 3], "the fourth is refused");
+    let mut mended = manifest();
+    mended.label = "v2".into();
+    let journal = bed.journal.clone();
+    let version = bed.next_version(mended, "v2", |model| {
+        model.on("Avatar", "own", move |_| {
+            note(&journal, "v2");
+            Ok(())
+        })
+    });
+    assert_eq!(bed.swap(&version).failed, None);
+    bed.noted();
+    bed.request(1, 5, 2, "own");
+    bed.run();
+    assert_eq!(bed.noted(), ["v2"]);
 }

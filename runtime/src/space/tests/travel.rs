@@ -144,6 +144,7 @@ fn messages_take_the_long_way_until_the_flush_is_back() {
         to: Some(id(SPACE)),
         pose: Pose::default(),
         epoch: 4,
+        version: bed.version.clone(),
         failed: None,
         body,
     };
@@ -187,4 +188,55 @@ fn whoever_is_refused_goes_back_and_hears_why() {
     bed.inputs.push_back(Input::Install(Box::new(traveller)));
     bed.run();
     assert!(matches!(bed.out.last(), Some(Output::Refused(_, "version-mismatch"))));
+}
+
+#[test]
+fn a_closing_space_takes_nobody_back() {
+    let mut bed = travellers(go);
+    bed.call(2, "act");
+    let intent = intent(&bed);
+    bed.inputs.push_back(Input::Marker { entity: id(2), intent });
+    bed.run();
+    let mut traveller = departed(&bed).unwrap();
+    traveller.failed = Some("limit");
+    bed.out.clear();
+    bed.inputs.push_back(Input::Close);
+    bed.inputs.push_back(Input::Install(Box::new(traveller)));
+    bed.run();
+    let refused =
+        bed.out.iter().any(|output| matches!(output, Output::Refused(back, "gone") if back.entity == id(2)));
+    assert!(refused, "{:?}", bed.out);
+    assert!(!bed.out.iter().any(|output| matches!(output, Output::Registered { .. })));
+}
+
+#[test]
+fn who_is_about_to_go_on_is_reached_by_the_directory() {
+    let mut bed = travellers(|cx| {
+        let part = part(cx, id(2), "other");
+        cx.host.post(id(3), part)?;
+        if cx.me() == id(2) {
+            cx.host.enter(id(2), id(ELSEWHERE), Pose::default())?;
+        }
+        Ok(())
+    });
+    bed.call(2, "act");
+    let asked = intent(&bed);
+    bed.inputs.push_back(Input::Marker { entity: id(2), intent: asked });
+    bed.run();
+    let traveller = departed(&bed).unwrap();
+    bed.inputs.push_back(Input::Install(Box::new(Traveller { to: Some(id(SPACE)), ..traveller })));
+    bed.run();
+    let flush = bed.out.iter().find_map(|output| match output {
+        Output::Message(message) if matches!(message.body, Body::Flush { .. }) => Some(message.clone()),
+        _ => None,
+    });
+    // It asks to go on before the flush is back.
+    bed.call(2, "act");
+    bed.inputs.push_back(Input::Message(flush.unwrap()));
+    bed.run();
+    bed.out.clear();
+    bed.noted();
+    bed.call(3, "act");
+    assert_eq!(bed.noted(), Vec::<String>::new());
+    assert_eq!(bed.sent().len(), 1, "by way of the directory");
 }
