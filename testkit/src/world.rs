@@ -377,6 +377,14 @@ impl World {
         std::mem::take(&mut self.log)
     }
 
+    /// Drops the module instance of every space, as the host may between any two events: the next event of
+    /// each space makes a fresh one. Nothing may behave differently.
+    pub fn drop_instances(&mut self) {
+        for space in self.game.spaces() {
+            self.game.with_space(space, |core| core.rest());
+        }
+    }
+
     /// The game under this world, for what has no name here.
     pub fn game(&mut self) -> &mut Game {
         &mut self.game

@@ -52,9 +52,13 @@ fn a_version_that_traps(desk: &Desk, dev: &mut Running, ada: &mut Running) {
         ada.ask("/version", "! ");
     }
     dev.until("takes itself back: 3 ");
-    ada.ask_all("/version", &["* version \"13\"", "generation 5; you stay connected"]);
-    // Saved again it is tried again: whoever mends the wrong place sees it.
+    // To the last one that passed its probation; those between were not watched to the end.
+    ada.ask_all("/version", &["* version \"1\"", "generation 5; you stay connected"]);
     desk.edit("src/avatar.rs", &[("        panic!(\"worse than before\")\n", answer)]);
+    dev.until("is live as generation 6");
+    ada.ask_all("/version", &["* version \"13\"", "generation 6; you stay connected"]);
+    // Saved without a change it is no version.
+    desk.edit("src/avatar.rs", &[]);
     dev.until("builds to the version that runs");
 }
 

@@ -86,8 +86,8 @@ impl FromStr for Id {
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = self.to_u128();
-        let digit = |place: usize| (all >> (5 * place)) as usize & 31;
-        let text: String = (0..TEXT_LEN).rev().map(|place| char::from(ALPHABET[digit(place)])).collect();
+        let digit = |place: usize| ALPHABET.get((all >> (5 * place)) as usize & 31).copied();
+        let text: String = (0..TEXT_LEN).rev().filter_map(digit).map(char::from).collect();
         f.pad(&text)
     }
 }

@@ -102,3 +102,8 @@ pub use types::{Any, Bytes, Cache, Pose, Secret, Time, Vec3, hours, kib, mib, mi
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// So does every example of the guide.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/writing-a-module.md")]
+struct Guide;

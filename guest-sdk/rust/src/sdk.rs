@@ -74,7 +74,37 @@ impl<T: Value, E> Answers for Result<T, E> {
     type Value = T;
 }
 
+/// Of an id.
+pub struct AnId;
+/// Of a text.
+pub struct AText;
+/// Of a reason.
+pub struct ANumber;
+/// Of arguments, whatever they are.
+pub struct Arguments;
+
+/// What a hook's parameter may be.
+#[diagnostic::on_unimplemented(
+    message = "this hook is not told a `{Self}`",
+    label = "not what the hook is told here",
+    note = "a space or an entity is an `Id` or a `Ref<T>`, a code or a version a `String`, a reason a `u32`, arguments are `Any`"
+)]
+pub trait Told<What> {}
+
+impl Told<AnId> for Id {}
+impl<T: Entity> Told<AnId> for Ref<T> {}
+impl Told<AText> for String {}
+impl Told<ANumber> for u32 {}
+impl Told<Arguments> for Any {}
+
+/// That a hook's parameter is what it is told.
+pub const fn told<T: Told<What>, What>() {}
+
 /// What `new` and `#[migrate]` return: the thing, or a `Result` of it.
+#[diagnostic::on_unimplemented(
+    message = "a `{T}` cannot be made of a `{Self}`",
+    note = "`new` returns `Self` or `Result<Self, Fail>`; `#[migrate]` returns nothing or `Result<(), Fail>`"
+)]
 pub trait Made<T> {
     /// The thing, or why there is none.
     fn made(self) -> Result<T, Error>;

@@ -1,6 +1,7 @@
 //! Four pieces of real games, written the way an author would: a login, a monster, a trade between
 //! spaces, a matchmaker. That they compile is half of the test; the other half plays them.
 #![allow(clippy::unwrap_used, reason = "a test that gets something else has failed")]
+#![allow(missing_docs, reason = "games for a test")]
 
 use everwake::*;
 
@@ -265,10 +266,11 @@ impl Trade {
             return;
         }
         self.ended = true; // the decision: one event
-        for (to, from) in [(0, 1), (1, 0)] {
-            let items = self.sides[from].offer.clone();
-            let settle = self.sides[to].who.settle(cx.id(), items.clone());
-            cx.send(settle).or_bounce(on!(Self::on_bounce), (from, items));
+        if let [one, other] = &self.sides[..] {
+            for (to, from) in [(one, other), (other, one)] {
+                let settle = to.who.settle(cx.id(), from.offer.clone());
+                cx.send(settle).or_bounce(on!(Self::on_bounce), (from.who, from.offer.clone()));
+            }
         }
     }
 
@@ -282,9 +284,9 @@ impl Trade {
     }
 
     /// The receiver was deleted: back to the giver.
-    fn on_bounce(&mut self, cx: &mut Context, (giver, items): (usize, List<Item>), _: CallError) {
+    fn on_bounce(&mut self, cx: &mut Context, (giver, items): (Ref<Avatar>, List<Item>), _: CallError) {
         if !items.is_empty() {
-            cx.send(self.sides[giver].who.settle(cx.id(), items));
+            cx.send(giver.settle(cx.id(), items));
         }
     }
 }
@@ -388,7 +390,7 @@ fn a_wrong_password_is_counted_and_a_right_one_gives_the_client_away() {
     let avatar = world.create::<Avatar>(());
     world.store("login/ann", &Login { password: "sesame".into(), avatar });
     let account = world.connect::<Account>();
-    let mut login = |world: &mut World, name: &str, password: &str| {
+    let login = |world: &mut World, name: &str, password: &str| {
         world.client_call(account.login(name.into(), Secret::new(password.to_owned())))
     };
     let refused = |error: CallError| error.refused::<LoginError>();
@@ -413,13 +415,21 @@ fn a_monster_kills_whom_it_sees_and_goes_home() {
     assert!(world.get(monster).hp == 30);
 }
 
+fn give(world: &mut World, who: Ref<Avatar>, item: Item) {
+    let given = world.act(who, |who, _| {
+        who.bag.push(item);
+        Ok::<_, Fail>(())
+    });
+    given.unwrap();
+}
+
 #[test]
 fn a_trade_conserves_what_is_traded() {
     let mut world = World::new();
     let item = |name: &str| Item { name: name.into(), wear: 0 };
     let (ann, bob) = (world.create::<Avatar>(()), world.create::<Avatar>(()));
     for (who, name) in [(ann, "axe"), (bob, "bow")] {
-        world.act(who, |who, _| Ok::<_, Fail>(who.bag.push(item(name)))).unwrap();
+        give(&mut world, who, item(name));
     }
     let trade = world.create::<Trade>((ann, bob));
     world.call(trade.offer(0, 1)).unwrap();
@@ -437,7 +447,7 @@ fn a_trade_conserves_what_is_traded() {
     assert!(world.get(ann).held.is_empty() && world.get(ann).bag.is_empty());
     // Nobody agrees: all goes back.
     let late = world.create::<Trade>((ann, bob));
-    world.act(ann, |ann, _| Ok::<_, Fail>(ann.bag.push(item("pot")))).unwrap();
+    give(&mut world, ann, item("pot"));
     world.call(late.offer(0, 1)).unwrap();
     assert!(world.get(ann).bag.is_empty());
     world.advance(mins(3));
@@ -452,7 +462,11 @@ fn a_matchmaker_pairs_those_who_wait_and_forgets_those_who_left() {
     world.call(maker.enqueue(all[0], 10)).unwrap();
     world.advance(secs(2));
     assert_eq!(world.get(maker).queue.len(), 1);
-    world.act(all[0], |_, cx| Ok::<_, Fail>(cx.destroy_me())).unwrap();
+    let left = world.act(all[0], |_, cx| {
+        cx.destroy_me();
+        Ok::<_, Fail>(())
+    });
+    left.unwrap();
     assert_eq!(world.get(maker).queue.len(), 0, "a ticket of nobody");
     for (who, rating) in [(all[1], 5), (all[2], 7)] {
         world.call(maker.enqueue(who, rating)).unwrap();

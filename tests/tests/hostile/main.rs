@@ -5,4 +5,5 @@
 mod acts;
 mod bytes;
 mod hooks;
+mod instances;
 mod neighbours;

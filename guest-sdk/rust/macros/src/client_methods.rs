@@ -70,7 +70,11 @@ fn method(function: &TraitItemFn, mistakes: &mut Mistakes) -> Vec<Param> {
     let mut without_self = function.sig.clone();
     without_self.inputs =
         without_self.inputs.into_iter().filter(|input| matches!(input, FnArg::Typed(_))).collect();
-    signature::function(&without_self, mistakes).params
+    let params = signature::function(&without_self, mistakes).params;
+    for Param { ty, .. } in params.iter().filter(|param| signature::mentions_secret(&param.ty)) {
+        mistakes.add(ty, "a `Secret` is not shown to clients");
+    }
+    params
 }
 
 fn call(index: u32, vis: &syn::Visibility, function: &TraitItemFn, params: &[Param]) -> TokenStream {

@@ -5,7 +5,7 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Expr, Fields, Ident, ItemStruct, LitStr, Type};
 
-use crate::{Mistakes, options};
+use crate::{Mistakes, options, signature};
 
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Kind {
@@ -172,6 +172,9 @@ fn field_of(field: &syn::Field, persistent: bool, mistakes: &mut Mistakes) -> Op
         for option in options {
             mistakes.check(found.set(&option, persistent));
         }
+    }
+    if (found.client || found.all_clients) && signature::mentions_secret(&found.ty) {
+        mistakes.add(&found.ty, "a `Secret` is not shown to clients");
     }
     Some(found)
 }

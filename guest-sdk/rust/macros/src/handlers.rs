@@ -2,7 +2,8 @@
 //! impl block around it.
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
 use syn::{FnArg, Ident, ImplItemFn, LitStr, Type};
 
 use crate::client_methods::docs;
@@ -65,6 +66,11 @@ pub(crate) fn rpc(
         );
     }
     let taken = signature::handler(&function.sig, mistakes);
+    if let syn::ReturnType::Type(_, ty) = &function.sig.output
+        && signature::mentions_secret(ty)
+    {
+        mistakes.add(ty, "an answer has no `Secret`: answers are kept in recordings");
+    }
     let kind = Kind::Rpc { exposure: exposure.unwrap_or("Server"), per_minute };
     Some(Method::new(function, kind, taken, was))
 }
@@ -132,13 +138,18 @@ impl Method {
         self.taken.params.iter().enumerate().filter(|(_, param)| !param.is_reply())
     }
 
+    /// Where mistakes in what it returns are told.
+    fn at(&self) -> Span {
+        self.returns.span()
+    }
+
     /// The type of the answer.
     fn answer(&self) -> TokenStream {
         match self.reply() {
             Some(Param { ty, .. }) => quote!(<#ty as ::everwake::sdk::Replies>::Answer),
             None => {
                 let returns = &self.returns;
-                quote!(<#returns as ::everwake::sdk::Answers>::Value)
+                quote_spanned!(self.at() => <#returns as ::everwake::sdk::Answers>::Value)
             }
         }
     }
@@ -176,10 +187,12 @@ impl Method {
         let Kind::Rpc { .. } = self.kind else { return None };
         let (reads, arguments) = reads(&self.taken);
         let (ident, cx) = (&self.ident, self.taken.cx.then(|| quote!(cx,)));
+        let run =
+            quote_spanned!(self.at() => ::everwake::sdk::finish(Self::#ident(self, #cx #(#arguments),*)));
         Some(quote! {
             #index => {
                 #reads
-                ::everwake::sdk::finish(Self::#ident(self, #cx #(#arguments),*))
+                #run
             }
         })
     }
@@ -189,10 +202,12 @@ impl Method {
             return None;
         };
         let (ident, context, outcome) = (&self.ident, &context.ty, &outcome.ty);
+        let run =
+            quote_spanned!(self.at() => ::everwake::sdk::finish(Self::#ident(self, cx, context, outcome)));
         Some(quote! {
             #index => {
                 let (context, outcome) = args.resumed::<#context, #outcome>()?;
-                ::everwake::sdk::finish(Self::#ident(self, cx, context, outcome))
+                #run
             }
         })
     }
@@ -252,24 +267,69 @@ fn reads(taken: &Taken) -> (TokenStream, Vec<Ident>) {
     (quote!(#open #(#statements)*), names)
 }
 
+/// One thing that a hook is told.
+#[derive(Clone, Copy)]
+pub(crate) enum Told {
+    /// `Id` or `Ref<T>`.
+    Id,
+    /// `String`.
+    Text,
+    /// `u32`.
+    Number,
+    /// `Any`.
+    Arguments,
+}
+
+impl Told {
+    /// What the SDK calls it, and what authors write.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Told::Id => ("AnId", "Id"),
+            Told::Text => ("AText", "String"),
+            Told::Number => ("ANumber", "u32"),
+            Told::Arguments => ("Arguments", "Any"),
+        }
+    }
+}
+
 /// A function with the name of a hook.
 pub(crate) struct Hook {
     pub(crate) number: u32,
     ident: Ident,
     taken: Taken,
+    told: &'static [Told],
 }
 
-pub(crate) fn hook(function: &ImplItemFn, number: u32, mistakes: &mut Mistakes) -> Hook {
+pub(crate) fn hook(
+    function: &ImplItemFn,
+    number: u32,
+    told: &'static [Told],
+    mistakes: &mut Mistakes,
+) -> Hook {
     let taken = signature::handler(&function.sig, mistakes);
-    Hook { number, ident: function.sig.ident.clone(), taken }
+    let ident = function.sig.ident.clone();
+    if taken.params.len() > told.len() {
+        let types: String = told.iter().map(|told| format!(", _: {}", told.names().1)).collect();
+        let form = format!("`fn {ident}(&mut self, cx: &mut Context{types})`");
+        mistakes.add(
+            &ident,
+            format!("this hook is told less: {form}; what is not needed may be left out at the end"),
+        );
+    }
+    Hook { number, ident, taken, told }
 }
 
 impl Hook {
     pub(crate) fn arm(&self) -> TokenStream {
         let (reads, arguments) = reads(&self.taken);
         let (number, ident, cx) = (self.number, &self.ident, self.taken.cx.then(|| quote!(cx,)));
+        let fits = self.taken.params.iter().zip(self.told).map(|(Param { ty, .. }, told)| {
+            let told = Ident::new(told.names().0, Span::call_site());
+            quote_spanned!(ty.span() => ::everwake::sdk::told::<#ty, ::everwake::sdk::#told>();)
+        });
         quote! {
             #number => {
+                #(#fits)*
                 #reads
                 ::everwake::sdk::finish(Self::#ident(self, #cx #(#arguments),*))
             }
@@ -280,10 +340,16 @@ impl Hook {
 /// `fn new(cx, ..) -> Self`.
 pub(crate) struct Constructor {
     taken: Taken,
+    /// Where mistakes in what it returns are told.
+    at: Span,
 }
 
 pub(crate) fn constructor(function: &ImplItemFn, mistakes: &mut Mistakes) -> Constructor {
-    Constructor { taken: signature::function(&function.sig, mistakes) }
+    let at = match &function.sig.output {
+        syn::ReturnType::Type(_, ty) => ty.span(),
+        syn::ReturnType::Default => function.sig.ident.span(),
+    };
+    Constructor { taken: signature::function(&function.sig, mistakes), at }
 }
 
 /// The items of `Methods` about making one.
@@ -300,7 +366,9 @@ pub(crate) fn constructor_items(constructor: Option<&Constructor>) -> TokenStrea
     let (reads, count) = (reads(taken).0, types.len());
     let cx = taken.cx.then(|| quote!(cx,));
     let made = match constructor {
-        Some(_) => quote!(::everwake::sdk::Made::made(Self::new(#cx #(#names),*))),
+        Some(Constructor { at, .. }) => {
+            quote_spanned!(*at => <_ as ::everwake::sdk::Made<Self>>::made(Self::new(#cx #(#names),*)))
+        }
         None => quote!(Ok(::core::default::Default::default())),
     };
     quote! {
@@ -382,7 +450,7 @@ impl TickFn {
     /// That the type says how often it ticks.
     pub(crate) fn rate(&self, ty: &Type) -> TokenStream {
         let at = self.ident.span();
-        quote::quote_spanned! { at =>
+        quote_spanned! { at =>
             const _: () = assert!(
                 <#ty as ::everwake::sdk::Entity>::ABOUT.ticks_per_second > 0.0,
                 "a type with a `#[tick]` says how often: `#[entity(tick = \"10 Hz\")]`"

@@ -4,33 +4,33 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::{format_ident, quote};
 use syn::{Ident, ImplItem, ImplItemFn, ItemImpl, Type};
 
-use crate::handlers::{Constructor, Hook, Method, Migrate, TickFn};
+use crate::handlers::{Constructor, Hook, Method, Migrate, TickFn, Told};
 use crate::{Mistakes, handlers, signature};
 
-/// The hooks by the names of their functions; the place is the number.
-pub(crate) const HOOKS: [&str; 22] = [
-    "new",
-    "on_create",
-    "on_load",
-    "on_ready",
-    "on_enter_space",
-    "on_leave_space",
-    "on_enter_failed",
-    "on_member_enter",
-    "on_member_leave",
-    "on_enter_aoi",
-    "on_leave_aoi",
-    "on_watched",
-    "on_unwatched",
-    "on_client",
-    "on_client_lost",
-    "on_give_failed",
-    "on_moved_game",
-    "on_swapped",
-    "on_data",
-    "on_reset",
-    "on_unhandled",
-    "on_destroy",
+/// The hooks by the names of their functions, and what each is told; the place is the number.
+pub(crate) const HOOKS: [(&str, &[Told]); 22] = [
+    ("new", &[]),
+    ("on_create", &[]),
+    ("on_load", &[]),
+    ("on_ready", &[]),
+    ("on_enter_space", &[Told::Id]),
+    ("on_leave_space", &[Told::Id]),
+    ("on_enter_failed", &[Told::Id, Told::Text]),
+    ("on_member_enter", &[Told::Id]),
+    ("on_member_leave", &[Told::Id]),
+    ("on_enter_aoi", &[Told::Id]),
+    ("on_leave_aoi", &[Told::Id]),
+    ("on_watched", &[]),
+    ("on_unwatched", &[]),
+    ("on_client", &[]),
+    ("on_client_lost", &[Told::Number]),
+    ("on_give_failed", &[Told::Id, Told::Text]),
+    ("on_moved_game", &[]),
+    ("on_swapped", &[Told::Text, Told::Text]),
+    ("on_data", &[]),
+    ("on_reset", &[]),
+    ("on_unhandled", &[Told::Text, Told::Arguments]),
+    ("on_destroy", &[]),
 ];
 
 #[derive(Default)]
@@ -114,7 +114,7 @@ fn sort_in(function: &mut ImplItemFn, named: &[String], found: &mut Found, mista
         );
     }
     let name = function.sig.ident.to_string();
-    let hook = HOOKS.iter().position(|hook| *hook == name);
+    let hook = HOOKS.iter().position(|(hook, _)| *hook == name);
     if let Some(attribute) = rpc {
         found.methods.extend(handlers::rpc(function, &attribute, mistakes));
     } else if let Some(attribute) = tick {
@@ -132,7 +132,8 @@ fn sort_in(function: &mut ImplItemFn, named: &[String], found: &mut Found, mista
     {
         found.methods.extend(handlers::internal(function, handler.as_ref(), mistakes));
     } else if let Some(number) = hook {
-        found.hooks.push(handlers::hook(function, number as u32, mistakes));
+        let told = HOOKS.get(number).map_or(&[][..], |(_, told)| told);
+        found.hooks.push(handlers::hook(function, number as u32, told, mistakes));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Signatures of handlers: what they take and give, checked where people make mistakes. It
 //! does not know what kind of handler it looks at.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
 use syn::{FnArg, GenericArgument, Ident, Pat, PathArguments, ReturnType, Signature, Type};
 
@@ -123,6 +123,18 @@ pub(crate) fn returned(signature: &Signature) -> TokenStream {
         ReturnType::Default => quote!(()),
         ReturnType::Type(_, ty) => ty.to_token_stream(),
     }
+}
+
+/// Whether a type has a `Secret` in it, as far as it is spelled; the host looks at what it means.
+pub(crate) fn mentions_secret(ty: &Type) -> bool {
+    fn in_tokens(tokens: TokenStream) -> bool {
+        tokens.into_iter().any(|token| match token {
+            TokenTree::Ident(ident) => ident == "Secret",
+            TokenTree::Group(group) => in_tokens(group.stream()),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+        })
+    }
+    in_tokens(ty.to_token_stream())
 }
 
 /// Whether the last parameter can only be something that comes back.

@@ -69,7 +69,7 @@ fn go_over(stage: &mut Stage, manifest: Manifest, options: PublishOptions) -> Ve
 
 /// The same for the usual module, by its label.
 pub(super) fn swap_to(stage: &mut Stage, label: &str) -> Vec<GameOutput> {
-    go_over(stage, manifest("yard", label), PublishOptions { supersede: true, irreversible: false })
+    go_over(stage, manifest("yard", label), PublishOptions { supersede: true, ..PublishOptions::default() })
 }
 
 fn crash(label: &str) -> Output {
@@ -365,7 +365,7 @@ fn a_number_is_a_generation_before_it_is_the_start_of_a_hash() {
     let (_, out) = stage.ask(back);
     let out = rehearse(&mut stage, &out, nothing());
     assert!(!orders(&out).is_empty());
-    assert!(orders(&out).iter().all(|(_, order)| order.version.hash == hash_of("1")));
+    assert!(orders(&out).iter().all(|(_, order)| order.hash == hash_of("1")));
 }
 
 #[test]

@@ -21,6 +21,9 @@ pub struct Vandal {
     other: Ref<Lot>,
     bomb: Ref<Vandal>,
     notes: List<String>,
+    /// What must not matter, and does.
+    #[cache]
+    grudge: Cache<u32>,
 }
 
 impl Vandal {
@@ -94,6 +97,14 @@ impl Vandal {
     fn hello(&mut self) -> u32 {
         self.greeted += 1;
         self.greeted
+    }
+
+    /// How often it was asked, as far as this instance knows.
+    #[rpc(own_client)]
+    fn bear_a_grudge(&mut self) -> u32 {
+        let asked = self.grudge.get_or(|| 0);
+        *asked += 1;
+        *asked
     }
 
     #[rpc(own_client)]
