@@ -71,6 +71,10 @@ pub enum RecordedInput {
         target: EntityId,
         request: u64,
     },
+    SessionClosed {
+        session: SessionId,
+        target: EntityId,
+    },
     Moved {
         session: SessionId,
         target: EntityId,
@@ -148,6 +152,7 @@ impl RecordedInput {
             Input::Acknowledged { session, target, request } => {
                 RecordedInput::Acknowledged { session, target, request }
             }
+            Input::SessionClosed { session, target } => RecordedInput::SessionClosed { session, target },
             Input::Moved { session, target, pose, motion } => {
                 RecordedInput::Moved { session, target, pose, motion }
             }
@@ -180,6 +185,7 @@ impl RecordedInput {
             RecordedInput::Acknowledged { session, target, request } => {
                 Input::Acknowledged { session, target, request }
             }
+            RecordedInput::SessionClosed { session, target } => Input::SessionClosed { session, target },
             RecordedInput::Moved { session, target, pose, motion } => {
                 Input::Moved { session, target, pose, motion }
             }

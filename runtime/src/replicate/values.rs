@@ -66,6 +66,11 @@ pub enum Change {
         /// True if its own client said so: that client need not be told.
         by_client: bool,
     },
+    /// The entity's own client has moved its mirror, and may not: it must be told where the entity is.
+    Misplaced {
+        /// The entity.
+        entity: EntityId,
+    },
     /// The bytes that travel with the pose changed.
     Motion {
         /// The entity.

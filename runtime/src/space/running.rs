@@ -297,7 +297,7 @@ impl Step {
             Step::WatchRemoved { watch, old, .. } => drop(body.watches.insert(watch, *old)),
             Step::Filter { key, old: Some(old), .. } => drop(body.filters.insert(key, old)),
             Step::Filter { key, old: None, .. } => drop(body.filters.remove(&key)),
-            Step::Giving { .. } => entity.giving = None,
+            Step::Giving { .. } => entity.giving = false,
             Step::Spawned { .. } => {}
             Step::Doomed { .. } => entity.doomed = false,
             Step::Intent { old, .. } => {

@@ -214,9 +214,10 @@ impl Space {
     ) {
         match staged {
             Staged::Message { from, target, durable, body } => {
-                if let Body::Attach { .. } = &body {
+                if let Body::Attach { client, .. } = &body {
                     let what = ClientEffect::Offered { taker: target };
                     commit.effects.push(Effect::Client { entity: from, what });
+                    self.fifo.push(Output::ClientOffered { session: client.session, taker: target });
                 }
                 let mut message = self.message(Some(from), target, body);
                 message.class = if durable { Class::Durable } else { Class::Volatile };

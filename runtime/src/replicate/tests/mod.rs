@@ -14,7 +14,7 @@ use crate::versions::{AttributeTable, ModuleVersion, Structure, TypeTable};
 use bytes::Bytes;
 use everwake_protocol::attributes::{Attributes, Column, Shape};
 use everwake_protocol::client::Pose;
-use everwake_protocol::cluster::ToGate;
+use everwake_protocol::cluster::{ToGate, Viewer};
 use everwake_protocol::schema::Schema;
 use everwake_protocol::{EntityId, Id, SessionId};
 use std::collections::BTreeMap;

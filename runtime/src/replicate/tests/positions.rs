@@ -117,3 +117,22 @@ fn a_crowd_stays_within_the_budget_and_nobody_waits_for_ever() {
         assert_eq!(clients.client(1).mirror[&entity(number)].pose, place(number, 40));
     }
 }
+
+#[test]
+fn a_client_that_is_wrong_about_its_own_place_is_told_and_nobody_else() {
+    let mut stand = Stand::new();
+    stand.player(1, at(0.0, 0.0));
+    stand.player(2, at(1.0, 0.0));
+    assert_eq!(datagrams(&stand.pass(10_000), 1), []);
+    stand.event(vec![Change::Misplaced { entity: entity(1) }]);
+    let out = stand.pass(50);
+    assert_eq!(datagrams(&out, 1)[0].placed[0].pose, at(0.0, 0.0));
+    assert_eq!(datagrams(&out, 2), []);
+    // A move that is allowed does not take the correction back.
+    stand.pass(60_000);
+    stand.event(vec![Change::Misplaced { entity: entity(1) }]);
+    stand.event(vec![Change::Moved { entity: entity(1), pose: at(2.0, 0.0), by_client: true }]);
+    assert_eq!(datagrams(&stand.pass(50), 1)[0].placed[0].pose, at(2.0, 0.0));
+    // In nil nobody has a place.
+    stand.event(vec![Change::Misplaced { entity: entity(404) }]);
+}

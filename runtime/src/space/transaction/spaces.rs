@@ -26,6 +26,9 @@ pub(super) fn ask(
     if entity.leaving || entity.dying {
         return Err(GuestError::NotAllowed("the entity is leaving already".into()));
     }
+    if entity.giving {
+        return Err(GuestError::Busy);
+    }
     let old = entity.intent;
     entity.intents = entity.intents.wrapping_add(1);
     entity.intent = Some(Intent { to, pose, number: entity.intents });
