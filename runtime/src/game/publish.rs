@@ -416,15 +416,19 @@ impl Candidate {
         }
         self.reversible = !self.forgets && found.reversible;
         report.reversible = self.reversible;
-        let agreed = self.options.irreversible || self.rollback;
         if !self.reversible {
-            let text = "going back would lose changes, or `migrate` down does not give back what was there";
-            match agreed {
-                true => report.warnings.push(text.to_owned()),
-                false => {
-                    report.exit = 1;
-                    report.summary = format!("{text}\nhint: publish with `--irreversible`");
+            let text = match self.rollback {
+                false => "going back would lose changes, or `migrate` down does not give back what was there",
+                true => {
+                    "this loses what the running version has changed, or `migrate` cannot carry it there and back"
                 }
+            };
+            if self.options.irreversible {
+                report.warnings.push(text.to_owned());
+            } else {
+                let verb = if self.rollback { "go back" } else { "publish" };
+                report.exit = 1;
+                report.summary = format!("{text}\nhint: {verb} with `--irreversible`");
             }
         }
         if !report.refusals.is_empty() {
