@@ -12,7 +12,7 @@ use everwake_protocol::{EntityId, Id};
 use everwake_runtime::driver::{Game, GameEvent, GameHandle, GameSettings, SpaceSettings, WasmLoader};
 use everwake_runtime::game::GameConfig;
 use everwake_runtime::game::admin::AdminAnswer;
-use everwake_runtime::game::publish::PublishOptions;
+use everwake_runtime::game::publish::{Agreed, PublishOptions};
 use everwake_runtime::game::report::{Fact, PublicationReport};
 use everwake_runtime::message::service_shard;
 use everwake_runtime::wasm::{EngineConfig, Loader};
@@ -116,7 +116,7 @@ fn moment_of_swap(events: &Receiver<GameEvent>) -> Option<Duration> {
 
 /// Publishes a component, come what may.
 pub fn publish(game: &GameHandle, bytes: Bytes) -> Result<PublicationReport> {
-    let options = PublishOptions { supersede: true, irreversible: true };
+    let options = PublishOptions { supersede: true, agreed: Agreed::Loss };
     match game.publish(bytes, "bench", options)? {
         AdminAnswer::Publication(report) if report.published => Ok(*report),
         other => bail!("not published: {other:?}"),

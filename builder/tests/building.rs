@@ -1,10 +1,11 @@
-//! Real runs of cargo over small packages without dependencies.
+//! Real runs of cargo over small packages.
 #![allow(clippy::unwrap_used, reason = "tests; the lint knows only what is inside of test functions")]
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use everwake_builder::{Build, BuildError, Built, Profile, Progress};
+use everwake_builder::{Build, BuildError, Built, Profile, Progress, SdkSource, new_project};
 
 /// A package with this library, and what came of building it.
 fn build(manifest: &str, source: &str) -> (Result<Built, BuildError>, Vec<Progress>) {
@@ -43,6 +44,26 @@ fn a_library_becomes_a_component_with_progress_and_warnings() {
     assert_eq!(built.warnings.len(), 1, "{:?}", built.warnings);
     assert!(built.warnings[0].contains("unused variable: `unused`"), "{:?}", built.warnings);
     assert_eq!(told, [Progress::Compiling { done: 1, total: 1, name: "small".into() }]);
+}
+
+/// The reader's own commands, as the README of a new project names them.
+#[test]
+fn a_new_project_is_checked_and_tested_by_plain_cargo() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folder = tempfile::tempdir().unwrap();
+    let sdk = SdkSource::Path(root.join("guest-sdk/rust"));
+    new_project(folder.path(), "gold-rush", &sdk).unwrap();
+    // The versions that this repository has: no registry is asked.
+    fs::copy(root.join("Cargo.lock"), folder.path().join("Cargo.lock")).unwrap();
+    for command in ["check", "test"] {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.arg(command).current_dir(folder.path());
+        cargo.env("CARGO_TARGET_DIR", env!("CARGO_TARGET_TMPDIR")).env_remove("RUSTC_WORKSPACE_WRAPPER");
+        let output = cargo.output().unwrap();
+        let said = [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap()).concat();
+        assert!(output.status.success() && !said.contains("warning: "), "cargo {command}: {said}");
+        assert!(command != "test" || said.contains("test result: ok. 2 passed"), "{said}");
+    }
 }
 
 #[test]

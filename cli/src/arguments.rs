@@ -81,6 +81,75 @@ mod tests {
         }
     }
 
+    /// Words of a command line as a shell reads them, up to a pipe or a gap before a remark.
+    fn words(line: &str) -> Vec<String> {
+        let line = line.split(" | ").next().unwrap_or_default();
+        let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+        for (place, letter) in line.char_indices() {
+            match letter {
+                '\'' => quoted = !quoted,
+                ' ' if !quoted && line[place..].starts_with("  ") => break,
+                ' ' if !quoted => words.push(std::mem::take(&mut word)),
+                letter => word.push(letter),
+            }
+        }
+        words.push(word);
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
+    /// Commands that a document shows: whole spans and lines of code that begin with our name.
+    fn shown(document: &str) -> Vec<String> {
+        let mut shown = Vec::new();
+        let mut fenced = false;
+        for line in document.lines() {
+            if line.starts_with("```") {
+                fenced = !fenced;
+            } else if fenced {
+                let line = line.trim_start_matches("$ ").trim_end_matches(" &");
+                let line = line.replace("cargo run --release --bin everwake --", "everwake");
+                shown.extend(Some(line).filter(|line| line.starts_with("everwake ")));
+            } else {
+                let spans = line.split('`').skip(1).step_by(2).filter(|span| span.starts_with("everwake "));
+                shown.extend(spans.map(str::to_owned));
+            }
+        }
+        shown
+    }
+
+    #[test]
+    fn every_command_that_is_shown_exists() {
+        let mut lines = Vec::new();
+        for document in [
+            include_str!("../../README.md"),
+            include_str!("../../builder/template/README.md.txt"),
+            include_str!("../../samples/chat/README.md"),
+            include_str!("../../samples/yard/README.md"),
+            include_str!("../../docs/guide/admin.md"),
+            include_str!("../../docs/guide/cli.md"),
+        ] {
+            let found = shown(document);
+            assert!(!found.is_empty(), "{document}");
+            // What stands for something else, and what lists options, is no command line.
+            lines.extend(
+                found.into_iter().filter(|line| !line.contains(['[', ',']) && !line.contains("COMMAND")),
+            );
+        }
+        let top = Arguments::command();
+        for command in top.get_subcommands() {
+            let long = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+            let examples = long.lines().map(str::trim_start).filter(|line| line.starts_with("everwake "));
+            lines.extend(examples.map(str::to_owned));
+        }
+        for line in lines {
+            // Arguments that are left out stand for all: only their absence is not held against it.
+            if let Err(error) = Arguments::try_parse_from(words(&line)) {
+                let kind = error.kind();
+                assert_eq!(kind, clap::error::ErrorKind::MissingRequiredArgument, "`{line}`: {error}");
+            }
+        }
+    }
+
     #[test]
     fn the_guide_lists_every_command() {
         let guide = include_str!("../../docs/guide/cli.md");

@@ -1,5 +1,5 @@
 //! The binary as people meet it: words, exit codes, files. Nothing here builds a module or starts a
-//! game; that is in `tests/`.
+//! game; that is in `running/`.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 

@@ -172,6 +172,15 @@ mod tests {
         assert_eq!(Id::from_u128(u128::MAX).to_string(), "7zzzzzzzzzzzzzzzzzzzzzzzzz");
     }
 
+    /// What SDKs in other languages are held against.
+    #[test]
+    fn texts_are_those_of_the_vectors() {
+        let some = [0, 1, 31, 32, 1 << 127, u128::MAX, 0x0123_4567_89ab_cdef_0011_2233_4455_6677];
+        let lines = some.map(|value| format!("{value:032x} {}\n", Id::from_u128(value)));
+        let text = format!("# An id: its 16 bytes as hex, its text form.\n{}", lines.concat());
+        expect_test::expect_file!["../../tests/vectors/ids.txt"].assert_eq(&text);
+    }
+
     #[test]
     fn other_texts_are_refused() {
         for text in [

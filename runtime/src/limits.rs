@@ -109,3 +109,6 @@ const _: () =
     assert!(REPLY_BYTES_PER_MARK_MAX <= REPLY_BYTES_PER_ENTITY_MAX / 4, "one session fits an entity");
 const _: () = assert!(TICK_PAUSE_MS_MIN <= TICK_PAUSE_MS_MAX, "a pause grows");
 const _: () = assert!(MESSAGES_PER_EVENT_MAX <= MAILBOX_MAX, "an event's messages fit a mailbox");
+
+#[cfg(test)]
+mod tests;

@@ -308,7 +308,7 @@ impl World {
     /// Publishes a version; what is refused is in the report.
     #[track_caller]
     pub fn publish(&mut self, component: &Component) -> PublicationReport {
-        self.publish_with(component, PublishOptions { supersede: true, irreversible: false })
+        self.publish_with(component, PublishOptions { supersede: true, ..PublishOptions::default() })
     }
 
     /// The same with what the publisher agrees to.

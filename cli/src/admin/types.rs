@@ -106,7 +106,8 @@ pub struct ModuleStatus {
 /// A group of crashes with one fingerprint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CrashGroup {
-    /// Same place, same kind, same version.
+    /// The same for the same mistake: module, handler, kind, message without its numbers, functions of
+    /// the module on the stack. The version is not in it.
     pub fingerprint: String,
     /// How often.
     pub count: u64,

@@ -14,6 +14,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 use talk::Typed;
 
+/// How long the way into the room may take.
+const WALK_IN: Duration = Duration::from_secs(10);
 /// How long the last words may take when the input has ended.
 const LAST_WORDS: Duration = Duration::from_millis(400);
 
@@ -57,6 +59,11 @@ async fn chat(command: &ChatCommand, colour: bool) -> anyhow::Result<()> {
     let history = Path::new(state::FOLDER).join("chat-history");
     let mut prompt = Prompt::open("> ", Some(history))?;
     prompt.print(talk::HELP);
+    // Nothing is read before somebody can hear it: a pipe is faster than a room that is being made.
+    let walked_in = walk_in(&mut player, &mut prompt, command, colour);
+    if !tokio::time::timeout(WALK_IN, walked_in).await.unwrap_or(true) {
+        return Ok(());
+    }
     loop {
         tokio::select! {
             heard = player.next() => {
@@ -80,6 +87,21 @@ async fn chat(command: &ChatCommand, colour: bool) -> anyhow::Result<()> {
     .await;
     player.close().await;
     Ok(())
+}
+
+/// Prints what is heard until we are in the room; false if that is the end.
+async fn walk_in(player: &mut Player, prompt: &mut Prompt, command: &ChatCommand, colour: bool) -> bool {
+    loop {
+        let heard = player.next().await;
+        if !tell(&heard, prompt, &command.name, colour) {
+            return false;
+        }
+        if let Heard::Called { name, args, .. } = &heard
+            && talk::is_in(name, args, &command.name)
+        {
+            return true;
+        }
+    }
 }
 
 /// Does what was typed; what there is to say about it.

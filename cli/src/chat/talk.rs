@@ -64,6 +64,11 @@ pub fn heard(method: &str, args: &[Value], me: &str, colour: bool) -> Option<Str
     })
 }
 
+/// Whether a call from the server says that we are in a room now.
+pub fn is_in(method: &str, args: &[Value], me: &str) -> bool {
+    method == "joined" && args.get(1).and_then(Value::as_str) == Some(me)
+}
+
 /// A name in the colour that it always has.
 fn name(who: &str, me: &str, colour: bool) -> String {
     if !colour {
@@ -103,6 +108,8 @@ mod tests {
         check("said", json!(["lobby", "Bob", "hi [v2]", 7]), Some("<Bob> hi [v2]"));
         check("joined", json!(["lobby", "Ada"]), Some("* you are in lobby"));
         check("joined", json!(["lobby", "Bob"]), Some("* Bob comes into lobby"));
+        assert!(is_in("joined", &[json!("lobby"), json!("Ada")], "Ada"));
+        assert!(!is_in("joined", &[json!("lobby"), json!("Bob")], "Ada") && !is_in("joined", &[], "Ada"));
         check("left", json!(["lobby", "Bob"]), Some("* Bob leaves lobby"));
         check("notice", json!(["soon\u{7}"]), Some("! soon\u{fffd}"));
         check("moved", json!([]), None);

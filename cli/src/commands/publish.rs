@@ -42,7 +42,8 @@ pub struct PublishCommand {
 /// What a publisher agrees to.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Terms {
-    /// Publishes though going back would lose changes, or is not proven to work.
+    /// Publishes though going back would lose changes, or is not proven to work, or though values of
+    /// live entities go out of use.
     #[arg(long)]
     pub irreversible: bool,
     /// Ends the probation of the version before; always so in `dev`.
@@ -71,6 +72,9 @@ pub fn tell(report: &PublicationReport, json: bool, terminal: &Terminal) -> anyh
         terminal.data(&super::json(report)?);
     } else {
         terminal.answer(&describe(report));
+        if report.exit == 1 && !report.published {
+            terminal.hint("If that is meant, agree with `--irreversible`.");
+        }
     }
     Ok(ExitCode::from(report.exit))
 }

@@ -26,6 +26,7 @@ use crate::state;
 use crate::terminal::{Notice, Terminal};
 use clap::Args;
 use everwake_builder::Built;
+use everwake_runtime::game::publish::Agreed;
 use everwake_runtime::space::config::Chaos;
 use host::HostSettings;
 use screen::{Log, Screen};
@@ -41,8 +42,8 @@ const THREADS_END: Duration = Duration::from_millis(100);
 
 /// Runs modules in one process, and swaps them each time you save.
 ///
-/// A source that does not compile, a schema that is refused, and a version that crashes leave the
-/// last good version playing, and the terminal says why. Clients stay connected all the while. The
+/// A source that does not compile, a schema that is refused or would lose what players have, and a
+/// version that crashes leave the last good version playing, and the terminal says why. Clients stay connected all the while. The
 /// other commands find this process by `.everwake/dev.json` in this folder.
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_long_help = "Examples:
@@ -57,6 +58,10 @@ pub struct DevCommand {
     /// Draws the map of the module `yard`; what is told stands below it.
     #[arg(long)]
     pub map: bool,
+    /// Swaps in a version though it takes values of live entities out of use: an attribute that is
+    /// removed, or has another type.
+    #[arg(long)]
+    pub irreversible: bool,
     /// Builds optimised: slower to build, faster to play.
     #[arg(long)]
     pub release: bool,
@@ -119,6 +124,7 @@ pub fn run(command: DevCommand, terminal: &Terminal) -> anyhow::Result<ExitCode>
         first,
         quiet_ms: config.build.quiet_ms,
         settings,
+        agreed: if command.irreversible { Agreed::Loss } else { Agreed::NoWayBack },
         screen,
         next: command.next,
     };

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use everwake_builder::Built;
 use everwake_runtime::driver::{GameEvent, GameHandle};
 use everwake_runtime::game::admin::AdminAnswer;
-use everwake_runtime::game::publish::PublishOptions;
+use everwake_runtime::game::publish::{Agreed, PublishOptions};
 use everwake_runtime::game::report::Fact;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -27,8 +27,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch as flag;
 
-/// The author is there to see what happens: both questions of a publication are answered with yes.
-const DEV_TERMS: PublishOptions = PublishOptions { supersede: true, irreversible: true };
+/// What to do about a version that would lose something.
+const LOSS_HINT: &str = "Say what an attribute was called with `#[attr(was = \"old\")]`, carry values over with `migrate`, or let them go with `everwake dev --irreversible`.";
 
 /// What a session begins with.
 pub struct Setup {
@@ -42,6 +42,9 @@ pub struct Setup {
     pub quiet_ms: u64,
     /// Of the host.
     pub settings: HostSettings,
+    /// What a save may cost. The author is there to see what happens: that there is no way back is
+    /// agreed to always.
+    pub agreed: Agreed,
     /// Where to speak.
     pub screen: Screen,
     /// A line for those who watch.
@@ -134,6 +137,7 @@ struct Session {
     modules: Vec<Module>,
     first: Vec<Option<Built>>,
     rebuilder: Rebuilder,
+    terms: PublishOptions,
     screen: Screen,
     next: Option<String>,
     game: GameHandle,
@@ -150,7 +154,7 @@ struct Session {
 
 impl Session {
     fn new(setup: Setup, game: GameHandle, events: UnboundedSender<Event>, components: Components) -> Self {
-        let Setup { modules, first, quiet_ms, screen, next, .. } = setup;
+        let Setup { modules, first, quiet_ms, agreed, screen, next, .. } = setup;
         let live = vec![None; modules.len()];
         let rebuilder = Rebuilder::new(modules.len(), quiet_ms);
         Session {
@@ -158,6 +162,7 @@ impl Session {
             modules,
             first,
             rebuilder,
+            terms: PublishOptions { supersede: true, agreed },
             screen,
             next,
             game,
@@ -284,17 +289,18 @@ impl Session {
         }
         self.publishing = true;
         let (game, events, components) = (self.game.clone(), self.events.clone(), self.components.clone());
+        let terms = self.terms;
         tokio::task::spawn_blocking(move || {
-            let report = publish_bytes(&game, &components, built.bytes);
+            let report = publish_bytes(&game, &components, terms, built.bytes);
             let _ = events.send(Event::Published(module, report, took));
         });
     }
 
     async fn publish_first(&mut self, module: ModuleIndex, built: Built) {
         let started = Instant::now();
-        let (game, components) = (self.game.clone(), self.components.clone());
+        let (game, components, terms) = (self.game.clone(), self.components.clone(), self.terms);
         let report =
-            tokio::task::spawn_blocking(move || publish_bytes(&game, &components, built.bytes)).await;
+            tokio::task::spawn_blocking(move || publish_bytes(&game, &components, terms, built.bytes)).await;
         let report = report.unwrap_or_else(|error| Err(error.to_string()));
         self.say(Tone::Plain, format!("Checked and compiled in {}.", words(started)));
         self.published(module, report, Duration::ZERO);
@@ -312,6 +318,9 @@ impl Session {
         self.own.insert(report.version.get(..12).unwrap_or_default().to_owned());
         if !report.published {
             self.say(Tone::Bad, publish::describe(&report));
+            if report.exit == 1 {
+                self.say(Tone::Hint, LOSS_HINT);
+            }
             return self.still_plays(module);
         }
         if let (Some(live), Ok(hash)) = (self.live.get_mut(module.0), blake3::Hash::from_hex(&report.version))
@@ -372,10 +381,11 @@ impl Session {
 fn publish_bytes(
     game: &GameHandle,
     components: &Components,
+    terms: PublishOptions,
     bytes: Vec<u8>,
 ) -> Result<PublicationReport, String> {
     let bytes = Bytes::from(bytes);
-    let report = match game.publish(bytes.clone(), "saved", DEV_TERMS) {
+    let report = match game.publish(bytes.clone(), "saved", terms) {
         Ok(AdminAnswer::Publication(report)) => *report,
         Ok(AdminAnswer::Bad(why)) => return Err(why),
         Ok(other) => return Err(format!("The game answers something else: {other:?}")),

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use everwake_protocol::EntityId;
 use everwake_runtime::driver::{GameHandle, RecordError, Stopped};
 use everwake_runtime::game::admin::{AdminAnswer, AdminRequest};
-use everwake_runtime::game::publish::PublishOptions;
+use everwake_runtime::game::publish::{Agreed, PublishOptions};
 use everwake_runtime::wasm::CrashEntry;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -174,7 +174,8 @@ impl Deployment for Steering {
 }
 
 fn options(query: &PublishQuery) -> PublishOptions {
-    PublishOptions { supersede: query.supersede, irreversible: query.irreversible }
+    let agreed = if query.irreversible { Agreed::Loss } else { Agreed::Nothing };
+    PublishOptions { supersede: query.supersede, agreed }
 }
 
 fn entity(text: &str) -> Result<EntityId, Problem> {
@@ -208,7 +209,7 @@ fn unexpected(answer: AdminAnswer) -> Problem {
             let hint = match code.as_str() {
                 "gone" => "`everwake inspect` lists what lives.",
                 "no-such-method" | "not-exposed" => {
-                    "Operators call methods that are marked `operator`, by their exact names."
+                    "Operators call every method by its exact name, but none that only `on!` names."
                 }
                 "bad-arguments" => "Give one argument for each parameter, of its type.",
                 _ => "",

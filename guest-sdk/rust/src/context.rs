@@ -2,8 +2,10 @@
 //! entities of its space. Requests take place when the handler is over, if it returns no
 //! error; one that the host refuses (a limit, a request that makes no sense) undoes the event.
 
+use std::any::TypeId;
 use std::cell::{Cell, RefCell};
 use std::ops::RangeBounds;
+use std::rc::Rc;
 
 use crate::bindings::exports::everwake::game::logic;
 use crate::entity::{InModule, Snapshot};
@@ -242,6 +244,22 @@ impl Context {
     pub fn space<T: InModule, R>(&mut self, act: impl FnOnce(&mut T, &mut Self) -> R) -> Result<R, Error> {
         let space = self.space_id().ok_or(Error::NotFound)?;
         self.with(Ref::new(space), act)
+    }
+
+    /// Something large that can be computed again, one for the space that the event runs in: a grid of
+    /// its walls, a parsed table. `build` runs when there is none. It may vanish between any two events,
+    /// and is neither stored nor sent; so `build` may only use what is always the same, and nothing
+    /// notices when what it was built of changes. See also [`Cache`](crate::Cache), for one entity.
+    pub fn space_cache<T: 'static>(&mut self, build: impl FnOnce() -> T) -> Rc<T> {
+        let key = (self.space_id(), TypeId::of::<T>());
+        if let Some(cached) = self.residents.caches.get(&key)
+            && let Ok(cached) = Rc::clone(cached).downcast::<T>()
+        {
+            return cached;
+        }
+        let built = Rc::new(build());
+        self.residents.caches.insert(key, built.clone());
+        built
     }
 
     fn borrowing<T: InModule, R>(

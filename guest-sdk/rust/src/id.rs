@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
+use std::str::FromStr;
 
 use crate::bindings::everwake::game::types as wit;
 use crate::cbor::{self, Malformed, Reader};
@@ -14,7 +15,8 @@ use crate::value::Value;
 
 /// Names one entity, space, service shard, timer or watch in the whole cluster.
 ///
-/// May be stored; is the same after a swap, a restart and a move. Not a secret.
+/// May be stored; is the same after a swap, a restart and a move. Not a secret. Its text form is the
+/// one that every tool shows and takes: 26 characters of Crockford's base 32.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Id(pub [u32; 4]);
 
@@ -25,6 +27,14 @@ impl Id {
     /// Whether it is the id of nothing.
     pub fn is_nil(self) -> bool {
         self == Self::NIL
+    }
+
+    fn from_u128(all: u128) -> Self {
+        Self([(all >> 96) as u32, (all >> 64) as u32, (all >> 32) as u32, all as u32])
+    }
+
+    fn to_u128(self) -> u128 {
+        self.0.iter().fold(0, |all, word| all << 32 | u128::from(*word))
     }
 }
 
@@ -38,15 +48,53 @@ impl Hash for Id {
     }
 }
 
-impl fmt::Debug for Id {
+/// A text that is no id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdTextError;
+
+impl fmt::Display for IdTextError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|word| write!(f, "{word:08x}"))
+        f.write_str("an id has 26 characters of 0-9 a-z without i l o u, the first at most 7")
+    }
+}
+
+impl std::error::Error for IdTextError {}
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+const TEXT_LEN: usize = 26;
+
+impl FromStr for Id {
+    type Err = IdTextError;
+
+    fn from_str(text: &str) -> Result<Self, IdTextError> {
+        if text.len() != TEXT_LEN {
+            return Err(IdTextError);
+        }
+        let mut all = 0u128;
+        for (place, byte) in text.bytes().enumerate() {
+            let byte = byte.to_ascii_lowercase();
+            let digit = ALPHABET.iter().position(|digit| *digit == byte).ok_or(IdTextError)?;
+            if place == 0 && digit > 7 {
+                return Err(IdTextError);
+            }
+            all = all << 5 | digit as u128;
+        }
+        Ok(Self::from_u128(all))
     }
 }
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+        let all = self.to_u128();
+        let digit = |place: usize| ALPHABET.get((all >> (5 * place)) as usize & 31).copied();
+        let text: String = (0..TEXT_LEN).rev().filter_map(digit).map(char::from).collect();
+        f.pad(&text)
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -82,8 +130,7 @@ impl Value for Id {
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let bytes: [u8; 16] = reader.bytes()?.try_into().map_err(|_| Malformed("an id is 16 bytes"))?;
-        let all = u128::from_be_bytes(bytes);
-        Ok(Self([(all >> 96) as u32, (all >> 64) as u32, (all >> 32) as u32, all as u32]))
+        Ok(Self::from_u128(u128::from_be_bytes(bytes)))
     }
 }
 
@@ -209,4 +256,40 @@ impl<T: Entity> Value for Ref<T> {
 pub(crate) fn path(out: &mut Vec<u8>, index: u32, items: usize) {
     cbor::array(out, items);
     cbor::unsigned(out, u64::from(index));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The host's text form: `protocol/` writes this file.
+    const VECTORS: &str = include_str!("../../../tests/vectors/ids.txt");
+
+    #[test]
+    fn an_id_has_the_same_text_as_on_the_host() {
+        let mut seen = 0;
+        for line in VECTORS.lines().filter(|line| !line.starts_with('#')) {
+            let (number, text) = line.split_once(' ').unwrap();
+            let id = Id::from_u128(u128::from_str_radix(number, 16).unwrap());
+            assert_eq!((id.to_string().as_str(), text.parse()), (text, Ok(id)));
+            assert_eq!(text.to_uppercase().parse(), Ok(id));
+            assert_eq!(format!("{id:?}"), text);
+            seen += 1;
+        }
+        assert!(seen >= 5);
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        let odd = [
+            "",
+            "0",
+            "80000000000000000000000000",
+            "0000000000000000000000000l",
+            "0000000000000000000000000é",
+        ];
+        for text in odd {
+            assert_eq!(text.parse::<Id>(), Err(IdTextError), "{text}");
+        }
+    }
 }

@@ -89,7 +89,7 @@ pub use clients::{ClientInfo, Filter, give_to};
 pub use context::{Context, Origin, TimerId, WatchId};
 pub use everwake_macros::{attr_type, client_methods, entity, methods, module, on, service, space};
 pub use failure::{Error, Fail, Refused};
-pub use id::{Id, Ref};
+pub use id::{Id, IdTextError, Ref};
 pub use list::List;
 pub use map::Map;
 pub use migrate::State;

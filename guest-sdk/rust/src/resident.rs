@@ -4,9 +4,10 @@
 //! An entity that a handler uses is taken out of its slot, so a second borrow finds the
 //! slot empty: `Busy`, without a `RefCell` and without a panic.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::rc::Rc;
 
 use crate::cbor::{Malformed, Reader};
 use crate::context::Context;
@@ -139,6 +140,8 @@ pub(crate) struct Residents {
     pub(crate) frames: Vec<(Id, u32)>,
     patch: Vec<u8>,
     scratch: Vec<u8>,
+    /// What was computed for a space, by its type.
+    pub(crate) caches: HashMap<(Option<Id>, TypeId), Rc<dyn Any>>,
 }
 
 impl Residents {
@@ -244,6 +247,7 @@ impl Residents {
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         self.slots.clear();
+        self.caches.clear();
         self.touched.clear();
         self.fresh.clear();
     }

@@ -158,6 +158,9 @@ pub struct SpaceStatus {
     pub module: String,
     /// What for.
     pub kind: SpaceKind,
+    /// Name of its type, if it has one that head knows: nil shards have none.
+    #[serde(rename = "type")]
+    pub type_name: Option<String>,
     /// Entities in it.
     pub entities: usize,
     /// Inputs that it has not taken yet.
@@ -206,6 +209,7 @@ impl GameCore {
                 id: id.to_string(),
                 module: row.module.clone(),
                 kind: row.kind,
+                type_name: self.type_name(&row.module, id).map(str::to_owned),
                 entities: row.entities,
                 waiting,
                 waiting_bytes,
@@ -221,6 +225,13 @@ impl GameCore {
             parked,
             counters: self.counters,
         }
+    }
+
+    /// What a space is, as itself an entity.
+    fn type_name(&self, module: &str, space: EntityId) -> Option<&str> {
+        let head = &self.modules.get(module)?.head;
+        let index = *head.type_by_id.get(&self.directory.location(space)?.type_id?)?;
+        Some(&head.manifest.types.get(index as usize)?.name)
     }
 
     fn module_status(&self, name: &str) -> Option<ModuleStatus> {

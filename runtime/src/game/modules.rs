@@ -219,11 +219,15 @@ impl Module {
     pub fn find(&self, wanted: Option<&str>) -> Option<LoadedModule> {
         let other = |generation: &&Generation| generation.hash != self.head.hash;
         let hash = match wanted {
-            Some(wanted) => self.history.iter().rev().find(|generation| {
-                generation.entry.version.starts_with(wanted)
-                    || generation.entry.label == wanted
-                    || generation.entry.generation.to_string() == wanted
-            })?,
+            Some(wanted) => {
+                // A number is a generation, though a hash may begin so too.
+                let named = |generation: &&Generation| {
+                    generation.entry.generation.to_string() == wanted || generation.entry.label == wanted
+                };
+                let hashed = |generation: &&Generation| generation.entry.version.starts_with(wanted);
+                let newest = || self.history.iter().rev();
+                newest().find(named).or_else(|| newest().find(hashed))?
+            }
             None => {
                 let newest = || self.history.iter().rev().filter(other);
                 newest()

@@ -147,7 +147,7 @@ impl GameCore {
         self.interrupt_rollout(name, reason);
         self.interrupt_rehearsals(name, "the running version is going back");
         let report = PublicationReport { module: name.to_owned(), ..Default::default() };
-        let options = PublishOptions { supersede: true, irreversible: false };
+        let options = PublishOptions { supersede: true, ..Default::default() };
         let note = format!("reverted: {reason}");
         let Some(module) = self.modules.get_mut(name) else { return };
         let Some(loaded) = module.loaded(target.hash) else { return };

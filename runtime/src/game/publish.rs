@@ -22,8 +22,20 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct PublishOptions {
     /// End the probation of the version before; always so in development.
     pub supersede: bool,
-    /// Publish though going back would lose changes, or is not proven to work.
-    pub irreversible: bool,
+    /// What is not held against it.
+    pub agreed: Agreed,
+}
+
+/// How much a publisher puts up with. Each one includes those before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Agreed {
+    /// Nothing: it loses nothing, and going back loses nothing.
+    #[default]
+    Nothing,
+    /// Going back would lose changes, or is not proven to work.
+    NoWayBack,
+    /// Values that live entities hold go out of use.
+    Loss,
 }
 
 /// A component on its way through the loader.
@@ -69,6 +81,8 @@ pub(super) struct Candidate {
     pub reversible: bool,
     /// True if going back would forget something that was written after, whatever `migrate` does.
     pub forgets: bool,
+    /// True if values that live entities hold go out of use.
+    pub loses: bool,
     pub report: PublicationReport,
 }
 
@@ -118,7 +132,8 @@ impl GameCore {
                 PublicationReport { module: name.to_owned(), refusals: vec![why], ..Default::default() };
             return self.refuse_publication(Some(admin), report, false);
         };
-        let options = PublishOptions { supersede: true, irreversible };
+        let agreed = if irreversible { Agreed::Loss } else { Agreed::Nothing };
+        let options = PublishOptions { supersede: true, agreed };
         self.weigh(Some(admin), loaded, options, "rollback".to_owned(), true, false);
     }
 
@@ -379,16 +394,18 @@ impl Module {
         let diff = diff(&self.head, &next.version);
         let additive = diff.is_additive();
         let forgets = diff.losses().next().is_some();
+        // What a roll-back takes out of use comes back with the next version.
+        let loses = if rollback { forgets } else { diff.loses() };
         report.changes = changes(&diff);
         for change in diff.types.iter().flat_map(|changed| &changed.changes) {
             match change.weight {
                 Weight::Fine => {}
-                Weight::Attention => report.warnings.push(said(change)),
+                Weight::Attention | Weight::Loss => report.warnings.push(said(change)),
                 Weight::Refused => report.refusals.push(said(change)),
             }
         }
         let reversible = additive;
-        Ok(Candidate { admin, next, options, note, rollback, reversible, forgets, report })
+        Ok(Candidate { admin, next, options, note, rollback, reversible, forgets, loses, report })
     }
 }
 
@@ -416,20 +433,21 @@ impl Candidate {
         }
         self.reversible = !self.forgets && found.reversible;
         report.reversible = self.reversible;
-        if !self.reversible {
-            let text = match self.rollback {
-                false => "going back would lose changes, or `migrate` down does not give back what was there",
-                true => {
-                    "this loses what the running version has changed, or `migrate` cannot carry it there and back"
-                }
-            };
-            if self.options.irreversible {
-                report.warnings.push(text.to_owned());
-            } else {
-                let verb = if self.rollback { "go back" } else { "publish" };
-                report.exit = 1;
-                report.summary = format!("{text}\nhint: {verb} with `--irreversible`");
-            }
+        let no_way_back =
+            "going back would lose changes, or `migrate` down does not give back what was there";
+        let lost_by_going =
+            "this loses what the running version has changed, or `migrate` cannot carry it there and back";
+        let (needed, why) = match (self.rollback, self.loses, self.reversible) {
+            (true, false, true) | (false, false, true) => (Agreed::Nothing, ""),
+            (true, ..) => (Agreed::Loss, lost_by_going),
+            (false, true, _) => (Agreed::Loss, "values that live entities hold would go out of use"),
+            (false, false, false) => (Agreed::NoWayBack, no_way_back),
+        };
+        if needed > self.options.agreed {
+            report.exit = 1;
+            report.summary = why.to_owned();
+        } else if !self.reversible {
+            report.warnings.push(if self.rollback { lost_by_going } else { no_way_back }.to_owned());
         }
         if !report.refusals.is_empty() {
             report.exit = 2;

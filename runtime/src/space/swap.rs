@@ -4,6 +4,7 @@
 //! Of two versions the one with the higher schema number knows both forms: its code migrates in
 //! either direction, so going back works though the older code has never heard of the newer form.
 
+use super::charge::Charges;
 use super::commit::{DropReason, Effect};
 use super::core::SpaceCore;
 use super::entity::{Entity, Slot};
@@ -99,6 +100,8 @@ impl Space {
                 self.former_names.insert(hash, method.name.clone());
             }
         }
+        // What clients made crash was the code that is gone.
+        self.charges = Charges::default();
         let version = self.version.clone();
         let unseen = self.not_seen_yet(&version);
         self.world.retype(|index| {

@@ -1,9 +1,11 @@
-//! When types tick, whose members are due, and who is at fault when a tick fails.
+//! When types tick, whose members are due, and who is at fault when a tick fails. In a space its members
+//! tick, and not the space; a service shard ticks itself.
 //!
 //! Each type ticks at its own rate with a fixed step; what is missed is left out, never made up for.
 //! A tick that fails is run again in the same tick without the member that is at fault (rule A10).
 
-use super::entity::{Slot, TickFault};
+use super::config::SpaceKind;
+use super::entity::{Entity, Slot, TickFault};
 use super::running::Frame;
 use super::state::Space;
 use crate::guest::{EventKind, TrapKind};
@@ -81,7 +83,7 @@ pub(super) struct DueTick {
 impl Space {
     /// When the next tick with members is due.
     pub(super) fn next_tick_ms(&self) -> Option<u64> {
-        if !self.is_real() {
+        if self.config.kind == SpaceKind::Nil {
             return None;
         }
         let ticking = self.ticks.types.iter();
@@ -92,11 +94,19 @@ impl Space {
     }
 
     fn has_members(&self, type_index: u32) -> bool {
-        let own = self.config.id;
         let sleeps = self.sleeps(type_index);
         self.world
             .iter_of(Some(type_index))
-            .any(|(_, member)| member.id != own && (member.watched || !sleeps))
+            .any(|(_, member)| self.may_tick(member) && (member.watched || !sleeps))
+    }
+
+    fn may_tick(&self, member: &Entity) -> bool {
+        let is_own = member.id == self.config.id;
+        match self.config.kind {
+            SpaceKind::Space => !is_own,
+            SpaceKind::Service => is_own,
+            SpaceKind::Nil => false,
+        }
     }
 
     pub(super) fn sleeps(&self, type_index: u32) -> bool {
@@ -106,7 +116,7 @@ impl Space {
 
     /// Takes the tick of one type (by its place among those that tick), if it is due.
     pub(super) fn take_tick(&mut self, place: usize) -> Option<DueTick> {
-        if !self.is_real() {
+        if self.config.kind == SpaceKind::Nil {
             return None;
         }
         let now_ms = self.now_ms;
@@ -137,10 +147,9 @@ impl Space {
     }
 
     fn due_members(&self, type_index: u32) -> Vec<Slot> {
-        let own = self.config.id;
         let sleeps = self.sleeps(type_index);
         let members = self.world.iter_of(Some(type_index)).filter(|(_, member)| {
-            member.id != own
+            self.may_tick(member)
                 && !member.dying
                 && !member.leaving
                 && (member.watched || !sleeps)

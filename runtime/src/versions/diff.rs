@@ -56,6 +56,8 @@ pub enum Weight {
     Fine,
     /// A look.
     Attention,
+    /// Consent: values that live entities hold go out of use.
+    Loss,
     /// It cannot be published so.
     Refused,
 }
@@ -130,6 +132,13 @@ impl Diff {
         changes.filter(|(_, change)| change.loses_on_revert)
     }
 
+    /// True if values that live entities hold go out of use.
+    #[must_use]
+    pub fn loses(&self) -> bool {
+        let changes = self.types.iter().flat_map(|entity_type| &entity_type.changes);
+        changes.into_iter().any(|change| change.weight == Weight::Loss)
+    }
+
     /// The gravest of all changes.
     #[must_use]
     pub fn weight(&self) -> Weight {
@@ -153,6 +162,7 @@ impl fmt::Display for Diff {
                 let mark = match change.weight {
                     Weight::Fine => "",
                     Weight::Attention => "attention: ",
+                    Weight::Loss => "loss: ",
                     Weight::Refused => "refused: ",
                 };
                 writeln!(f, "    {mark}{}", change.text)?;
@@ -246,16 +256,39 @@ impl Differ {
                 self.add(Weight::Attention, text, "entities that never set it change with it", false);
             }
         }
+        let is_new = |name: &str, id| !before.contains_key(id) && !names.contains_key(name);
         for (table, attribute) in before.values() {
             let replaced = new_type.attributes.iter().any(|other| other.name == attribute.name);
-            if !new.attribute_by_id.contains_key(&table.id) && !replaced {
-                let hint = "its values are kept; name it in `was` of another attribute if it was renamed";
-                self.add(
-                    Weight::Attention,
-                    format!("attribute `{}` is removed", attribute.name),
-                    hint,
-                    false,
+            if new.attribute_by_id.contains_key(&table.id) || replaced {
+                continue;
+            }
+            let mut successors = new.attributes.iter().zip(&new_type.attributes).filter(|(other, about)| {
+                is_new(&about.name, &other.id) && other.structure == table.structure
+            });
+            let successor = successors.next().map(|(_, about)| about.name.as_str());
+            self.removed(&attribute.name, successor, migrates);
+        }
+    }
+
+    /// `successor` is a new attribute of the same type: probably the same one, renamed. Its values
+    /// begin anew, and those that it gets are forgotten on the way back.
+    fn removed(&mut self, name: &str, successor: Option<&str>, migrates: bool) {
+        let text = format!("attribute `{name}` is removed");
+        match successor {
+            _ if migrates => {
+                self.add(Weight::Attention, text, "what `migrate` did not take over is kept", false)
+            }
+            Some(successor) => {
+                let hint = format!(
+                    "its values are kept, but nothing reads them; if `{successor}` is its new name, write `#[attr(was = \"{name}\")]` there"
                 );
+                self.add(Weight::Loss, text, &hint, true);
+            }
+            None => {
+                let hint = format!(
+                    "its values are kept, but nothing reads them; if it was renamed, write `#[attr(was = \"{name}\")]` on the new one"
+                );
+                self.add(Weight::Loss, text, &hint, false);
             }
         }
     }
@@ -266,7 +299,7 @@ impl Differ {
             self.fine(text);
         } else {
             let hint = "old values are put aside and it starts with its initial value; to carry them over raise `schema` and write `migrate`";
-            self.add(Weight::Attention, text, hint, true);
+            self.add(Weight::Loss, text, hint, true);
         }
     }
 
@@ -285,7 +318,7 @@ impl Differ {
             Relation::Shrunk | Relation::Different if migrates => self.fine(text),
             Relation::Shrunk | Relation::Different => {
                 let hint = "values that do not fit fail to load; raise `schema` and write `migrate`";
-                self.add(Weight::Attention, text, hint, true);
+                self.add(Weight::Loss, text, hint, true);
             }
         }
     }

@@ -1,4 +1,5 @@
-//! A person in the chat, second version: it has a mood, and everybody sees it.
+//! A person in the chat, second version: it has a mood, and everybody sees it; a handler has another
+//! name, and the timers that wait for it know.
 
 use crate::{Lobby, Room, VERSION};
 use everwake::*;
@@ -33,7 +34,7 @@ impl Avatar {
     }
 
     fn on_create(&mut self, cx: &mut Context) {
-        cx.every(secs(20), on!(Self::on_check), ());
+        cx.every(secs(20), on!(Self::on_silence), ());
     }
 
     /// Walks into a room, out of the one it is in. `joined` says that it is there.
@@ -107,7 +108,9 @@ impl Avatar {
         self.room = String::new();
     }
 
-    fn on_check(&mut self, cx: &mut Context, _: (), _: Fired) {
+    /// The first version called it otherwise; its timers are running.
+    #[handler(was = "on_check")]
+    fn on_silence(&mut self, cx: &mut Context, _: (), _: Fired) {
         if cx.now().since(self.active) >= IDLE {
             cx.kick(self, "idle for five minutes");
         }

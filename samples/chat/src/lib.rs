@@ -21,6 +21,10 @@ pub use avatar::Avatar;
 pub use lobby::Lobby;
 pub use room::Room;
 
+// The second version says more; its rules are tested with the first one's in `tests/`.
+#[cfg(all(test, not(feature = "v2")))]
+mod tests;
+
 /// Which version this is, in every answer to `version`. Set `CHAT_VERSION` while building to
 /// make versions that differ in nothing else.
 pub const VERSION: &str = match option_env!("CHAT_VERSION") {

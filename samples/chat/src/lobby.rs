@@ -32,6 +32,14 @@ impl Lobby {
         Ok(())
     }
 
+    /// Tells everybody something, for operators: `everwake call LOBBY announce 'a pause at noon'`.
+    /// Answers how many names there are.
+    #[rpc(operator)]
+    pub fn announce(&mut self, cx: &mut Context, text: String) -> usize {
+        cx.broadcast::<Avatar>(Filter::everyone()).notice(text);
+        self.names.len()
+    }
+
     fn on_gone(&mut self, _: &mut Context, name: String, _: Gone) {
         self.names.remove(&name);
     }

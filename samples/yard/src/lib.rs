@@ -13,6 +13,9 @@ pub use monster::{Mode, Monster};
 pub use spectator::Spectator;
 pub use walker::Walker;
 
+#[cfg(test)]
+mod tests;
+
 /// Which version this is. Set `YARD_VERSION` while building to make others: from 2 on, monsters run away from the
 /// walkers that they see.
 pub const VERSION: &str = match option_env!("YARD_VERSION") {

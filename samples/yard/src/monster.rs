@@ -1,4 +1,4 @@
-//! A monster: it stands about, chases the nearest walker it sees, strikes, and goes home.
+//! A monster: it looks about, chases the nearest walker it sees, strikes, and goes home.
 
 use crate::{VERSION, Walker};
 use everwake::*;
@@ -7,6 +7,8 @@ const SIGHT: f32 = 15.0;
 const REACH: f32 = 1.5;
 /// Metres a second.
 const SPEED: f32 = 4.0;
+/// Degrees a second that it turns while it looks about.
+const LOOK: f32 = 45.0;
 const SWING: std::time::Duration = ms(800);
 const REST: std::time::Duration = secs(5);
 const HP: i32 = 30;
@@ -26,7 +28,7 @@ pub struct Monster {
     #[attr(all_clients)]
     hp: i32,
     #[attr(all_clients)]
-    mode: Mode,
+    pub(crate) mode: Mode,
     number: u32,
     home: Vec3,
 }
@@ -45,6 +47,9 @@ impl Monster {
             Mode::Idle => {
                 if let Some((target, _)) = cx.nearest::<Walker>(SIGHT) {
                     self.mode = Mode::Chase { target, ready: cx.now() };
+                } else {
+                    let pose = cx.pose();
+                    cx.move_to(Pose { yaw: (pose.yaw + LOOK * cx.dt()) % 360.0, ..pose });
                 }
             }
             Mode::Chase { target, ready } => self.chase(cx, target, ready)?,

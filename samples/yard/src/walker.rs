@@ -13,9 +13,9 @@ pub struct Walker {
     #[attr(all_clients)]
     name: String,
     #[attr(all_clients)]
-    hp: i32,
+    pub(crate) hp: i32,
     #[attr(all_clients)]
-    deaths: u32,
+    pub(crate) deaths: u32,
     goal: Vec3,
 }
 

@@ -15,7 +15,7 @@ pub fn paths_exist(tree: &Tree) -> Vec<Finding> {
     for file in &tree.files {
         for (number, line) in (1..).zip(file.text.lines()) {
             for path in paths(tree, file, line) {
-                if !tree.has(&path) && !MADE.iter().any(|made| path.starts_with(made)) {
+                if !leads_somewhere(tree, &path) && !MADE.iter().any(|made| path.starts_with(made)) {
                     let what = format!("names `{path}`, which does not exist");
                     findings.push(Finding::new(format!("{}:{number}", file.path), what));
                 }
@@ -23,6 +23,32 @@ pub fn paths_exist(tree: &Tree) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// True if a file or a folder has this path; a `*` stands for any part of a name.
+fn leads_somewhere(tree: &Tree, path: &str) -> bool {
+    if !path.contains('*') {
+        return tree.has(path);
+    }
+    let files = tree.files.iter().map(|file| file.path.as_str());
+    let mut all = files.chain(tree.others.iter().map(String::as_str));
+    all.any(|found| fits(path.trim_end_matches('/'), found))
+}
+
+/// One part of a path after the other.
+fn fits(pattern: &str, path: &str) -> bool {
+    let (patterns, parts) = (pattern.split('/'), path.split('/'));
+    pattern.matches('/').count() == path.matches('/').count()
+        && patterns.zip(parts).all(|(pattern, part)| name_fits(pattern, part))
+}
+
+fn name_fits(pattern: &str, name: &str) -> bool {
+    let Some((before, after)) = pattern.split_once('*') else { return pattern == name };
+    let Some(rest) = name.strip_prefix(before) else { return false };
+    rest.char_indices()
+        .map(|(at, _)| at)
+        .chain([rest.len()])
+        .any(|at| rest.get(at..).is_some_and(|rest| name_fits(after, rest)))
 }
 
 /// Each dependency has one line that begins with its name; no line is left of one that went.
@@ -110,9 +136,9 @@ fn resolve(folder: &str, link: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// True if a code span means a path of this repository and not a pattern or a command.
+/// True if a code span means a path of this repository, or several by `*`, and not a command.
 fn is_path(tree: &Tree, span: &str) -> bool {
-    let plain = span.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+    let plain = span.chars().all(|c| c.is_ascii_alphanumeric() || "/._-*".contains(c));
     let Some((top, _)) = span.split_once('/') else { return false };
     plain && !span.contains("NNNN") && tree.root.iter().any(|name| name == top)
 }
@@ -130,7 +156,7 @@ mod tests {
     fn a_path_that_leads_nowhere_is_found() {
         for good in [
             "[guide](docs/encoding.md), [web](https://example.org/x), [here](#x), [part](docs/encoding.md#part)",
-            "`wit/types.wit`, `wit/`, `bench/results/latest.md`, `x/y`, `wit/*.wit`, `docs/NNNN-title.md`",
+            "`wit/types.wit`, `wit/`, `bench/results/latest.md`, `x/y`, `wit/*.wit`, `*/*.md`, `docs/enc*ing.*`, `docs/NNNN-title.md`",
             "`cargo run wit/x.md`",
         ] {
             assert_eq!(check("README.md", good), [""; 0]);
@@ -140,6 +166,9 @@ mod tests {
             ["README.md:1: names `wit/no.md`, which does not exist"]
         );
         assert_eq!(check("README.md", "words\nand `wit/type.wit`").len(), 1);
+        for nothing in ["`wit/*.md`", "`wit/*/tests`", "`wit/t*t.wit`", "`docs/x*`"] {
+            assert_eq!(check("README.md", nothing).len(), 1, "{nothing}");
+        }
         assert_eq!(check("docs/a.md", "[up](../wit/types.wit) [beside](encoding.md)"), [""; 0]);
         assert_eq!(check("docs/a.md", "[up](../wit/type.wit) [beside](encodings.md)").len(), 2);
     }

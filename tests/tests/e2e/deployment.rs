@@ -80,7 +80,7 @@ impl Deployment {
     /// Publishes a version, as a developer does.
     pub(crate) async fn publish(&self, component: &Component) -> PublicationReport {
         let (handle, bytes) = (self.game.handle(), component.0.clone());
-        let options = PublishOptions { supersede: true, irreversible: false };
+        let options = PublishOptions { supersede: true, ..PublishOptions::default() };
         let publish = move || handle.publish(bytes, "", options).unwrap();
         match tokio::task::spawn_blocking(publish).await.unwrap() {
             AdminAnswer::Publication(report) => *report,

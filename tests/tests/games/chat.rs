@@ -1,6 +1,7 @@
 //! The chat: names, rooms, order, idleness, loss, and a second version in the middle of it.
 
 use crate::built::{kit, sample};
+use everwake_runtime::game::admin::{AdminAnswer, AdminRequest};
 use everwake_testkit::{Called, Certainty, Outcome, Player, Value, World};
 use std::time::Duration;
 
@@ -152,6 +153,30 @@ fn who_is_idle_for_five_minutes_is_kicked_and_who_talks_is_not() {
     assert!(reason.contains("idle"), "{reason}");
     assert!(world.closed(busy).is_none());
     assert_eq!(texts(&world.take_calls(busy), "left", 1), ["idle"]);
+    world.check();
+}
+
+#[test]
+fn timers_find_a_handler_that_a_new_version_calls_otherwise() {
+    let mut world = chat(&[], "1");
+    let idle = enter_room(&mut world, "idle", "hall");
+    world.advance(Duration::from_secs(100));
+    let report = world.publish(&sample("chat", &["v2"], "2"));
+    assert!(report.published, "{report:?}");
+    assert!(
+        report.changes.iter().any(|it| it.contains("method `on_check` is called `on_silence` now")),
+        "{report:?}"
+    );
+    world.advance(Duration::from_secs(180));
+    assert!(world.closed(idle).is_none(), "kicked too early");
+    world.advance(Duration::from_secs(40));
+    assert!(world.closed(idle).expect("nobody looked any more").1.contains("idle"));
+    // And back, with timers that wait for the new name.
+    let late = enter_room(&mut world, "late", "hall");
+    let back = AdminRequest::Rollback { module: None, to: Some(report.from), irreversible: false };
+    assert!(matches!(world.ask(back), AdminAnswer::Publication(report) if report.published));
+    world.advance(Duration::from_secs(330));
+    assert!(world.closed(late).is_some(), "nobody looked after the way back");
     world.check();
 }
 

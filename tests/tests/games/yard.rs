@@ -1,8 +1,8 @@
 //! The yard: it moves, it is seen, and one monster in two hundred that panics stops nobody else.
 
 use crate::built::{kit, sample};
-use everwake_testkit::{Player, Pose, Value, World};
-use std::collections::BTreeMap;
+use everwake_testkit::{EntityId, Player, Pose, Value, World};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 const MONSTERS: usize = 200;
@@ -49,18 +49,83 @@ fn walkers_wander_monsters_chase_and_the_spectator_sees_it() {
     world.check();
 }
 
+/// The number that an attribute is.
+#[track_caller]
+fn number(world: &World, spectator: Player, id: EntityId, name: &str) -> i128 {
+    match world.attribute_of(spectator, id, name) {
+        Value::Int(number) => number,
+        other => panic!("`{name}` is {other:?}"),
+    }
+}
+
+/// Lets seconds pass until somebody of a type is as wanted.
+#[track_caller]
+fn until(
+    world: &mut World,
+    spectator: Player,
+    type_name: &str,
+    wanted: impl Fn(&World, EntityId) -> bool,
+) -> EntityId {
+    for _ in 0..600 {
+        let found = world.seen(spectator, type_name).into_iter().find(|entity| wanted(world, entity.id));
+        if let Some(found) = found {
+            return found.id;
+        }
+        world.advance(Duration::from_millis(500));
+    }
+    panic!("nobody of `{type_name}` came to that in five minutes")
+}
+
+#[test]
+fn both_die_and_come_back() {
+    let (mut world, spectator) = yard(&[]);
+    let dead = |world: &World, id| number(world, spectator, id, "hp") == 0;
+    let monster = until(&mut world, spectator, "Monster", dead);
+    let lies = poses(&world, spectator, "Monster").remove(&monster.to_string()).unwrap();
+    world.advance(Duration::from_secs(2));
+    assert!(dead(&world, monster), "it is up again at once");
+    assert_eq!(
+        poses(&world, spectator, "Monster").remove(&monster.to_string()).unwrap(),
+        lies,
+        "the dead walk"
+    );
+    world.advance(Duration::from_secs(4));
+    assert!(!dead(&world, monster), "it stays dead");
+
+    let walker =
+        until(&mut world, spectator, "Walker", |world, id| number(world, spectator, id, "deaths") > 0);
+    assert!(number(&world, spectator, walker, "hp") > 0, "walkers come back whole");
+    assert_eq!(world.seen(spectator, "Walker").len(), WALKERS);
+    assert_eq!(world.seen(spectator, "Monster").len(), MONSTERS);
+    world.check();
+}
+
+/// Where those of a type stand and what they have, as the host knows it.
+fn states(world: &mut World, type_name: &str) -> BTreeMap<String, String> {
+    let views = world.inspect_all().into_iter().filter(|view| view["type"] == type_name);
+    views
+        .map(|view| {
+            (view["id"].as_str().unwrap().to_owned(), format!("{} {}", view["pose"], view["attributes"]))
+        })
+        .collect()
+}
+
 #[test]
 fn one_monster_that_panics_stops_nobody_else() {
     let (mut world, spectator) = yard(&["trouble"]);
     let crashes = world.take_crashes();
     assert!(!crashes.is_empty(), "monster 42 did not panic");
-    let culprits: std::collections::BTreeSet<String> =
-        crashes.iter().map(|crash| crash.entity.to_string()).collect();
+    let culprits: BTreeSet<String> = crashes.iter().map(|crash| crash.entity.to_string()).collect();
     assert_eq!(culprits.len(), 1, "the others were blamed too: {culprits:?}");
     assert!(crashes[0].message.contains("monster 42 has had enough"), "{}", crashes[0].message);
     let (monsters, walkers) = (poses(&world, spectator, "Monster"), poses(&world, spectator, "Walker"));
+    let before = states(&mut world, "Monster");
     world.advance(Duration::from_secs(1));
     assert_eq!(moved(&walkers, &poses(&world, spectator, "Walker")), WALKERS, "in the same second");
+    let after = states(&mut world, "Monster");
+    let still: BTreeSet<String> =
+        before.iter().filter(|(id, state)| after.get(*id) == Some(state)).map(|(id, _)| id.clone()).collect();
+    assert_eq!((before.len(), &still), (MONSTERS, &culprits), "the others thought in the same second");
     world.advance(Duration::from_secs(9));
     let now = poses(&world, spectator, "Monster");
     assert!(moved(&monsters, &now) > MONSTERS / 10, "only {} monsters moved", moved(&monsters, &now));

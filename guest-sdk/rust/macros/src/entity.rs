@@ -88,10 +88,15 @@ fn about(kind: Kind, options: TokenStream) -> syn::Result<About> {
     };
     for option in options::list(options)? {
         let name = option.name.to_string();
-        if kind != Kind::Entity && matches!(name.as_str(), "boot" | "aoi" | "sleep" | "tick") {
+        let foreign = match name.as_str() {
+            "boot" | "aoi" | "sleep" => kind != Kind::Entity,
+            "tick" => kind == Kind::Space,
+            _ => false,
+        };
+        if foreign {
             let message = match name.as_str() {
                 "tick" => {
-                    "only entities in a space tick: use a timer, `cx.every(ms(100), on!(Self::step), ())`"
+                    "the entities in a space tick, not the space: use a timer, `cx.every(ms(100), on!(Self::step), ())`"
                 }
                 _ => "only an `#[entity]` has this",
             };

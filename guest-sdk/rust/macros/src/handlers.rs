@@ -88,8 +88,19 @@ fn rate(text: &LitStr) -> syn::Result<u32> {
     }
 }
 
-/// A function that `on!` names.
-pub(crate) fn internal(function: &ImplItemFn, mistakes: &mut Mistakes) -> Option<Method> {
+/// A function that `on!` names; `#[handler(..)]` is needed only for its options.
+pub(crate) fn internal(
+    function: &ImplItemFn,
+    attribute: Option<&syn::Attribute>,
+    mistakes: &mut Mistakes,
+) -> Option<Method> {
+    let mut was = LitStr::new("", Span::call_site());
+    for option in mistakes.check(attribute.map_or(Ok(Vec::new()), options::of))? {
+        match option.name.to_string().as_str() {
+            "was" => was = mistakes.check(option.text())?,
+            _ => mistakes.push(option.unknown("was")),
+        }
+    }
     let taken = signature::handler(&function.sig, mistakes);
     if !taken.cx || taken.params.len() != 2 {
         mistakes.add(
@@ -98,7 +109,6 @@ pub(crate) fn internal(function: &ImplItemFn, mistakes: &mut Mistakes) -> Option
         );
         return None;
     }
-    let was = LitStr::new("", Span::call_site());
     Some(Method::new(function, Kind::Internal, taken, was))
 }
 

@@ -31,6 +31,7 @@ pub fn space(options: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 /// Makes a struct a service: sharded singletons. Options as of `#[entity]`, and `shards = 4`.
+/// A shard ticks wherever it is.
 #[proc_macro_attribute]
 pub fn service(options: TokenStream, item: TokenStream) -> TokenStream {
     finish(entity::expand(entity::Kind::Service, options.into(), item.into()))
@@ -38,6 +39,10 @@ pub fn service(options: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Makes the functions of an impl block handlers: `#[rpc(..)]`, those that `on!` names,
 /// `#[tick]`, `#[migrate]`, the hooks by their names, and the constructor `new`.
+///
+/// Options of `#[rpc]`: `own_client | all_clients | server | operator`, `limit = "5 per min"`,
+/// `was = "old"`. One that `on!` names is marked `#[handler(was = "old")]` when it is renamed, so that
+/// timers, answers and watches that wait for it find it.
 #[proc_macro_attribute]
 pub fn methods(_: TokenStream, item: TokenStream) -> TokenStream {
     finish(methods::expand(item.into()))

@@ -107,6 +107,12 @@ fn sort_in(function: &mut ImplItemFn, named: &[String], found: &mut Found, mista
         Some(function.attrs.remove(at))
     };
     let (rpc, tick, migrate, handler) = (take("rpc"), take("tick"), take("migrate"), take("handler"));
+    if [&rpc, &tick, &migrate, &handler].into_iter().flatten().count() > 1 {
+        mistakes.add(
+            &function.sig.ident,
+            "a function is one of `#[rpc]`, `#[tick]`, `#[migrate]` and `#[handler]`",
+        );
+    }
     let name = function.sig.ident.to_string();
     let hook = HOOKS.iter().position(|hook| *hook == name);
     if let Some(attribute) = rpc {
@@ -124,7 +130,7 @@ fn sort_in(function: &mut ImplItemFn, named: &[String], found: &mut Found, mista
         || named.contains(&name)
         || signature::takes_outcome(&function.sig) && hook.is_none()
     {
-        found.methods.extend(handlers::internal(function, mistakes));
+        found.methods.extend(handlers::internal(function, handler.as_ref(), mistakes));
     } else if let Some(number) = hook {
         found.hooks.push(handlers::hook(function, number as u32, mistakes));
     }

@@ -181,7 +181,11 @@ fn tick<M: Module>(state: &mut State, space: Id, type_index: u32) {
             member.type_index == type_index && !member.dying && (!sleeps || state.watched.contains(id))
         })
     };
-    let mut due: Vec<Id> = state.members(space).into_iter().filter(is_due).collect();
+    let members = match state.kind_of(type_index) {
+        Some(TypeKind::Service) => vec![space],
+        _ => state.members(space),
+    };
+    let mut due: Vec<Id> = members.into_iter().filter(is_due).collect();
     for _ in 0..TICK_ATTEMPTS {
         if due.is_empty() {
             return;

@@ -261,14 +261,20 @@ impl<M: Module> World<M> {
         }
     }
 
-    /// Types begin to tick with their first member in a space, and end with their last.
+    /// Types begin to tick with their first member in a space, and end with their last; services with
+    /// their first moment.
     fn start_ticks(&mut self) {
         let state = &mut self.state;
         let mut ticking = std::collections::BTreeSet::new();
         for (id, entity) in &state.entities {
             let rate = state.type_of(entity.type_index).map_or(0.0, |about| about.ticks_per_second);
-            if let (Some(space), true) = (entity.space.filter(|space| space != id), rate > 0.0) {
-                ticking.insert((space, entity.type_index));
+            // A service shard ticks itself, members of a space in it.
+            let home = match state.kind_of(entity.type_index) {
+                Some(TypeKind::Service) => Some(*id),
+                _ => entity.space.filter(|space| space != id),
+            };
+            if let (Some(home), true) = (home, rate > 0.0) {
+                ticking.insert((home, entity.type_index));
             }
         }
         state.next_tick.retain(|key, _| ticking.contains(key));

@@ -4,6 +4,7 @@ mod atomicity;
 mod calls;
 mod chaos;
 mod clients;
+mod limits;
 mod order;
 mod swap;
 mod ticks;

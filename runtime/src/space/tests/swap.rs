@@ -269,3 +269,34 @@ fn timers_of_sleepers_fire_when_a_version_lets_them_sleep_no_more() {
     bed.pass(100);
     assert_eq!(bed.noted(), ["timed in v2"]);
 }
+
+#[test]
+fn who_made_the_former_version_crash_may_call_the_new_one() {
+    let mut bed = Bed::new(&[2], |model, journal| {
+        let journal = journal.clone();
+        model.on("Avatar", "own", move |_| {
+            note(&journal, "v1");
+            Err(trap())
+        })
+    });
+    bed.attach(2, 1);
+    for request in 1..=4 {
+        bed.request(1, request, 2, "own");
+        bed.run();
+    }
+    assert_eq!(bed.noted(), ["v1"; 3], "the fourth is refused");
+    let mut mended = manifest();
+    mended.label = "v2".into();
+    let journal = bed.journal.clone();
+    let version = bed.next_version(mended, "v2", |model| {
+        model.on("Avatar", "own", move |_| {
+            note(&journal, "v2");
+            Ok(())
+        })
+    });
+    assert_eq!(bed.swap(&version).failed, None);
+    bed.noted();
+    bed.request(1, 5, 2, "own");
+    bed.run();
+    assert_eq!(bed.noted(), ["v2"]);
+}

@@ -152,3 +152,37 @@ fn poses_that_are_not_finite_are_a_trap() {
     bed.pass(100);
     assert_eq!(bed.crashes()[0].kind, TrapKind::Misuse);
 }
+
+#[test]
+fn a_service_shard_ticks_itself_and_nobody_ticks_in_a_nil_shard() {
+    let run = |kind: SpaceKind, type_name: &'static str| {
+        let mut manifest = manifest();
+        manifest.types[CLERK as usize].ticks_per_second = 10.0;
+        let mut bed = Bed::empty(kind, Chaos::default(), manifest, move |model, journal| {
+            let journal = journal.clone();
+            model.tick(type_name, move |cx| {
+                let due: Vec<EntityId> = cx.host.due().into_iter().map(|member| member.entity).collect();
+                let (me, space) = (cx.me(), cx.host.current_space());
+                let ticked = cx.number(me, 0)?;
+                cx.set(me, 0, ticked + 1)?;
+                note(&journal, format!("{} {}", due == [me], space.is_some()));
+                if ticked == 2 { Err(trap()) } else { Ok(()) }
+            })
+        });
+        bed.make(SPACE, type_name);
+        bed.run();
+        bed
+    };
+    let mut bed = run(SpaceKind::Service, "Clerk");
+    bed.pass(300);
+    assert_eq!(bed.noted(), ["true false"; 3]);
+    assert_eq!(bed.number(SPACE, 0), 2, "the one that trapped is undone");
+    // It pauses like any member.
+    bed.pass(900);
+    assert_eq!(bed.noted(), Vec::<String>::new());
+    bed.pass(200);
+    assert_eq!(bed.noted(), ["true false"]);
+    let mut nil = run(SpaceKind::Nil, "Mob");
+    nil.pass(1_000);
+    assert_eq!(nil.noted(), Vec::<String>::new());
+}

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::guest::VersionHash;
-use crate::manifest::Manifest;
+use crate::manifest::{Attribute, Manifest};
 use crate::versions::lineage::Lineage;
 use crate::versions::samples::{attribute, checked, method, module};
 
@@ -60,14 +60,14 @@ fn additions_are_fine_and_forget_nothing_on_the_way_back() {
 }
 
 #[test]
-fn another_type_needs_migrate_or_attention() {
+fn another_type_needs_migrate_or_consent() {
     let retyped = |m: &mut Manifest| m.types[0].attributes[0] = attribute("gold", "string", &[0x60]);
     let diff = changed(retyped);
-    assert_eq!((diff.weight(), diff.is_additive(), diff.losses().count()), (Weight::Attention, false, 1));
+    assert_eq!((diff.weight(), diff.is_additive(), diff.losses().count()), (Weight::Loss, false, 1));
     assert_eq!(
         lines(&diff)[1..],
         [
-            "    attention: attribute `gold`: i64 -> string",
+            "    loss: attribute `gold`: i64 -> string",
             "      hint: old values are put aside and it starts with its initial value; to carry them over raise `schema` and write `migrate`",
         ]
     );
@@ -94,10 +94,27 @@ fn renamed_removed_and_grown_attributes() {
     assert!(renamed.is_additive());
     assert_eq!(lines(&renamed)[1], "    attribute `gold` is called `purse` now");
     let removed = changed(|m| m.types[0].attributes.clear());
-    assert_eq!((removed.weight(), removed.is_additive()), (Weight::Attention, true));
+    assert_eq!((removed.weight(), removed.loses(), removed.is_additive()), (Weight::Loss, true, true));
     let grown = changed(|m| m.types[0].attributes[0].type_text = "option<i64>".into());
     assert_eq!((grown.weight(), grown.is_additive()), (Weight::Fine, false));
     assert_eq!(lines(&grown)[1], "    attribute `gold`: i64 -> option<i64>, which reads all old values");
+}
+
+#[test]
+fn a_rename_without_was_is_told_from_an_addition() {
+    let instead = |new: Attribute| changed(|m| m.types[0].attributes[0] = new);
+    let renamed = instead(attribute("purse", "i64", &[0x00]));
+    assert_eq!((renamed.weight(), renamed.is_additive()), (Weight::Loss, false));
+    let hint = &lines(&renamed)[3];
+    assert!(hint.contains("`purse`") && hint.contains("#[attr(was = \"gold\")]"), "{hint}");
+    let other = instead(attribute("title", "string", &[0x60]));
+    assert_eq!((other.weight(), other.is_additive()), (Weight::Loss, true));
+    assert!(!lines(&other)[3].contains("`title`"), "{other}");
+    let migrated = changed(|m| {
+        m.types[0].attributes[0] = attribute("purse", "i64", &[0x00]);
+        m.types[0].schema = 1;
+    });
+    assert_eq!((migrated.weight(), migrated.loses()), (Weight::Attention, false));
 }
 
 #[test]

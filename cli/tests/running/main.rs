@@ -1,0 +1,10 @@
+//! The binary in the hands of somebody who writes a game: a real `everwake dev` on a copy of the chat,
+//! saves, the commands that steer it, clients with piped input, and the end.
+//!
+//! Nothing here waits for a time: each step waits for the line that it causes.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+mod commands;
+mod desk;
+mod saves;
