@@ -29,6 +29,8 @@ fn good_saves_are_swapped_in_and_bad_ones_leave_the_last_good_version() {
     desk.edit("src/lib.rs", &[("None => \"12\" oops", "None => \"13\"")]);
     dev.until("is live as generation 3");
     ada.ask("/version", "* version \"13\"");
+    // What comes next goes back to the last version that passed.
+    dev.until("has passed its probation");
 
     a_version_that_traps(&desk, &mut dev, &mut ada);
 
