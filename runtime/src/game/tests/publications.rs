@@ -362,7 +362,7 @@ fn a_roll_back_that_loses_something_needs_consent() {
 #[test]
 fn a_version_whose_schema_no_gate_takes_is_refused() {
     let mut large = manifest("yard", "2");
-    let names = (0..600).map(|number| format!("m{number:03}{}", "x".repeat(50)));
+    let names = (0..500).map(|number| format!("m{number:03}{}", "x".repeat(50)));
     for kind in &mut large.types {
         let poke = Method { exposure: Exposure::AllClients, ..Method::default() };
         let parameters: Vec<_> = (0..8)

@@ -217,6 +217,27 @@ fn a_clients_request_runs_exactly_once() {
 }
 
 #[test]
+fn what_the_module_did_not_ask_for_is_not_allowed() {
+    let manifest = Manifest { capabilities: Vec::new(), ..manifest() };
+    let mut bed = Bed::empty(SpaceKind::Space, Chaos::default(), manifest, |model, _| {
+        model.on("Avatar", "act", |cx| {
+            use everwake_protocol::cluster::Comparison;
+            let text = String::new;
+            let lacks =
+                |name| Err(GuestError::NotAllowed(format!("the module lacks the capability `{name}`")));
+            let then = resumed(cx, id(2));
+            assert_eq!(cx.host.kv_get("a".into(), then), lacks("key-value"));
+            let said = cx.host.broadcast(text(), Comparison::Equal, text(), AVATAR, 0, args(&[]));
+            assert_eq!(said, lacks("broadcast"));
+            Ok(())
+        })
+    });
+    bed.make(SPACE, "Room");
+    bed.make(2, "Avatar");
+    assert_eq!(bed.call(2, "act"), Some(Outcome::null()));
+}
+
+#[test]
 fn a_session_that_ends_is_forgotten_by_whom_it_called() {
     let mut bed = talkers(&[2, 3], |_| Ok(()));
     bed.attach(2, 1);

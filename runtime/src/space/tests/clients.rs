@@ -127,9 +127,9 @@ fn a_client_on_its_way_to_an_entity_that_ends_is_refused() {
     });
     bed.out.clear();
     bed.call(2, "act");
-    // Its place is empty by then: the directory is asked, and refuses.
-    let sent = bed.sent();
-    assert!(matches!(sent[0].body, Body::Attach { .. }) && sent[0].target == id(3), "{sent:?}");
+    tell_the_giver(&mut bed);
+    let lines = bed.noted();
+    assert!(lines[0].starts_with("GiveFailed 2 [") && lines[1].contains("gone"), "{lines:?}");
     assert_eq!(owner_of(&bed, 1), [id(2)]);
 }
 
@@ -200,7 +200,7 @@ fn a_move_that_is_not_allowed_is_corrected() {
             motion: Bytes::new(),
         });
         bed.run();
-        bed.pass(100);
+        bed.pass(50);
         let mut told = Vec::new();
         for output in &bed.out {
             if let Output::Gate(everwake_protocol::cluster::ToGate::Positions { session, datagram }) = output
