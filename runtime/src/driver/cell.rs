@@ -186,7 +186,9 @@ impl Cell {
         if inbox.dropped {
             return Ok(None);
         }
-        if !inbox.inputs.is_empty() || wake_ms.is_some_and(|wake_ms| wake_ms <= now_ms) {
+        // Whoever asked for a recording since the last drain has left it to this worker.
+        let asked = !inbox.inputs.is_empty() || inbox.recording.is_some();
+        if asked || wake_ms.is_some_and(|wake_ms| wake_ms <= now_ms) {
             return Err(Requeue);
         }
         inbox.scheduled = false;
@@ -204,7 +206,9 @@ impl Cell {
         if let Some(set) = recording
             && set.begin(&self.config, core, false)
         {
-            self.inbox().recording = None;
+            let mut inbox = self.inbox();
+            // Another recording may have been asked for meanwhile.
+            inbox.recording = inbox.recording.take().filter(|asked| !Arc::ptr_eq(asked, &set));
         }
         if active {
             self.active_ms.store(now_ms, Ordering::Relaxed);
