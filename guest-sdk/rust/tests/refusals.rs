@@ -1,5 +1,5 @@
 //! What the host does not allow, the mock host does not allow either.
-#![allow(missing_docs, clippy::expect_used, reason = "a game for tests")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a game for tests, and their helper")]
 
 use everwake::*;
 
@@ -53,7 +53,7 @@ module! { name: "dolls", types: [Doll, Home] }
 type World = mock::World<Module>;
 
 fn why(failed: Result<(), CallError>) -> String {
-    failed.expect_err("it fails").detail().read::<String>().expect("a text")
+    failed.unwrap_err().detail().read::<String>().unwrap()
 }
 
 #[test]
