@@ -1,7 +1,7 @@
 //! One space under a driver: its core, what waits for it, and who runs it.
 //!
 //! A cell is in the pool's queue or in one worker's hands or at rest, never two of these, so a
-//! space is in one place at a time and its lock is never waited for.
+//! space is in one place at a time. Its lock is waited for only while its instance is being let go of.
 
 use super::pause::{MeteredSource, PauseMeter};
 use super::recording::RecordingSet;
@@ -31,11 +31,10 @@ pub struct SpaceSettings {
 
 impl SpaceSettings {
     /// A new space.
-    pub(super) fn make(&self, spec: &SpaceSpec, memory_bytes_max: usize) -> Cell {
+    pub(super) fn make(&self, spec: &SpaceSpec) -> Cell {
         let mut config = SpaceConfig::new(spec.id, spec.kind, spec.seed);
         config.epoch = spec.epoch;
         config.chaos = self.chaos;
-        config.memory_bytes_max = memory_bytes_max;
         if self.events_per_drain > 0 {
             config.events_per_drain = self.events_per_drain;
         }
@@ -186,9 +185,9 @@ impl Cell {
         if inbox.dropped {
             return Ok(None);
         }
-        // Whoever asked for a recording since the last drain has left it to this worker.
-        let asked = !inbox.inputs.is_empty() || inbox.recording.is_some();
-        if asked || wake_ms.is_some_and(|wake_ms| wake_ms <= now_ms) {
+        let due = wake_ms.is_some_and(|wake_ms| wake_ms <= now_ms);
+        // A recording that was asked for during the last drain begins with the next one.
+        if !inbox.inputs.is_empty() || due || inbox.recording.is_some() {
             return Err(Requeue);
         }
         inbox.scheduled = false;
@@ -206,15 +205,26 @@ impl Cell {
         if let Some(set) = recording
             && set.begin(&self.config, core, false)
         {
-            let mut inbox = self.inbox();
-            // Another recording may have been asked for meanwhile.
-            inbox.recording = inbox.recording.take().filter(|asked| !Arc::ptr_eq(asked, &set));
+            self.inbox().recording = None;
         }
         if active {
             self.active_ms.store(now_ms, Ordering::Relaxed);
         } else if core.has_instance() && now_ms >= self.active_ms.load(Ordering::Relaxed) + IDLE_MS {
             core.rest();
         }
+    }
+
+    /// UTC ms when it ran an event last, if it has an instance and nobody runs it.
+    pub(super) fn resting_since_ms(&self) -> Option<u64> {
+        let core = self.core.try_lock().ok()?;
+        core.has_instance().then(|| self.active_ms.load(Ordering::Relaxed))
+    }
+
+    /// False if it is being run.
+    pub(super) fn let_go_of_instance(&self) -> bool {
+        let Ok(mut core) = self.core.try_lock() else { return false };
+        core.rest();
+        true
     }
 
     /// The core itself, while nobody runs it.
@@ -232,7 +242,7 @@ pub(super) struct Requeue;
 
 fn swap_in(inputs: &VecDeque<Input>) -> Option<VersionHash> {
     inputs.iter().rev().find_map(|input| match input {
-        Input::Swap(order) => Some(order.version.hash),
+        Input::Swap(version) => Some(version.hash),
         _ => None,
     })
 }

@@ -144,14 +144,18 @@ impl Space {
         Next::Done
     }
 
-    fn take_message(&mut self, mut message: Message, slot: Option<Slot>) -> Next {
+    /// Its target went on, or the directory does not know yet that it is gone.
+    fn pass_on(&mut self, mut message: Message) -> Next {
+        if message.id == MessageId::default() {
+            message.id = self.next_message_id();
+        }
+        self.fifo.push(Output::Message(message));
+        Next::Done
+    }
+
+    fn take_message(&mut self, message: Message, slot: Option<Slot>) -> Next {
         let Some((slot, entity)) = slot.and_then(|slot| Some((slot, self.world.get_mut(slot)?))) else {
-            // It went on, or the directory does not know yet that it is gone.
-            if message.id == MessageId::default() {
-                message.id = self.next_message_id();
-            }
-            self.fifo.push(Output::Message(message));
-            return Next::Done;
+            return self.pass_on(message);
         };
         let by_client =
             matches!(&message.body, Body::Call { origin: Origin::OwnClient | Origin::OtherClient, .. });

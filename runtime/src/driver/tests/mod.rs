@@ -5,7 +5,7 @@ mod world;
 
 use super::*;
 use crate::game::GameConfig;
-use crate::guest::Hook;
+use crate::guest::{Continuation, Hook, Part, Place};
 use crate::manifest::{AttributeFlags, EntityType, Exposure, Manifest, Method, TypeKind};
 use crate::space::model::{Model, Stop};
 use crate::versions::samples::{attribute, fields};
@@ -74,14 +74,15 @@ pub(super) fn manifest(name: &str, label: &str) -> Manifest {
 
 /// The code of version `number`; one that is `broken` traps whenever it is hit.
 pub(super) fn model(manifest: &Manifest, number: i64, broken: bool) -> Model {
-    use crate::guest::{Continuation, Part, Place};
-    let then = |owner: EntityId, method: u32| Continuation {
-        owner,
-        method,
-        deadline_ms: 0,
-        context: Bytes::from_static(&[cbor::NULL]),
-    };
-    Model::new(manifest)
+    lobby(account(Model::new(manifest), number, broken))
+}
+
+fn then(owner: EntityId, method: u32) -> Continuation {
+    Continuation { owner, method, deadline_ms: 0, context: Bytes::from_static(&[cbor::NULL]) }
+}
+
+fn account(model: Model, number: i64, broken: bool) -> Model {
+    model
         .on("Account", "hit", move |cx| {
             if broken {
                 return Err(Stop::Trap(crate::guest::TrapKind::Fault, "no sword".into()));
@@ -129,6 +130,10 @@ pub(super) fn model(manifest: &Manifest, number: i64, broken: bool) -> Model {
             let hits = cx.number(me, 0)? + 1_000;
             cx.set(me, 0, hits)
         })
+}
+
+fn lobby(model: Model) -> Model {
+    model
         .hook("Lobby", Hook::Ready, move |cx| {
             let (me, (_, told)) = (cx.me(), cx.method("Lobby", "told")?);
             cx.host.create(1, Bytes::from_static(&[0x80]), Place::Anywhere, then(me, told))?;
