@@ -194,6 +194,14 @@ impl Connection {
         }
     }
 
+    /// Frames of one view: void if the client has another by now.
+    pub(crate) fn show(&mut self, view: u32, frames: &Bytes, cx: &mut Cx<'_>) {
+        match &self.phase {
+            Phase::Playing(playing) if playing.view == Some(view) => self.push(frames.clone(), cx),
+            _ => cx.shared.status.dropped += 1,
+        }
+    }
+
     /// Frames for the client; the schema goes first if it has not the newest.
     pub(crate) fn push(&mut self, frames: Bytes, cx: &mut Cx<'_>) {
         let Phase::Playing(playing) = &mut self.phase else { return };

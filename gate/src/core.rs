@@ -12,7 +12,7 @@ use crate::origins::{Origins, Place};
 use crate::values::{ConnectionId, GateInput, GateOutput, GateStatus};
 use bytes::Bytes;
 use everwake_protocol::client::{CloseCode, ServerFrame};
-use everwake_protocol::cluster::{Comparison, ToGame, ToGate};
+use everwake_protocol::cluster::{Comparison, ToGame, ToGate, Viewer};
 use everwake_protocol::outcome::{Outcome, code};
 use everwake_protocol::{EntityId, Id, SessionId};
 use indexmap::IndexMap;
@@ -230,10 +230,13 @@ impl GateCore {
                     self.shared.logbook.note(now, "schema", text, out);
                 }
             }
-            ToGate::Frames { sessions, frames } => {
-                for session in sessions {
-                    self.of_session(session, now, out, |found, cx| found.push(frames.clone(), cx));
+            ToGate::Frames { viewers, frames } => {
+                for Viewer { session, view } in viewers {
+                    self.of_session(session, now, out, |found, cx| found.show(view, &frames, cx));
                 }
+            }
+            ToGate::Reply { session, frame } => {
+                self.of_session(session, now, out, |found, cx| found.push(frame, cx));
             }
             ToGate::View { session, view, owner, type_id } => {
                 self.of_session(session, now, out, |found, cx| found.view(view, owner, type_id, cx));

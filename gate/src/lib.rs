@@ -6,6 +6,8 @@
 //! # Policies
 //! - What a client may send is counted ([`GateLimits`]); over a hard limit its connection is closed,
 //!   over a soft one its request is answered not-run.
+//! - Where a client comes from counts once it has shown to be there: so many connections, and newcomers in
+//!   a minute, of one address. When many handshakes are under way that have not shown it, newcomers must.
 //! - What waits for a client is bounded. Over the bound, or when a write stalls, the connection is
 //!   closed ([`everwake_protocol::client::CloseCode::Slow`]): frames are never left out of a
 //!   stream. Positions may be lost, the newest wins.

@@ -152,6 +152,15 @@ pub enum ToGame {
     },
 }
 
+/// A client as it is at one time: frames for it are void in any other of its views (rule B3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Viewer {
+    /// Whose client.
+    pub session: SessionId,
+    /// The view epoch that the frames belong to.
+    pub view: u32,
+}
+
 /// From a game to a gate. Everything for one gate takes one lane, in one order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ToGate {
@@ -160,12 +169,20 @@ pub enum ToGate {
         /// Whole, newest.
         schema: Arc<Schema>,
     },
-    /// Frames for some clients, encoded once for all of them.
+    /// Frames for some clients, encoded once for all of them. Who has another view by now does
+    /// not get them.
     Frames {
         /// For whom.
-        sessions: SmallVec<[SessionId; 4]>,
+        viewers: SmallVec<[Viewer; 4]>,
         /// One or more encoded [`crate::client::ServerFrame`]s.
         frames: Bytes,
+    },
+    /// The answer to a request of a client, whatever view it has by now.
+    Reply {
+        /// Whose client.
+        session: SessionId,
+        /// One encoded [`crate::client::ServerFrame::Reply`].
+        frame: Bytes,
     },
     /// A new view begins for a client: frames of older views are void. The gate tells the
     /// client ([`crate::client::ServerFrame::Resync`]); the game does not.

@@ -16,6 +16,7 @@
 pub mod driver;
 pub mod game;
 pub mod guest;
+mod id_hash;
 pub mod limits;
 pub mod manifest;
 pub mod message;

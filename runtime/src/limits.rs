@@ -65,6 +65,11 @@ pub const MARKS_PER_ENTITY_MAX: usize = 4_096;
 pub const REPLY_BYTES_PER_MARK_MAX: usize = 256 * 1024;
 /// Stored replies that one entity holds for one session. The same.
 pub const REPLIES_PER_MARK_MAX: usize = 256;
+/// Bytes of stored replies that one entity holds for all sessions; those of the longest idle make
+/// room. Stops many clients from filling memory through one entity.
+pub const REPLY_BYTES_PER_ENTITY_MAX: usize = 4 * 1024 * 1024;
+/// What a stored reply counts beside its bytes. Stops many small ones from doing the same.
+pub const REPLY_OVERHEAD_BYTES: usize = 64;
 
 /// Instances that one tick may cost. Stops a type whose every member traps from stopping a space.
 pub const TICK_TRAPS_MAX: u32 = 32;
@@ -100,6 +105,8 @@ pub const RECYCLE_MEMORY_PERCENT: usize = 75;
 
 const _: () = assert!(GATHER_PARTS_MAX <= MESSAGES_PER_EVENT_MAX, "a gathering fits an event");
 const _: () = assert!(CONTEXT_BYTES_MAX < ARGS_BYTES_MAX, "a context fits beside an answer");
+const _: () =
+    assert!(REPLY_BYTES_PER_MARK_MAX <= REPLY_BYTES_PER_ENTITY_MAX / 4, "one session fits an entity");
 const _: () = assert!(TICK_PAUSE_MS_MIN <= TICK_PAUSE_MS_MAX, "a pause grows");
 const _: () = assert!(MESSAGES_PER_EVENT_MAX <= MAILBOX_MAX, "an event's messages fit a mailbox");
 

@@ -6,13 +6,18 @@
 use crate::guest::{ClientInfo, Origin, TrapKind, VersionHash};
 use crate::versions::{MethodKey, ModuleVersion};
 use bytes::Bytes;
-use everwake_protocol::attributes::Attributes;
 use everwake_protocol::client::Pose;
 use everwake_protocol::cluster::{MessageId, ToGate};
 use everwake_protocol::outcome::Outcome;
 use everwake_protocol::{EntityId, Id, SessionId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+mod body;
+mod marks;
+
+pub use body::{Deferred, EntityBody, Pending, Timer, Watch};
+pub use marks::{Mark, Marks, Progress};
 
 /// Whether a message outlives processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,8 +127,17 @@ pub enum Body {
         view: u32,
         /// A client that the target has: replace it, or refuse.
         replace: bool,
-        /// The giver's pending entry, answered with null or not-run; none from the host.
+        /// A pending entry of the giver's space, answered with null or not-run; none from the host.
         answer: AnswerTo,
+    },
+    /// The client that the target gave stays with it: nobody took it.
+    GiveFailed {
+        /// Which one; ignored if the target has another by now.
+        session: SessionId,
+        /// Who should have taken it.
+        taker: EntityId,
+        /// Why not.
+        code: String,
     },
     /// Sent by a space to an entity that arrived in it. Once it is back, everything that the space
     /// sent to the entity before by way of the directory has arrived, and the short way is safe.
@@ -147,7 +161,7 @@ pub struct Client {
     pub session: SessionId,
     /// What the guest may ask about it.
     pub info: ClientInfo,
-    /// Highest request id that any target took, to keep ids rising over hand-overs.
+    /// Its view epoch. Each that is given out is greater than those before.
     pub view: u32,
 }
 
@@ -181,6 +195,13 @@ pub enum Input {
         target: EntityId,
         /// Last request of the prefix.
         request: u64,
+    },
+    /// A session that called an entity is no more.
+    SessionClosed {
+        /// Whose client it was.
+        session: SessionId,
+        /// The entity that may forget it.
+        target: EntityId,
     },
     /// A client moved its entity; applied at an event boundary.
     Moved {
@@ -245,6 +266,24 @@ pub enum Input {
     },
     /// All entities are destroyed in order, then the space.
     Close,
+}
+
+impl Input {
+    /// Whether it may be left out, or refused to its author, if too much waits. What others wait
+    /// for (answers, moves, swaps, attachments) never is; its number is bounded by what was let in
+    /// before.
+    #[must_use]
+    pub fn is_refusable(&self) -> bool {
+        match self {
+            Input::Message(message) => matches!(message.body, Body::Call { .. }),
+            Input::Request { .. }
+            | Input::Acknowledged { .. }
+            | Input::Moved { .. }
+            | Input::RoundTrip { .. }
+            | Input::Inspect { .. } => true,
+            _ => false,
+        }
+    }
 }
 
 /// Out of a space.
@@ -312,6 +351,25 @@ pub enum Output {
     Departed(Box<Traveller>),
     /// An arrived entity was refused: send it back to where it came from.
     Refused(Box<Traveller>, &'static str),
+    /// The session's client is on its way to another entity: until that has taken it, or did not,
+    /// the client does not end with its own entity.
+    ClientOffered {
+        /// The session.
+        session: SessionId,
+        /// Who is to take it.
+        taker: EntityId,
+    },
+    /// An entity did not take a client: it stays where it is, or starts over if that is gone.
+    ClientRefused {
+        /// The client.
+        client: Box<Client>,
+        /// Who should have taken it.
+        taker: EntityId,
+        /// Who waits for the outcome.
+        answer: AnswerTo,
+        /// Why not.
+        code: &'static str,
+    },
     /// The session's own entity is this one now (the game core routes by it).
     ClientBound {
         /// The session.
@@ -380,108 +438,6 @@ pub struct Traveller {
     pub failed: Option<&'static str>,
     /// Everything that makes it up.
     pub body: EntityBody,
-}
-
-/// Everything that makes up an entity and follows it: nothing else is state.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct EntityBody {
-    /// Small id of its type.
-    pub type_id: u32,
-    /// Schema number of the attributes.
-    pub schema: u32,
-    /// By small attribute id.
-    #[serde(with = "crate::space::attributes_serde")]
-    pub attributes: Attributes,
-    /// Its client.
-    pub client: Option<Client>,
-    /// Filter texts of its client.
-    pub filters: std::collections::BTreeMap<String, String>,
-    /// Timers by id.
-    pub timers: std::collections::BTreeMap<Id, Timer>,
-    /// Calls, bounces and gatherings that wait for an answer, by call id.
-    pub pending: std::collections::BTreeMap<Id, Pending>,
-    /// Calls that it will answer later, by deferred id.
-    pub deferred: std::collections::BTreeMap<Id, Deferred>,
-    /// What it watches, by watch id.
-    pub watches: std::collections::BTreeMap<Id, Watch>,
-    /// Who watches it: (owner, watch).
-    pub watchers: std::collections::BTreeSet<(EntityId, Id)>,
-    /// Dedupe marks: sender to last counter taken.
-    pub marks: std::collections::BTreeMap<Id, Mark>,
-    /// Bits that it sees, and by which it is seen.
-    pub layers: (u32, u32),
-    /// Whether its client may move it.
-    pub client_moves: bool,
-    /// Up to 16 bytes that travel with its pose.
-    pub motion: Bytes,
-}
-
-/// A timer, as data.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Timer {
-    /// Method it names.
-    pub method: MethodKey,
-    /// One CBOR item.
-    pub context: Bytes,
-    /// UTC ms of the first firing.
-    pub start_ms: u64,
-    /// 0 = once.
-    pub repeat_ms: u64,
-    /// UTC ms of the next firing.
-    pub next_ms: u64,
-    /// Never journaled.
-    pub volatile: bool,
-}
-
-/// A call that waits for its answer, as data.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Pending {
-    /// Method to resume.
-    pub method: MethodKey,
-    /// One CBOR item.
-    pub context: Bytes,
-    /// UTC ms after which the outcome is unknown; `u64::MAX` for bounces.
-    pub deadline_ms: u64,
-    /// What is still missing of a gathering: outcomes by place. Part `i` is known to its target as
-    /// this call's id plus `i + 1`; the id's last nine bits are zero.
-    pub gather: Option<Vec<Option<Outcome>>>,
-    /// It waits for a bounce: a good outcome ends it without a word.
-    pub bounce: bool,
-    /// It waits for a client to be taken over: (giver, taker).
-    pub give: Option<(EntityId, EntityId)>,
-}
-
-/// A call that was not answered yet, as data.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Deferred {
-    /// Who waits.
-    pub answer: AnswerTo,
-    /// UTC ms after which nobody does.
-    pub deadline_ms: u64,
-}
-
-/// A watch, as data.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Watch {
-    /// Who is watched.
-    pub target: EntityId,
-    /// Method to resume.
-    pub method: MethodKey,
-    /// One CBOR item.
-    pub context: Bytes,
-}
-
-/// What a target remembers of a sender. For clients also the replies that may be lost.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Mark {
-    /// Last counter (or request id) taken.
-    pub last: u64,
-    /// Replies by request id that the client has not acknowledged; none = still running.
-    pub replies: std::collections::BTreeMap<u64, Option<Bytes>>,
-    /// Bytes in `replies`.
-    pub reply_bytes: usize,
-    /// UTC ms when something came from the sender last: the longest idle one makes room.
-    pub used_ms: u64,
 }
 
 /// How a swap went in one space.

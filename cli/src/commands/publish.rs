@@ -109,6 +109,8 @@ fn head(report: &PublicationReport) -> String {
     };
     let name = format!("`{}` version `{}` (`{}`)", report.module, report.label, short(&report.version));
     match (report.published, report.module.is_empty()) {
+        // Nothing was there before.
+        (true, _) if report.from.is_empty() => format!("{name} is live as generation {}.", report.generation),
         (true, _) => {
             format!("{name} is live as generation {}, in {spaces} with {entities}.", report.generation)
         }
@@ -139,6 +141,7 @@ mod tests {
             module: "chat".into(),
             label: "7".into(),
             version: "0123456789abcdef".into(),
+            from: "fedcba9876543210".into(),
             summary: "it changes the schema".into(),
             changes: vec!["`Avatar` gains the attribute `mood: string`.".into()],
             reversible: true,
@@ -164,6 +167,18 @@ mod tests {
               pause: p50 150 µs, p99 310 µs, longest 1 ms
               It takes itself back if it crashes too often within 10.0 s."#]]
         .assert_eq(&describe(&report));
+    }
+
+    #[test]
+    fn of_a_first_version_there_is_not_much_to_tell() {
+        let first = PublicationReport {
+            published: true,
+            generation: 1,
+            from: String::new(),
+            changes: vec![],
+            ..report()
+        };
+        expect!["`chat` version `7` (`0123456789ab`) is live as generation 1."].assert_eq(&describe(&first));
     }
 
     #[test]

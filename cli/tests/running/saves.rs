@@ -52,7 +52,7 @@ fn a_version_that_traps(desk: &Desk, dev: &mut Running, ada: &mut Running) {
         ada.ask("/version", "! ");
     }
     dev.until("takes itself back: 3 ");
-    // To the last one that passed its probation; those between were not watched to the end.
+    // The first one is the only one so far that was trusted: the others were superseded on probation.
     ada.ask_all("/version", &["* version \"1\"", "generation 5; you stay connected"]);
     desk.edit("src/avatar.rs", &[("        panic!(\"worse than before\")\n", answer)]);
     dev.until("is live as generation 6");

@@ -473,7 +473,7 @@ async fn exchange(shared: &Shared, events: &mpsc::Sender<ClientEvent>) -> Result
     loop {
         let leaving = {
             let mut state = shared.state();
-            if unsent.is_empty() {
+            if unsent.is_empty() && !finished {
                 unsent = state.core.take_output().into();
             }
             state.leaving

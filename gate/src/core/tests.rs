@@ -158,6 +158,11 @@ impl Rig {
     }
 }
 
+/// The view that [`Rig::playing`] begins.
+fn first_view(session: SessionId) -> Viewer {
+    Viewer { session, view: 1 }
+}
+
 fn hello(module: &str) -> ClientFrame {
     let (module, token) = (module.to_owned(), "t".to_owned());
     ClientFrame::Hello {
@@ -242,7 +247,10 @@ fn many_frames_of_a_batch_make_one_write_and_the_next_waits_for_it() {
     let (connection, session, _) = rig.playing();
     let frames = ServerFrame::Pong { nonce: 1 }.to_bytes();
     let send = |rig: &mut Rig| {
-        rig.input(GateInput::Game(ToGate::Frames { sessions: smallvec![session], frames: frames.clone() }));
+        rig.input(GateInput::Game(ToGate::Frames {
+            viewers: smallvec![first_view(session)],
+            frames: frames.clone(),
+        }));
     };
     let flush = |rig: &mut Rig| {
         let mut out = Vec::new();
@@ -267,7 +275,10 @@ fn a_new_schema_comes_before_the_first_frame_after_it() {
     assert!(rig.drain().is_empty(), "a schema that nobody uses yet is not sent");
     let frames = ServerFrame::Pong { nonce: 1 }.to_bytes();
     for _ in 0..2 {
-        rig.input(GateInput::Game(ToGate::Frames { sessions: smallvec![session], frames: frames.clone() }));
+        rig.input(GateInput::Game(ToGate::Frames {
+            viewers: smallvec![first_view(session)],
+            frames: frames.clone(),
+        }));
     }
     let found = read(&rig.drain(), connection);
     assert!(matches!(
@@ -434,6 +445,30 @@ fn positions_of_other_views_are_dropped_and_sequences_rise() {
 }
 
 #[test]
+fn frames_of_other_views_are_dropped_and_answers_are_not() {
+    let mut rig = Rig::new(GateLimits::default());
+    let (connection, session, own) = rig.playing();
+    let (_, other, _) = rig.playing();
+    let dropped = rig.core.status().dropped;
+    let pong = |nonce| ServerFrame::Pong { nonce };
+    let frames = |rig: &mut Rig, view, nonce| {
+        let viewers = smallvec![Viewer { session: other, view: 1 }, Viewer { session, view }];
+        rig.input(GateInput::Game(ToGate::Frames { viewers, frames: pong(nonce).to_bytes() }));
+    };
+    frames(&mut rig, 2, 1);
+    rig.input(GateInput::Game(ToGate::View { session, view: 2, owner: own, type_id: 7 }));
+    // The old owner has not heard of it yet.
+    frames(&mut rig, 1, 2);
+    frames(&mut rig, 2, 3);
+    let outcome = Outcome::null().to_bytes();
+    let reply = ServerFrame::Reply { request: 1, outcome };
+    rig.input(GateInput::Game(ToGate::Reply { session, frame: reply.to_bytes() }));
+    let outputs = rig.drain();
+    assert_eq!(read(&outputs, connection), [ServerFrame::Resync { view: 2 }, pong(3), reply]);
+    assert_eq!(rig.core.status().dropped, dropped + 2);
+}
+
+#[test]
 fn a_full_game_is_told_to_the_client_and_the_end_of_sessions_is_kept() {
     let mut rig = Rig::new(GateLimits::default());
     let (connection, session, target) = rig.playing();
@@ -466,7 +501,7 @@ fn a_kick_arrives_after_what_was_said_before_it() {
     let mut rig = Rig::new(GateLimits::default());
     let (connection, session, _) = rig.playing();
     let frames = ServerFrame::Pong { nonce: 1 }.to_bytes();
-    rig.input(GateInput::Game(ToGate::Frames { sessions: smallvec![session], frames }));
+    rig.input(GateInput::Game(ToGate::Frames { viewers: smallvec![first_view(session)], frames }));
     rig.input(GateInput::Game(ToGate::Close { session, code: CloseCode::Kicked, reason: "enough".into() }));
     assert_eq!(told_closed(&rig.out), [1]);
     let outputs = rig.drain();

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use everwake_client::{Client, ClientConfig, ClientEndpoint};
 use everwake_gate::{CertificateSource, Gate, GateConfig, GateLimits, GateStatus};
 use everwake_protocol::client::{CloseCode, Placed, Pose, PositionDatagram, ServerFrame};
-use everwake_protocol::cluster::{ToGame, ToGate};
+use everwake_protocol::cluster::{ToGame, ToGate, Viewer};
 use everwake_protocol::outcome::Outcome;
 use everwake_protocol::schema::{AttributeSchema, Field, MethodSchema, Schema, TypeSchema};
 use everwake_protocol::{EntityId, Id, SessionId};
@@ -156,7 +156,7 @@ async fn play(
 fn frames(session: SessionId, frames: &[ServerFrame]) -> ToGate {
     let mut out = Vec::new();
     frames.iter().for_each(|frame| frame.encode(&mut out));
-    ToGate::Frames { sessions: smallvec![session], frames: out.into() }
+    ToGate::Frames { viewers: smallvec![Viewer { session, view: 1 }], frames: out.into() }
 }
 
 fn answer(message: &ToGame, sessions: &mut BTreeMap<SessionId, EntityId>) -> Vec<ToGate> {

@@ -266,7 +266,8 @@ impl Trade {
             return;
         }
         self.ended = true; // the decision: one event
-        if let [one, other] = &self.sides[..] {
+        let sides: Vec<&Side> = self.sides.iter().collect();
+        if let [one, other] = *sides {
             for (to, from) in [(one, other), (other, one)] {
                 let settle = to.who.settle(cx.id(), from.offer.clone());
                 cx.send(settle).or_bounce(on!(Self::on_bounce), (from.who, from.offer.clone()));

@@ -1,6 +1,6 @@
 //! The bytes of [`ToGame`] and [`ToGate`], behind their header: a kind as u8 and the fields.
 
-use super::{Comparison, ToGame, ToGate};
+use super::{Comparison, ToGame, ToGate, Viewer};
 use crate::client::{CloseCode, PositionDatagram};
 use crate::id::{EntityId, SessionId};
 use crate::limits::{
@@ -121,11 +121,12 @@ impl ToGate {
                 out.put_u8(1);
                 out.extend_from_slice(&schema.encode());
             }
-            ToGate::Frames { sessions, frames } => {
+            ToGate::Frames { viewers, frames } => {
                 out.put_u8(2);
-                out.put_u32(sessions.len() as u32);
-                for session in sessions {
+                out.put_u32(viewers.len() as u32);
+                for Viewer { session, view } in viewers {
                     out.put_id(session.0);
+                    out.put_u32(*view);
                 }
                 out.extend_from_slice(frames);
             }
@@ -169,6 +170,11 @@ impl ToGate {
                 out.put_u32(*code as u32);
                 out.put_text(reason, REASON_BYTES_MAX);
             }
+            ToGate::Reply { session, frame } => {
+                out.put_u8(9);
+                out.put_id(session.0);
+                out.extend_from_slice(frame);
+            }
         }
     }
 
@@ -178,11 +184,11 @@ impl ToGate {
         let message = match fields.u8()? {
             1 => ToGate::Schema { schema: Arc::new(Schema::decode(&fields.rest())?) },
             2 => {
-                let mut sessions = SmallVec::new();
+                let mut viewers = SmallVec::new();
                 for _ in 0..fields.u32()? {
-                    sessions.push(SessionId(fields.id()?));
+                    viewers.push(Viewer { session: SessionId(fields.id()?), view: fields.u32()? });
                 }
-                ToGate::Frames { sessions, frames: fields.rest() }
+                ToGate::Frames { viewers, frames: fields.rest() }
             }
             3 => ToGate::View {
                 session: SessionId(fields.id()?),
@@ -217,6 +223,7 @@ impl ToGate {
                 code: CloseCode::from_code(u64::from(fields.u32()?)).ok_or(WireError::Unused("code"))?,
                 reason: fields.text("reason", REASON_BYTES_MAX)?,
             },
+            9 => ToGate::Reply { session: SessionId(fields.id()?), frame: fields.rest() },
             kind => return Err(WireError::Kind(kind)),
         };
         fields.end()?;

@@ -3,11 +3,10 @@
 //! Every message between spaces passes here, also inside of one process, so that what one
 //! entity sends to one other keeps its order over the moves of both.
 
-use super::directory::{Routed, refusable};
+use super::directory::Routed;
 use super::limits::HOPS_MAX;
 use super::{GameCore, GameOutput, Ticket};
 use crate::message::{AnswerTo, Body, Input, KeyValueOperation, Message};
-use bytes::Bytes;
 use everwake_protocol::client::ServerFrame;
 use everwake_protocol::cluster::ToGate;
 use everwake_protocol::outcome::{Outcome, code};
@@ -16,15 +15,17 @@ use everwake_protocol::{EntityId, Id, SessionId};
 impl GameCore {
     /// Brings a message to its target's space, now or when it has arrived there.
     pub(super) fn deliver(&mut self, message: Message) {
-        if let Body::Attach { client, .. } = &message.body
-            && let Some(session) = self.sessions.find_mut(client.session)
-        {
-            session.taker = Some(message.target);
-            // A client knows the small ids of one module.
-            let other =
-                self.directory.module_of(message.target).is_some_and(|module| module != session.module);
-            if other {
-                return self.undeliverable(Input::Message(message), code::NOT_EXPOSED);
+        if let Body::Attach { client, .. } = &message.body {
+            let known = self.sessions.find(client.session);
+            let there = self.directory.module_of(message.target);
+            match (known, there) {
+                // It closed: whoever had it was told.
+                (None, _) => return self.undeliverable(Input::Message(message), code::GONE),
+                // A client knows the small ids of one module.
+                (Some(known), Some(there)) if known.module != there => {
+                    return self.undeliverable(Input::Message(message), code::NOT_EXPOSED);
+                }
+                _ => {}
             }
         }
         self.route(message.target, Input::Message(message));
@@ -47,7 +48,7 @@ impl GameCore {
         };
         let (inputs, bytes) = row.backlog();
         let full = inputs >= self.config.backlog_messages_max || bytes >= self.config.backlog_bytes_max;
-        if full && refusable(&input) {
+        if full && input.is_refusable() {
             return self.undeliverable(input, code::OVERLOADED);
         }
         match &mut input {
@@ -100,11 +101,12 @@ impl GameCore {
                 let fired = self.message(owner, Body::WatchFired { watch, reason: 0 });
                 self.deliver(fired);
             }
-            Body::Attach { client, answer, .. } => self.attach_failed(client, answer, code),
+            Body::Attach { client, answer, .. } => self.attach_failed(client, message.target, answer, code),
             Body::Answer { .. }
             | Body::Unwatch { .. }
             | Body::WatchFired { .. }
             | Body::Flush { .. }
+            | Body::GiveFailed { .. }
             | Body::Detach { .. } => {
                 self.counters.dropped += 1;
             }
@@ -162,9 +164,7 @@ impl GameCore {
     }
 
     fn reply(&mut self, session: SessionId, request: u64, outcome: &Outcome) {
-        let mut frames = Vec::new();
-        ServerFrame::Reply { request, outcome: outcome.to_bytes() }.encode(&mut frames);
-        let sessions = smallvec::smallvec![session];
-        self.send_gate(ToGate::Frames { sessions, frames: Bytes::from(frames) });
+        let frame = ServerFrame::Reply { request, outcome: outcome.to_bytes() }.to_bytes();
+        self.send_gate(ToGate::Reply { session, frame });
     }
 }

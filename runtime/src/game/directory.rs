@@ -4,10 +4,12 @@
 //! (entity to space, space to process), so that moving a space changes one row.
 
 use super::limits::{PARKED_BYTES_MAX, PARKED_INPUTS_MAX};
+use crate::id_hash::IdHasher;
 use crate::message::Input;
 use crate::space::SpaceKind;
 use everwake_protocol::EntityId;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::BuildHasherDefault;
 
 /// One space of this process.
 #[derive(Debug)]
@@ -70,7 +72,7 @@ pub enum Routed {
 /// The directory of one process.
 #[derive(Debug, Default)]
 pub struct Directory {
-    entities: HashMap<EntityId, Location>,
+    entities: HashMap<EntityId, Location, BuildHasherDefault<IdHasher>>,
     spaces: BTreeMap<EntityId, SpaceRow>,
     /// Blocked entities, for expiry in order.
     blocked: BTreeMap<EntityId, u64>,
@@ -183,7 +185,7 @@ impl Directory {
             self.blocked.insert(entity, now_ms);
             if let Some(parking) = self.entities.get_mut(&entity).and_then(|at| at.parking.as_mut()) {
                 parking.since_ms = now_ms;
-                let (late, kept): (Vec<Input>, _) = parking.inputs.drain(..).partition(refusable);
+                let (late, kept): (Vec<Input>, _) = parking.inputs.drain(..).partition(Input::is_refusable);
                 parking.inputs = kept.into();
                 parking.bytes = parking.inputs.iter().map(input_bytes).sum();
                 expired.extend(late);
@@ -204,7 +206,7 @@ impl Directory {
         let Some(parking) = at.parking.as_mut() else { return Routed::To(at.space, input) };
         let bytes = input_bytes(&input);
         let full = parking.inputs.len() >= PARKED_INPUTS_MAX || parking.bytes + bytes > PARKED_BYTES_MAX;
-        if full && refusable(&input) {
+        if full && input.is_refusable() {
             return Routed::Overloaded(input);
         }
         parking.bytes += bytes;
@@ -279,17 +281,6 @@ impl Directory {
         if let Some(row) = self.spaces.get_mut(&space) {
             row.entities = row.entities.saturating_add_signed(by);
         }
-    }
-}
-
-/// Whether its author can be told that there is no room: what others wait for (answers, moves,
-/// swaps, attachments) is never refused; its number is bounded by what was let in before.
-pub fn refusable(input: &Input) -> bool {
-    use crate::message::Body;
-    match input {
-        Input::Message(message) => matches!(message.body, Body::Call { .. }),
-        Input::Request { .. } | Input::Moved { .. } | Input::RoundTrip { .. } | Input::Inspect { .. } => true,
-        _ => false,
     }
 }
 

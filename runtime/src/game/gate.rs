@@ -111,7 +111,11 @@ impl GameCore {
         if self.directory.module_of(target).is_some_and(|module| module != known.module) {
             return self.undeliverable(input, code::GONE);
         }
-        known.requested(target, request);
+        let evicted = known.requested(target, request);
+        if let Some((target, request)) = evicted {
+            // Nobody will tell it later.
+            self.route(target, Input::Acknowledged { session, target, request });
+        }
         self.route(target, input);
     }
 
@@ -124,20 +128,46 @@ impl GameCore {
 
     fn session_closed(&mut self, session: SessionId, reason: u32) {
         let Some(known) = self.sessions.remove(session) else { return };
+        for target in known.targets() {
+            self.route(target, Input::SessionClosed { session, target });
+        }
         // On its way to somebody: both are told, and who does not have it ignores it.
         for target in [Some(known.own), known.taker].into_iter().flatten() {
-            let detach = self.message(target, Body::Detach { session, reason });
-            self.deliver(detach);
+            self.detach(session, target, reason);
+        }
+    }
+
+    fn detach(&mut self, session: SessionId, target: EntityId, reason: u32) {
+        let detach = self.message(target, Body::Detach { session, reason });
+        self.deliver(detach);
+    }
+
+    /// An entity has a client. One that closed while it was on its way there is taken off again.
+    pub(super) fn client_bound(&mut self, session: SessionId, entity: EntityId) {
+        if !self.sessions.bind(session, entity) {
+            self.detach(session, entity, 0);
         }
     }
 
     /// A client could not be given: it stays where it is, or gets a new boot entity if that is gone.
-    pub(super) fn attach_failed(&mut self, client: Client, answer: AnswerTo, code: &'static str) {
+    pub(super) fn attach_failed(
+        &mut self,
+        client: Client,
+        taker: EntityId,
+        answer: AnswerTo,
+        code: &'static str,
+    ) {
         let session = client.session;
-        let Some(known) = self.sessions.find_mut(session) else { return };
+        let Some(known) = self.sessions.find_mut(session) else {
+            return self.answer(answer, Outcome::not_run(code));
+        };
         known.taker = None;
         let (own, module) = (known.own, known.module.clone());
         if self.directory.location(own).is_some() {
+            // The giver first: whoever hears the answer may give it to somebody else at once.
+            let code_text = code.to_owned();
+            let failed = self.message(own, Body::GiveFailed { session, taker, code: code_text });
+            self.deliver(failed);
             return self.answer(answer, Outcome::not_run(code));
         }
         self.boot_again(session, &module, client);

@@ -313,7 +313,11 @@ impl GameCore {
             Output::EnterAsked { entity, space: _, intent } => self.enter_asked(space, entity, intent),
             Output::Departed(traveller) => self.departed(space, traveller),
             Output::Refused(traveller, code) => self.arrival_refused(traveller, code),
-            Output::ClientBound { session, entity } => self.sessions.bind(session, entity),
+            Output::ClientOffered { session, taker } => self.sessions.offer(session, taker),
+            Output::ClientRefused { client, taker, answer, code } => {
+                self.attach_failed(*client, taker, answer, code);
+            }
+            Output::ClientBound { session, entity } => self.client_bound(session, entity),
             Output::Swapped(report) => self.swapped(space, report),
             Output::Rehearsed { ticket, rehearsal } => self.rehearsed(space, ticket, *rehearsal),
             Output::Crashed(crash) => self.crashed(crash),

@@ -13,6 +13,7 @@ use crate::versions::{Lineage, ModuleVersion};
 use bytes::Bytes;
 use everwake_protocol::client::Pose;
 use everwake_protocol::cluster::ToGate;
+use everwake_protocol::limits::SCHEMA_BYTES_MAX;
 use everwake_protocol::outcome::Outcome;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -74,6 +75,15 @@ impl Next {
         let generation = lineage.generation() + 1;
         let (lineage, version) =
             lineage.publish(checked.clone(), hash, generation).map_err(|error| error.to_string())?;
+        // Gates would not take it: its clients would go on with the schema before.
+        let bytes = version.schema.encode().len();
+        if bytes > SCHEMA_BYTES_MAX {
+            return Err(format!(
+                "the schema for clients would have {bytes} bytes, and `SCHEMA_BYTES_MAX` is {SCHEMA_BYTES_MAX}\n\
+                 hint: it holds the names and types of all versions so far; use fewer and shorter ones, or \
+                 publish under another name"
+            ));
+        }
         Ok(Self { lineage, version: Arc::new(version), checked })
     }
 }

@@ -435,16 +435,19 @@ impl Candidate {
         report.reversible = self.reversible;
         let no_way_back =
             "going back would lose changes, or `migrate` down does not give back what was there";
-        let (needed, why) = match (self.loses, self.reversible || self.rollback) {
-            (true, _) => (Agreed::Loss, "values that live entities hold would go out of use"),
-            (false, false) => (Agreed::NoWayBack, no_way_back),
-            (false, true) => (Agreed::Nothing, ""),
+        let lost_by_going =
+            "this loses what the running version has changed, or `migrate` cannot carry it there and back";
+        let (needed, why) = match (self.rollback, self.loses, self.reversible) {
+            (true, false, true) | (false, false, true) => (Agreed::Nothing, ""),
+            (true, ..) => (Agreed::Loss, lost_by_going),
+            (false, true, _) => (Agreed::Loss, "values that live entities hold would go out of use"),
+            (false, false, false) => (Agreed::NoWayBack, no_way_back),
         };
         if needed > self.options.agreed {
             report.exit = 1;
             report.summary = why.to_owned();
         } else if !self.reversible {
-            report.warnings.push(no_way_back.to_owned());
+            report.warnings.push(if self.rollback { lost_by_going } else { no_way_back }.to_owned());
         }
         if !report.refusals.is_empty() {
             report.exit = 2;

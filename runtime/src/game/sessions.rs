@@ -20,31 +20,62 @@ pub struct Session {
     pub info: ClientInfo,
     /// Last view epoch that the core has seen.
     pub view: u32,
-    /// Entities that it called, with the last request: their marks are trimmed on acknowledgement.
-    targets: BTreeMap<EntityId, u64>,
+    /// Entities that it called and that remember it.
+    targets: BTreeMap<EntityId, Called>,
+    /// The client has all replies up to here.
+    acknowledged: u64,
+}
+
+/// What a session asked one entity.
+#[derive(Clone, Copy, Debug)]
+struct Called {
+    /// The last request.
+    last: u64,
+    /// Some of its replies may not have been acknowledged.
+    open: bool,
 }
 
 impl Session {
     /// A new one with a boot entity.
     pub fn new(module: String, own: EntityId, info: ClientInfo) -> Self {
-        Self { module, own, taker: None, info, view: 1, targets: BTreeMap::new() }
+        Self { module, own, taker: None, info, view: 1, targets: BTreeMap::new(), acknowledged: 0 }
     }
 
-    /// Notes that a request goes to an entity.
-    pub fn requested(&mut self, target: EntityId, request: u64) {
+    /// Notes that a request goes to an entity. If that makes another one be forgotten, says which, and
+    /// the last request whose reply it keeps.
+    pub fn requested(&mut self, target: EntityId, request: u64) -> Option<(EntityId, u64)> {
+        let mut evicted = None;
         if self.targets.len() >= SESSION_TARGETS_MAX && !self.targets.contains_key(&target) {
-            // The one that was asked longest ago; its marks are trimmed by its next request.
-            let oldest = self.targets.iter().min_by_key(|(_, last)| **last).map(|(id, _)| *id);
-            oldest.map(|id| self.targets.remove(&id));
+            // One that keeps nothing, else the one that was asked longest ago.
+            let oldest = self.targets.iter().min_by_key(|(_, called)| (called.open, called.last));
+            let oldest = oldest.map(|(entity, called)| (*entity, *called));
+            if let Some((entity, called)) = oldest {
+                self.targets.remove(&entity);
+                evicted = called.open.then_some((entity, called.last));
+            }
         }
-        self.targets.insert(target, request);
+        self.targets.insert(target, Called { last: request, open: true });
+        evicted
     }
 
-    /// The client has all replies up to here: whom to tell.
+    /// The client has all replies up to here: whom to tell. Nobody if it said so before, so that
+    /// saying it again and again makes no work.
     pub fn acknowledged(&mut self, request: u64) -> Vec<EntityId> {
-        let tell: Vec<EntityId> = self.targets.keys().copied().collect();
-        self.targets.retain(|_, last| *last > request);
-        tell
+        if request <= self.acknowledged {
+            return Vec::new();
+        }
+        self.acknowledged = request;
+        let open = self.targets.iter_mut().filter(|(_, called)| called.open);
+        open.map(|(target, called)| {
+            called.open = called.last > request;
+            *target
+        })
+        .collect()
+    }
+
+    /// Entities that remember it.
+    pub fn targets(&self) -> impl Iterator<Item = EntityId> {
+        self.targets.keys().copied()
     }
 }
 
@@ -71,9 +102,16 @@ impl Sessions {
         Some(session)
     }
 
-    /// The session's own entity is another one now.
-    pub fn bind(&mut self, id: SessionId, own: EntityId) {
-        let Some(session) = self.by_id.get_mut(&id) else { return };
+    /// The session's client is on its way to an entity.
+    pub fn offer(&mut self, id: SessionId, taker: EntityId) {
+        if let Some(session) = self.by_id.get_mut(&id) {
+            session.taker = Some(taker);
+        }
+    }
+
+    /// The session's own entity is another one now; false if there is no such session.
+    pub fn bind(&mut self, id: SessionId, own: EntityId) -> bool {
+        let Some(session) = self.by_id.get_mut(&id) else { return false };
         if self.by_own.get(&session.own) == Some(&id) {
             self.by_own.remove(&session.own);
         }
@@ -82,6 +120,7 @@ impl Sessions {
             session.taker = None;
         }
         self.by_own.insert(own, id);
+        true
     }
 
     /// One of them.

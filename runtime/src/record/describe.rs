@@ -9,6 +9,7 @@ use crate::versions::{MethodKey, ModuleVersion, describe_args, describe_value};
 use everwake_protocol::EntityId;
 use everwake_protocol::attributes::PatchReader;
 use everwake_protocol::cbor;
+use everwake_protocol::client::Pose;
 use everwake_protocol::outcome::Outcome;
 
 /// Bytes of one value in a report.
@@ -130,13 +131,14 @@ fn outcome_text(outcome: &Outcome) -> String {
 /// What an event did besides attributes and messages.
 #[must_use]
 pub fn effect(effect: &Effect) -> String {
-    match effect {
-        Effect::Moved { entity, x, y, z, yaw } => {
-            let [x, y, z, yaw] = [x, y, z, yaw].map(|bits| f32::from_bits(*bits));
-            format!("{entity} moved to {x} {y} {z}, yaw {yaw}")
-        }
-        other => cut(format!("{other:?}"), VALUE_BYTES_MAX),
-    }
+    cut(format!("{effect:?}"), VALUE_BYTES_MAX)
+}
+
+/// Who moved, and where to.
+#[must_use]
+pub fn moved((entity, pose): &(EntityId, Pose)) -> String {
+    let Pose { x, y, z, yaw } = pose;
+    format!("{entity} moved to {x} {y} {z}, yaw {yaw}")
 }
 
 /// The entities whose attributes a commit changed, with their patches.

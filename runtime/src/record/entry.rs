@@ -71,6 +71,10 @@ pub enum RecordedInput {
         target: EntityId,
         request: u64,
     },
+    SessionClosed {
+        session: SessionId,
+        target: EntityId,
+    },
     Moved {
         session: SessionId,
         target: EntityId,
@@ -147,6 +151,7 @@ impl RecordedInput {
             Input::Acknowledged { session, target, request } => {
                 RecordedInput::Acknowledged { session, target, request }
             }
+            Input::SessionClosed { session, target } => RecordedInput::SessionClosed { session, target },
             Input::Moved { session, target, pose, motion } => {
                 RecordedInput::Moved { session, target, pose, motion }
             }
@@ -175,6 +180,7 @@ impl RecordedInput {
             RecordedInput::Acknowledged { session, target, request } => {
                 Input::Acknowledged { session, target, request }
             }
+            RecordedInput::SessionClosed { session, target } => Input::SessionClosed { session, target },
             RecordedInput::Moved { session, target, pose, motion } => {
                 Input::Moved { session, target, pose, motion }
             }

@@ -84,6 +84,8 @@ pub(super) fn compare(
         ("patch", patches(old, recording), patches(new, replay))
     } else if old.outbox != new.outbox {
         ("messages", messages(old, recording), messages(new, replay))
+    } else if old.moves != new.moves {
+        ("moves", moves(old), moves(new))
     } else if old.effects != new.effects {
         ("effects", effects(old), effects(new))
     } else if old.mark != new.mark {
@@ -140,6 +142,10 @@ fn messages(commit: &Commit, masker: &Masker) -> String {
     let version = masker.version();
     let lines = commit.outbox.iter();
     joined(lines.map(|message| describe::message(version, masker.type_of(message.target), message)))
+}
+
+fn moves(commit: &Commit) -> String {
+    joined(commit.moves.iter().map(describe::moved))
 }
 
 fn effects(commit: &Commit) -> String {

@@ -8,7 +8,7 @@ use super::stage::Stage;
 use super::values::Change;
 use crate::guest::Audience;
 use everwake_protocol::client::{CloseCode, Pose, ServerFrame};
-use everwake_protocol::cluster::ToGate;
+use everwake_protocol::cluster::{ToGate, Viewer};
 use everwake_protocol::outcome::{Outcome, code};
 use everwake_protocol::{EntityId, SessionId};
 use smallvec::SmallVec;
@@ -124,12 +124,24 @@ impl Replicator {
                 }
                 self.faults.misfits += u64::from(!fits);
             }
-            Change::Moved { entity, pose, by_client } => self.move_mirror(*entity, pose, *by_client, touched),
+            Change::Moved { moves, by_client } => {
+                for (entity, pose) in moves {
+                    self.move_mirror(*entity, pose, *by_client, touched);
+                }
+                self.stir();
+            }
             Change::Motion { entity, motion } => {
                 let Some(mirror) = self.mirror(*entity) else { return };
                 mirror.stamp += 1;
                 mirror.motion = motion.clone();
                 self.stir();
+            }
+            Change::Misplaced { entity } => {
+                let Some(owner) = self.mirror(*entity).and_then(|mirror| mirror.owner) else { return };
+                if let Some(view) = self.views.get_mut(&owner.session) {
+                    view.correct_own();
+                    self.stir();
+                }
             }
             Change::Layers { entity, sees, seen_by } => {
                 let Some(mirror) = self.mirror(*entity) else { return };
@@ -152,15 +164,14 @@ impl Replicator {
         };
         let stamp = mirror.stamp;
         mirror.stamp += 1;
-        let (row, session) = (mirror.row, mirror.session);
-        if by_client && let Some(view) = session.and_then(|session| self.views.get_mut(&session)) {
+        let (row, owner) = (mirror.row, mirror.owner);
+        if by_client && let Some(view) = owner.and_then(|owner| self.views.get_mut(&owner.session)) {
             view.moved_by_client(stamp, stamp + 1);
         }
         self.interest.place(row, pose);
         if is_teleport(&before, pose) {
             touched.urgent.push(row);
         }
-        self.stir();
     }
 
     fn look_at_urgent(&mut self, touched: &mut Touched, stage: &mut Stage) {
@@ -178,20 +189,20 @@ impl Replicator {
         match change {
             Change::ClientCall { entity, audience, method, args } => {
                 let Some(row) = self.roster.find(entity) else { return };
-                let sessions =
+                let viewers =
                     self.roster.row(row).map(|mirror| listeners(mirror, audience)).unwrap_or_default();
-                if !sessions.is_empty() {
+                if !viewers.is_empty() {
                     self.seal_before(touched, Some(row), stage);
-                    stage.calls.frame(&sessions, &ServerFrame::Call { entity, method, args });
+                    stage.calls.frame(&viewers, &ServerFrame::Call { entity, method, args });
                 }
             }
             Change::Reply { session, entity, request, outcome } => {
                 self.seal_before(touched, self.roster.find(entity), stage);
                 let reply = ServerFrame::Reply { request, outcome };
-                if !stage.calls.frame(&[session], &reply) {
+                if !stage.calls.reply(session, &reply) {
                     // It was done, but what it says is lost.
                     let outcome = Outcome::unknown(code::LIMIT).to_bytes();
-                    stage.calls.frame(&[session], &ServerFrame::Reply { request, outcome });
+                    stage.calls.reply(session, &ServerFrame::Reply { request, outcome });
                 }
             }
             Change::Broadcast { key, compare, value, type_id, method, args } => {
@@ -243,9 +254,9 @@ fn is_teleport(before: &Pose, now: &Pose) -> bool {
     x * x + z * z > TELEPORT_METRES * TELEPORT_METRES
 }
 
-fn listeners(mirror: &Mirror, audience: Audience) -> SmallVec<[SessionId; 4]> {
+fn listeners(mirror: &Mirror, audience: Audience) -> SmallVec<[Viewer; 4]> {
     match audience {
-        Audience::OwnClient => mirror.session.into_iter().collect(),
+        Audience::OwnClient => mirror.owner.into_iter().collect(),
         Audience::AllClients => mirror.audience(),
         Audience::OtherClients => SmallVec::from_slice(&mirror.watchers),
     }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use everwake_protocol::attributes::{Attributes, Change, PatchReader, Slot, Span, write_path};
 use everwake_protocol::cbor;
 use everwake_protocol::client::Pose;
+use everwake_protocol::cluster::Viewer;
 use everwake_protocol::{EntityId, SessionId};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,9 +30,9 @@ pub(super) struct Mirror {
     /// Rises with each move and each motion.
     pub(super) stamp: u64,
     /// Its own client.
-    pub(super) session: Option<SessionId>,
+    pub(super) owner: Option<Viewer>,
     /// Other clients that see it, ascending.
-    pub(super) watchers: Vec<SessionId>,
+    pub(super) watchers: Vec<Viewer>,
     /// It waits for the next flush.
     pub(super) listed: bool,
     /// What the space was told last.
@@ -92,7 +93,7 @@ impl Mirror {
             pose,
             motion,
             stamp: 1,
-            session: None,
+            owner: None,
             watchers: Vec::new(),
             listed: false,
             told_watched: false,
@@ -166,29 +167,29 @@ impl Mirror {
     }
 
     pub(super) fn is_watched(&self) -> bool {
-        self.session.is_some() || !self.watchers.is_empty()
+        self.owner.is_some() || !self.watchers.is_empty()
     }
 
     /// Its own client and the others that see it, ascending.
-    pub(super) fn audience(&self) -> SmallVec<[SessionId; 4]> {
-        let mut sessions = SmallVec::from_slice(&self.watchers);
-        if let Some(own) = self.session {
+    pub(super) fn audience(&self) -> SmallVec<[Viewer; 4]> {
+        let mut viewers = SmallVec::from_slice(&self.watchers);
+        if let Some(own) = self.owner {
             let at = self.watchers.partition_point(|watcher| *watcher < own);
-            sessions.insert(at, own);
+            viewers.insert(at, own);
         }
-        sessions
+        viewers
     }
 
     /// Another client sees it from now on.
-    pub(super) fn watch(&mut self, session: SessionId) {
-        if let Err(at) = self.watchers.binary_search(&session) {
-            self.watchers.insert(at, session);
+    pub(super) fn watch(&mut self, viewer: Viewer) {
+        if let Err(at) = self.watchers.binary_search_by_key(&viewer.session, |watcher| watcher.session) {
+            self.watchers.insert(at, viewer);
         }
     }
 
     /// Another client sees it no more.
     pub(super) fn unwatch(&mut self, session: SessionId) {
-        if let Ok(at) = self.watchers.binary_search(&session) {
+        if let Ok(at) = self.watchers.binary_search_by_key(&session, |watcher| watcher.session) {
             self.watchers.remove(at);
         }
     }

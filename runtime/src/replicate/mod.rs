@@ -192,7 +192,7 @@ impl Replicator {
         let roster = &self.roster;
         for view in self.views.values_mut() {
             let (datagrams, due) = view.positions(self.now_ms, next_flush_ms, |row| roster.row(row));
-            let session = view.session;
+            let session = view.viewer.session;
             out.extend(
                 datagrams
                     .into_iter()
@@ -231,7 +231,7 @@ impl Replicator {
             if mirror.has_untold() && !std::mem::replace(&mut mirror.listed, true) {
                 self.untold.push(mirror.row);
             }
-            let looks = mirror.pose.is_some() && (mirror.session.is_some() || kind.hears_aoi());
+            let looks = mirror.pose.is_some() && (mirror.owner.is_some() || kind.hears_aoi());
             self.interest.observe(mirror.row, kind.radius.filter(|_| looks));
         }
         self.stir();

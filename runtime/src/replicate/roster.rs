@@ -3,8 +3,10 @@
 use super::interest::Row;
 use super::kinds::Kind;
 use super::mirror::{Arrival, Mirror};
+use crate::id_hash::IdHasher;
 use everwake_protocol::EntityId;
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 /// See the head of this file.
@@ -13,7 +15,7 @@ pub(super) struct Roster {
     rows: Vec<Option<Mirror>>,
     free: Vec<Row>,
     /// For finding only; its order reaches nobody.
-    by_id: HashMap<EntityId, Row>,
+    by_id: HashMap<EntityId, Row, BuildHasherDefault<IdHasher>>,
 }
 
 impl Roster {

@@ -9,7 +9,7 @@ use super::view::View;
 use bytes::Bytes;
 use everwake_protocol::SessionId;
 use everwake_protocol::client::ServerFrame;
-use everwake_protocol::cluster::ToGate;
+use everwake_protocol::cluster::{ToGate, Viewer};
 use smallvec::SmallVec;
 
 impl Replicator {
@@ -32,7 +32,7 @@ impl Replicator {
             if !sight.sees && observer.kind.hears_leave {
                 self.facts.push((slots.0, slots.1, Fact::LeaveAoi { observer: from, subject: to }));
             }
-            match observer.session {
+            match observer.owner.map(|owner| owner.session) {
                 Some(session) if sight.sees => self.show(session, sight.subject, stage),
                 Some(session) => self.hide(session, sight.subject, stage),
                 None => {}
@@ -43,18 +43,19 @@ impl Replicator {
     /// A client's new view of the space, from its own entity.
     pub(super) fn open_view(&mut self, row: Row, session: SessionId, epoch: u32, stage: &mut Stage) {
         self.close_view(session);
-        if let Some(before) = self.roster.row(row).and_then(|mirror| mirror.session) {
-            self.close_view(before);
+        if let Some(before) = self.roster.row(row).and_then(|mirror| mirror.owner) {
+            self.close_view(before.session);
         }
         self.seal(row, stage);
         self.tell_schema(stage);
         let Some(mirror) = self.roster.row_mut(row) else { return };
-        mirror.session = Some(session);
+        let viewer = Viewer { session, view: epoch };
+        mirror.owner = Some(viewer);
         let (owner, type_id) = (mirror.entity, mirror.type_id);
         if mirror.pose.is_some() {
             self.interest.observe(row, mirror.kind.radius);
         }
-        self.views.insert(session, View::new(session, epoch, row));
+        self.views.insert(session, View::new(viewer, row));
         stage.creates.push(ToGate::View { session, view: epoch, owner, type_id });
         self.show(session, row, stage);
         if let Some(space) = self.space.and_then(|space| self.roster.find(space)) {
@@ -79,7 +80,7 @@ impl Replicator {
             }
         }
         if let Some(mirror) = self.roster.row_mut(view.own) {
-            mirror.session = None;
+            mirror.owner = None;
             if !mirror.kind.hears_aoi() {
                 self.interest.observe(view.own, None);
             }
@@ -97,11 +98,11 @@ impl Replicator {
         let (Some(view), Some(mirror)) = (self.views.get_mut(&session), self.roster.row_mut(row)) else {
             return;
         };
-        let own = view.own == row;
+        let (own, viewer) = (view.own == row, view.viewer);
         let Some(handle) = view.show(mirror, self.now_ms) else { return };
         self.regarded.push(row);
         if !own {
-            mirror.watch(session);
+            mirror.watch(viewer);
         }
         let entity = mirror.entity;
         let mut parts =
@@ -114,9 +115,9 @@ impl Replicator {
             pose: mirror.pose.unwrap_or_default(),
             attributes: parts.next().unwrap_or_default(),
         };
-        stage.creates.frame(&[session], &create);
+        stage.creates.frame(&[viewer], &create);
         for changes in parts {
-            stage.creates.frame(&[session], &ServerFrame::Delta { entity, changes });
+            stage.creates.frame(&[viewer], &ServerFrame::Delta { entity, changes });
         }
         if !mirror.motion.is_empty() {
             self.stir();
@@ -132,9 +133,10 @@ impl Replicator {
         if view.own == row || self.space == Some(mirror.entity) || !view.hide(row, self.now_ms) {
             return;
         }
+        let viewer = view.viewer;
         mirror.unwatch(session);
         self.regarded.push(row);
-        stage.destroys.frame(&[session], &ServerFrame::Destroy { entity: mirror.entity });
+        stage.destroys.frame(&[viewer], &ServerFrame::Destroy { entity: mirror.entity });
     }
 
     /// Takes an entity out. Its own client sees it go only if it does not go with it.
@@ -148,14 +150,14 @@ impl Replicator {
             }
         }
         let Some(mirror) = self.roster.row(row) else { return };
-        let (entity, own) = (mirror.entity, mirror.session);
+        let (entity, own) = (mirror.entity, mirror.owner);
         let audience = if with_client { SmallVec::from_slice(&mirror.watchers) } else { mirror.audience() };
         stage.destroys.frame(&audience, &ServerFrame::Destroy { entity });
-        if let Some(session) = own {
-            self.close_view(session);
+        if let Some(own) = own {
+            self.close_view(own.session);
         }
-        for session in &audience {
-            if let Some(view) = self.views.get_mut(session) {
+        for viewer in &audience {
+            if let Some(view) = self.views.get_mut(&viewer.session) {
                 view.hide(row, self.now_ms);
             }
         }
@@ -169,17 +171,17 @@ impl Replicator {
             return;
         }
         let entity = mirror.entity;
-        let mut tell = |circle, sessions: &[SessionId]| {
-            if !sessions.is_empty() {
+        let mut tell = |circle, viewers: &[Viewer]| {
+            if !viewers.is_empty() {
                 for changes in mirror.news(circle) {
-                    stage.deltas.frame(sessions, &ServerFrame::Delta { entity, changes: changes.into() });
+                    stage.deltas.frame(viewers, &ServerFrame::Delta { entity, changes: changes.into() });
                 }
             }
         };
         if mirror.untold_is_public() {
             tell(Circle::Others, &mirror.audience());
         } else {
-            tell(Circle::Own, mirror.session.as_slice());
+            tell(Circle::Own, mirror.owner.as_slice());
             tell(Circle::Others, &mirror.watchers);
         }
         mirror.told();

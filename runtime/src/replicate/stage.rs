@@ -4,7 +4,7 @@ use super::ReplicaOutput;
 use super::limits::BATCH_BYTES_MAX;
 use everwake_protocol::SessionId;
 use everwake_protocol::client::ServerFrame;
-use everwake_protocol::cluster::ToGate;
+use everwake_protocol::cluster::{ToGate, Viewer};
 use everwake_protocol::limits::FRAME_BYTES_MAX;
 use smallvec::SmallVec;
 
@@ -25,7 +25,7 @@ impl Stage {
     }
 }
 
-/// Values in order; neighbours for the same clients are put together.
+/// Values in order; frames that are neighbours for the same clients are put together.
 #[derive(Default)]
 pub(super) struct Lane {
     values: Vec<Value>,
@@ -33,19 +33,19 @@ pub(super) struct Lane {
 }
 
 enum Value {
-    Frames { sessions: SmallVec<[SessionId; 4]>, frames: Vec<u8> },
+    Frames { viewers: SmallVec<[Viewer; 4]>, frames: Vec<u8> },
     Other(ToGate),
 }
 
 impl Lane {
     /// A frame for some clients, encoded here and never again. False if no client would take it:
     /// it is left out and counted.
-    pub(super) fn frame(&mut self, sessions: &[SessionId], frame: &ServerFrame) -> bool {
-        if sessions.is_empty() {
+    pub(super) fn frame(&mut self, viewers: &[Viewer], frame: &ServerFrame) -> bool {
+        if viewers.is_empty() {
             return true;
         }
-        if let Some(Value::Frames { sessions: last, frames }) = self.values.last_mut()
-            && last.as_slice() == sessions
+        if let Some(Value::Frames { viewers: last, frames }) = self.values.last_mut()
+            && last.as_slice() == viewers
             && frames.len() < BATCH_BYTES_MAX
         {
             let before = frames.len();
@@ -61,7 +61,19 @@ impl Lane {
         frame.encode(&mut frames);
         let fits = frames.len() <= FRAME_BYTES_MAX;
         match fits {
-            true => self.values.push(Value::Frames { sessions: SmallVec::from_slice(sessions), frames }),
+            true => self.values.push(Value::Frames { viewers: SmallVec::from_slice(viewers), frames }),
+            false => self.oversized += 1,
+        }
+        fits
+    }
+
+    /// The answer to a client's request, in whatever view it is. False as above.
+    pub(super) fn reply(&mut self, session: SessionId, reply: &ServerFrame) -> bool {
+        let mut frame = Vec::new();
+        reply.encode(&mut frame);
+        let fits = frame.len() <= FRAME_BYTES_MAX;
+        match fits {
+            true => self.push(ToGate::Reply { session, frame: frame.into() }),
             false => self.oversized += 1,
         }
         fits
@@ -74,7 +86,7 @@ impl Lane {
     fn finish(self, out: &mut Vec<ReplicaOutput>) -> u64 {
         out.extend(self.values.into_iter().map(|value| {
             ReplicaOutput::Gate(match value {
-                Value::Frames { sessions, frames } => ToGate::Frames { sessions, frames: frames.into() },
+                Value::Frames { viewers, frames } => ToGate::Frames { viewers, frames: frames.into() },
                 Value::Other(value) => value,
             })
         }));

@@ -7,6 +7,7 @@ use everwake_protocol::attributes::Attributes;
 use everwake_protocol::client::Pose;
 use everwake_protocol::cluster::{Comparison, ToGate};
 use everwake_protocol::{EntityId, SessionId};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// Into a replicator.
@@ -57,14 +58,17 @@ pub enum Change {
         /// that no client sees: a later version may show them.
         changes: Bytes,
     },
-    /// An entity moved.
+    /// Entities moved.
     Moved {
+        /// Who, and where each stands now.
+        moves: SmallVec<[(EntityId, Pose); 1]>,
+        /// True if the own client said so: that client need not be told.
+        by_client: bool,
+    },
+    /// The entity's own client has moved its mirror, and may not: it must be told where the entity is.
+    Misplaced {
         /// The entity.
         entity: EntityId,
-        /// Where it stands now.
-        pose: Pose,
-        /// True if its own client said so: that client need not be told.
-        by_client: bool,
     },
     /// The bytes that travel with the pose changed.
     Motion {

@@ -5,17 +5,16 @@
 use super::interest::Row;
 use super::limits::{HALF_URGENCY_METRES, HANDLE_REST_MS, POSITION_BYTES_PER_FLUSH_MAX, REPEAT_AFTER_MS};
 use super::mirror::Mirror;
-use everwake_protocol::SessionId;
 use everwake_protocol::client::{PLACED_BYTES, POSITION_HEAD_BYTES, Placed, Pose, PositionDatagram};
+use everwake_protocol::cluster::Viewer;
 use everwake_protocol::limits::{DATAGRAM_BYTES_MAX, MOTION_BYTES_MAX};
 use std::collections::VecDeque;
 
 /// See the head of this file.
 #[derive(Debug)]
 pub(super) struct View {
-    pub(super) session: SessionId,
-    /// View epoch.
-    pub(super) epoch: u32,
+    /// The client, and the epoch of this view.
+    pub(super) viewer: Viewer,
     /// The client's own entity.
     pub(super) own: Row,
     /// Ascending by row.
@@ -47,8 +46,8 @@ struct Candidate {
 }
 
 impl View {
-    pub(super) fn new(session: SessionId, epoch: u32, own: Row) -> View {
-        View { session, epoch, own, seen: Vec::new(), handles: Handles::default() }
+    pub(super) fn new(viewer: Viewer, own: Row) -> View {
+        View { viewer, own, seen: Vec::new(), handles: Handles::default() }
     }
 
     pub(super) fn sees(&self, row: Row) -> bool {
@@ -77,6 +76,16 @@ impl View {
         let seen = self.seen.remove(at);
         self.handles.release(seen.handle, now_ms);
         true
+    }
+
+    /// The client believes that its own entity is somewhere else: it gets the true position.
+    pub(super) fn correct_own(&mut self) {
+        if let Ok(at) = self.seen.binary_search_by_key(&self.own, |seen| seen.row)
+            && let Some(seen) = self.seen.get_mut(at)
+        {
+            // Stamps begin above it.
+            seen.sent = 0;
+        }
     }
 
     /// The client itself moved its entity from `before` to `now`: it need not be told.
@@ -128,7 +137,8 @@ impl View {
         if self.choose(&mut candidates, now_ms) {
             next = earliest(next, next_flush_ms);
         }
-        let mut datagrams = Datagrams { view: self.epoch, time_ms: now_ms as u32, all: Vec::new(), bytes: 0 };
+        let mut datagrams =
+            Datagrams { view: self.viewer.view, time_ms: now_ms as u32, all: Vec::new(), bytes: 0 };
         for candidate in &candidates {
             let Some(seen) = self.seen.get(candidate.at) else { continue };
             if let Some(due) = seen.repeat_ms() {

@@ -130,7 +130,8 @@ impl Space {
             Verdict::Trapped(trap) => format!("trapped: {:?}", trap.kind),
             other => format!("{other:?}"),
         };
-        let requests = format!("{:?} {:?} {:?}", running.steps, running.staged, running.answered);
+        let moves: Vec<_> = self.moves().collect();
+        let requests = format!("{moves:?} {:?} {:?} {:?}", running.steps, running.staged, running.answered);
         Fingerprint { verdict, patches, requests }
     }
 

@@ -7,6 +7,9 @@ use crate::replicate::Change;
 use everwake_protocol::outcome::{Outcome, code};
 use everwake_protocol::{EntityId, SessionId, cbor};
 
+/// `hook.client-lost` with this reason: another entity has the client now.
+const GIVEN_AWAY: u32 = 2;
+
 impl Space {
     /// Somebody hands a client over to an entity.
     pub(super) fn attach(
@@ -21,20 +24,45 @@ impl Space {
         client.view = view;
         let Some(entity) = self.world.by_id(target) else { return };
         if entity.dying {
-            return self.answer(target, answer, Outcome::not_run(code::GONE));
+            return self.refuse_client(target, client, answer, code::GONE);
         }
         let session = client.session;
         let held = entity.body.client.as_ref().map(|client| client.session);
         if held.is_some() && held != Some(session) && !replace {
-            return self.answer(target, answer, Outcome::not_run("has-client"));
+            return self.refuse_client(target, client, answer, "has-client");
         }
         if let Some(giver) = giver.filter(|giver| *giver != target) {
             // Before anything of the new view: the giver is no owner any more.
-            let detach = self.message(Some(target), giver, Body::Detach { session, reason: 2 });
+            let detach = self.message(Some(target), giver, Body::Detach { session, reason: GIVEN_AWAY });
             self.route(detach);
         }
         self.bind(target, client);
         self.answer(target, answer, Outcome::null());
+    }
+
+    /// The target does not take the client: the game core knows where that goes.
+    pub(super) fn refuse_client(
+        &mut self,
+        taker: EntityId,
+        client: Client,
+        answer: AnswerTo,
+        code: &'static str,
+    ) {
+        self.fifo.push(Output::ClientRefused { client: Box::new(client), taker, answer, code });
+    }
+
+    /// Nobody took the client that an entity gave.
+    pub(super) fn give_failed(&mut self, giver: EntityId, session: SessionId, taker: EntityId, code: &str) {
+        let Some(entity) = self.world.by_id_mut(giver) else { return };
+        let keeps = entity.body.client.as_ref().is_some_and(|client| client.session == session);
+        if !keeps || !std::mem::take(&mut entity.giving) {
+            return;
+        }
+        self.tell(giver, Hook::GiveFailed, |args| {
+            cbor::array(args, 2);
+            cbor::id(args, taker.0);
+            cbor::text(args, code);
+        });
     }
 
     /// From now on it is this entity's client.
@@ -52,11 +80,12 @@ impl Space {
         // The same session at another entity of this space is bound over.
         let former = self.world.sessions.insert(session, target).filter(|former| *former != target);
         if let Some(former) = former {
-            self.lose(former, session, 2);
+            self.lose(former, session, GIVEN_AWAY);
         }
         let Some(entity) = self.world.by_id_mut(target) else { return };
         entity.body.client = Some(client);
         entity.body.filters.clear();
+        entity.body.former = entity.body.former.filter(|former| *former != session);
         self.changes.push(Change::ClearFilters { session });
         self.changes.push(Change::Attached { entity: target, session, view });
         self.fifo.push(Output::ClientBound { session, entity: target });
@@ -76,7 +105,7 @@ impl Space {
         }
         self.lose(target, session, reason);
         self.replicate();
-        if reason != 2 {
+        if reason != GIVEN_AWAY {
             self.charges.forget(session);
         }
     }
@@ -89,7 +118,10 @@ impl Space {
         }
         entity.body.client = None;
         entity.body.filters.clear();
-        entity.giving = None;
+        entity.giving = false;
+        if reason == GIVEN_AWAY {
+            entity.body.former = Some(session);
+        }
         let watchers = std::mem::take(&mut entity.body.watchers);
         self.tell(target, Hook::ClientLost, |args| {
             cbor::array(args, 1);

@@ -6,6 +6,7 @@
 use crate::guest::{EventKind, Origin, TrapKind, VersionHash};
 use crate::message::{Input, Message};
 use crate::versions::MethodKey;
+use everwake_protocol::client::Pose;
 use everwake_protocol::{EntityId, Id};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -43,6 +44,8 @@ pub struct Commit {
     pub delta_bytes: Vec<u8>,
     /// Messages to entities, in order; those that stay in the space too.
     pub outbox: Vec<Message>,
+    /// Who moved, and where to.
+    pub moves: Vec<(EntityId, Pose)>,
     /// Everything else, in order.
     pub effects: Vec<Effect>,
     /// The dedupe mark that the event moved: sender or session, and where to.
@@ -77,7 +80,6 @@ pub struct Delta {
 pub enum Effect {
     TimerStarted { owner: EntityId, timer: Id },
     TimerCancelled { owner: EntityId, timer: Id },
-    Moved { entity: EntityId, x: u32, y: u32, z: u32, yaw: u32 },
     Spawned { entity: EntityId, type_id: u32 },
     Destroyed { entity: EntityId },
     Watched { owner: EntityId, watch: Id },
@@ -161,6 +163,7 @@ impl Commit {
             deltas: Vec::new(),
             delta_bytes: Vec::new(),
             outbox: Vec::new(),
+            moves: Vec::new(),
             effects: Vec::new(),
             mark: None,
         }
@@ -173,6 +176,7 @@ impl Commit {
         self.deltas.clear();
         self.delta_bytes.clear();
         self.outbox.clear();
+        self.moves.clear();
         self.effects.clear();
         self.mark = None;
     }

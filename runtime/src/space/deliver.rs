@@ -132,6 +132,7 @@ impl Space {
             Input::Moved { session, target, pose, motion } => self.moved(session, target, pose, motion),
             Input::RoundTrip { session, target, ms } => self.round_trip(session, target, ms),
             Input::Acknowledged { session, target, request } => self.acknowledged(session, target, request),
+            Input::SessionClosed { session, target } => self.session_closed(session, target),
             Input::Inspect { ticket, entity } => {
                 let view = self.inspect(entity);
                 self.fifo.push(Output::Inspected { ticket, view });
@@ -143,21 +144,25 @@ impl Space {
         Next::Done
     }
 
-    fn take_message(&mut self, mut message: Message, slot: Option<Slot>) -> Next {
+    /// Its target went on, or the directory does not know yet that it is gone.
+    fn pass_on(&mut self, mut message: Message) -> Next {
+        if message.id == MessageId::default() {
+            message.id = self.next_message_id();
+        }
+        self.fifo.push(Output::Message(message));
+        Next::Done
+    }
+
+    fn take_message(&mut self, message: Message, slot: Option<Slot>) -> Next {
         let Some((slot, entity)) = slot.and_then(|slot| Some((slot, self.world.get_mut(slot)?))) else {
-            // It went on, or the directory does not know yet that it is gone.
-            if message.id == MessageId::default() {
-                message.id = self.next_message_id();
-            }
-            self.fifo.push(Output::Message(message));
-            return Next::Done;
+            return self.pass_on(message);
         };
         let by_client =
             matches!(&message.body, Body::Call { origin: Origin::OwnClient | Origin::OtherClient, .. });
         let mut mark = None;
         if message.id != MessageId::default() && !by_client {
             let count = super::requests::place(message.id);
-            if !super::requests::advance(&mut entity.body.marks, message.id.sender, count, self.now_ms) {
+            if !entity.body.marks.advance(message.id.sender, count, self.now_ms) {
                 self.counts.duplicates += 1;
                 return Next::Done;
             }
@@ -195,6 +200,10 @@ impl Space {
             }
             Body::Detach { session, reason } => {
                 self.detach(target, session, reason);
+                Next::Done
+            }
+            Body::GiveFailed { session, taker, code } => {
+                self.give_failed(target, session, taker, &code);
                 Next::Done
             }
             Body::Flush { epoch } => {
@@ -361,7 +370,7 @@ impl Space {
 
     /// Answers what cannot be delivered. What clients hear of it leaves with the next [`Space::replicate`]:
     /// in the midst of a commit that is the commit's own.
-    pub(super) fn turn_away(&mut self, item: Item, code: &str) {
+    pub(super) fn turn_away(&mut self, item: Item, code: &'static str) {
         match item {
             Item::Input(Input::Message(Message { from, target, body, .. })) => match body {
                 Body::Call { answer, bounce, .. } => {
@@ -374,13 +383,17 @@ impl Space {
                     let fired = self.message(None, owner, Body::WatchFired { watch, reason: 0 });
                     self.route(fired);
                 }
-                Body::Attach { answer, .. } => self.answer(target, answer, Outcome::not_run(code)),
+                Body::Attach { client, answer, .. } => self.refuse_client(target, client, answer, code),
                 _ => {}
             },
             Item::Input(Input::Request { session, request, target, deadline_ms, .. }) => {
                 let outcome =
                     if code == code::GONE { Outcome::unknown(code) } else { Outcome::not_run(code) };
                 self.answer(target, waiting_client(session, request, deadline_ms), outcome);
+            }
+            Item::Input(Input::Inspect { ticket, .. }) => {
+                let outcome = Outcome::not_run(code);
+                self.fifo.push(Output::Operator { ticket, outcome });
             }
             _ => {}
         }
@@ -407,7 +420,14 @@ impl Space {
                     && incoming.session.is_some_and(|session| self.replicator.sees(session, entity.id))
             }
         };
-        if allowed { Ok(()) } else { Err(code::NOT_EXPOSED) }
+        let former = incoming.session.is_some() && entity.body.former == incoming.session;
+        let for_owner = matches!(exposure, Exposure::OwnClient | Exposure::AllClients);
+        match allowed {
+            true => Ok(()),
+            // It was the entity's own client when it asked.
+            false if former && for_owner => Err(code::REBOUND),
+            false => Err(code::NOT_EXPOSED),
+        }
     }
 
     fn method_by_small_id(&self, entity: &Entity, method: u32) -> Option<u32> {

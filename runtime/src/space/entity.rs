@@ -1,8 +1,8 @@
 //! One entity in a space: what follows it everywhere ([`EntityBody`]) and what only this space knows.
 
 use crate::message::EntityBody;
+use everwake_protocol::EntityId;
 use everwake_protocol::client::Pose;
-use everwake_protocol::{EntityId, Id};
 
 /// Where an entity lies in its [`super::world::World`]. Valid until the entity is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,8 +41,8 @@ pub(super) struct Entity {
     pub(super) watched: bool,
     /// What its ticks did.
     pub(super) fault: TickFault,
-    /// Its client is on offer to another entity, under this call.
-    pub(super) giving: Option<Id>,
+    /// Its client is on its way to another entity. It stays here until that has it, or will not.
+    pub(super) giving: bool,
     /// Items in the mailbox that are addressed to it.
     pub(super) queued: u32,
     /// Index of the running event's note of it, [`UNTOUCHED`] if there is none.
@@ -89,7 +89,7 @@ impl Entity {
             leaving: false,
             watched: false,
             fault: TickFault::default(),
-            giving: None,
+            giving: false,
             queued: 0,
             touched: UNTOUCHED,
         }
@@ -110,6 +110,7 @@ pub(super) fn empty_body(type_id: u32, schema: u32, attributes: u32) -> EntityBo
         watches: Default::default(),
         watchers: Default::default(),
         marks: Default::default(),
+        former: None,
         layers: (u32::MAX, u32::MAX),
         client_moves: false,
         motion: Default::default(),

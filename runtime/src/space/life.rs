@@ -138,14 +138,17 @@ impl Space {
         }
     }
 
-    /// A client whose entity ends is closed.
+    /// A client whose entity ends is closed, unless it was given away.
     fn withdraw(&mut self, slot: Slot) {
         let Some(entity) = self.world.get(slot) else { return };
         let Some(client) = &entity.body.client else { return };
         let session = client.session;
-        self.charges.forget(session);
-        self.changes.push(Change::Kick { session, reason: "the entity is gone".to_owned() });
         self.changes.push(Change::Detached { session });
+        // One that is on its way to another entity lives on there.
+        if !entity.giving {
+            self.charges.forget(session);
+            self.changes.push(Change::Kick { session, reason: "the entity is gone".to_owned() });
+        }
     }
 
     /// All entities are destroyed in order, then the space.

@@ -31,6 +31,7 @@ impl Item {
             Item::Input(
                 Input::Request { target, .. }
                 | Input::Acknowledged { target, .. }
+                | Input::SessionClosed { target, .. }
                 | Input::Moved { target, .. }
                 | Input::RoundTrip { target, .. },
             ) => Some(*target),

@@ -10,7 +10,7 @@ use crate::guest::{EventKind, Hook, Origin};
 use crate::message::{Output, Pending};
 use crate::versions::{MethodKey, MethodLookup};
 use bytes::Bytes;
-use everwake_protocol::outcome::{Certainty, Outcome, code};
+use everwake_protocol::outcome::{Outcome, code};
 use everwake_protocol::{EntityId, Id, cbor};
 
 /// The bits of a gathering's call id that number its parts.
@@ -90,29 +90,11 @@ impl Space {
         from: Option<EntityId>,
         trace: Id,
     ) -> Next {
-        if let Some((giver, taker)) = pending.give {
-            self.given(giver, taker, &outcome);
-        }
         if pending.bounce && outcome.is_ok() {
             return Next::Done;
         }
         let args = context_and(&pending.context, |args| outcome.encode(args));
         self.continue_with(owner, pending.method, EventKind::Resume, args, from, trace)
-    }
-
-    /// An offer of a client has ended.
-    fn given(&mut self, giver: EntityId, taker: EntityId, outcome: &Outcome) {
-        let Some(entity) = self.world.by_id_mut(giver) else { return };
-        entity.giving = None;
-        let Outcome::Err { certainty: Certainty::NotRun | Certainty::Refused, code, .. } = outcome else {
-            return;
-        };
-        let code = code.clone();
-        self.tell(giver, Hook::GiveFailed, |args| {
-            cbor::array(args, 2);
-            cbor::id(args, taker.0);
-            cbor::text(args, &code);
-        });
     }
 
     pub(super) fn watch_fired(&mut self, owner: EntityId, watch: Id, reason: u32, trace: Id) -> Next {

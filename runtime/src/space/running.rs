@@ -22,6 +22,8 @@ pub(super) struct Running {
     pub(super) minted: u32,
     /// What was done at once, in order, and how to take it back.
     pub(super) steps: Vec<Step>,
+    /// The same for moves, of which a tick may make thousands: where each stood before.
+    pub(super) moved: Vec<(Slot, Pose)>,
     touched: Vec<Touched>,
     touched_count: usize,
     /// Changes by small attribute id, equal writes left out, in order.
@@ -104,7 +106,6 @@ pub(super) enum Answered {
 /// Something that was done at once. Taken back from the last to the first.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    Pose { slot: Slot, old: Pose },
     Motion { slot: Slot, old: Bytes },
     Layers { slot: Slot, old: (u32, u32) },
     ClientMoves { slot: Slot, old: bool },
@@ -185,6 +186,7 @@ impl Running {
         self.seed = seed;
         self.minted = 0;
         self.steps.clear();
+        self.moved.clear();
         self.deltas.clear();
         self.delta_bytes.clear();
         self.staged.clear();
@@ -250,6 +252,11 @@ impl Running {
             touched.undo.clear();
         }
         self.touched_count = 0;
+        while let Some((slot, old)) = self.moved.pop() {
+            if let Some(entity) = world.get_mut(slot) {
+                entity.pose = old;
+            }
+        }
         while let Some(step) = self.steps.pop() {
             step.take_back(world);
         }
@@ -284,7 +291,6 @@ impl Step {
         let Some(entity) = world.get_mut(slot) else { return };
         let body = &mut entity.body;
         match self {
-            Step::Pose { old, .. } => entity.pose = old,
             Step::Motion { old, .. } => body.motion = old,
             Step::Layers { old, .. } => body.layers = old,
             Step::ClientMoves { old, .. } => body.client_moves = old,
@@ -297,7 +303,7 @@ impl Step {
             Step::WatchRemoved { watch, old, .. } => drop(body.watches.insert(watch, *old)),
             Step::Filter { key, old: Some(old), .. } => drop(body.filters.insert(key, old)),
             Step::Filter { key, old: None, .. } => drop(body.filters.remove(&key)),
-            Step::Giving { .. } => entity.giving = None,
+            Step::Giving { .. } => entity.giving = false,
             Step::Spawned { .. } => {}
             Step::Doomed { .. } => entity.doomed = false,
             Step::Intent { old, .. } => {
@@ -309,8 +315,7 @@ impl Step {
 
     pub(super) fn slot(&self) -> Slot {
         match self {
-            Step::Pose { slot, .. }
-            | Step::Motion { slot, .. }
+            Step::Motion { slot, .. }
             | Step::Layers { slot, .. }
             | Step::ClientMoves { slot, .. }
             | Step::TimerStarted { slot, .. }

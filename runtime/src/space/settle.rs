@@ -13,14 +13,17 @@ use crate::guest::{EventKind, GuestError, Hook, Trap, TrapKind};
 use crate::limits;
 use crate::message::{AnswerTo, Body, Class, Output};
 use crate::replicate::Change;
+use everwake_protocol::client::Pose;
 use everwake_protocol::outcome::{Outcome, code};
 use everwake_protocol::{EntityId, SessionId};
+use smallvec::SmallVec;
 
 impl Space {
     /// Commits the running event.
     pub(super) fn settle(&mut self) {
         let mut commit = self.open_commit(CommitVerdict::Done);
         self.settle_patches(&mut commit);
+        self.settle_moves(&mut commit);
         let steps = std::mem::take(&mut self.running.steps);
         for step in &steps {
             self.settle_step(step, &mut commit);
@@ -113,17 +116,28 @@ impl Space {
         running.keep_patches(world);
     }
 
+    fn settle_moves(&mut self, commit: &mut Commit) {
+        commit.moves.extend(self.moves());
+        // Where a new entity stands is told with its beginning.
+        let told = self.running.moved.iter().zip(&commit.moves);
+        let told = told.filter(|((slot, _), _)| self.world.get(*slot).is_some_and(|entity| !entity.unborn));
+        let moves: SmallVec<_> = told.map(|(_, moved)| *moved).collect();
+        if !moves.is_empty() {
+            self.changes.push(Change::Moved { moves, by_client: false });
+        }
+    }
+
+    /// Who the running event has moved, and where each stands now.
+    pub(super) fn moves(&self) -> impl Iterator<Item = (EntityId, Pose)> {
+        let moved = self.running.moved.iter().filter_map(|(slot, _)| self.world.get(*slot));
+        moved.map(|entity| (entity.id, entity.pose))
+    }
+
     fn settle_step(&mut self, step: &Step, commit: &mut Commit) {
         let slot = step.slot();
         let Some(entity) = self.world.get_mut(slot) else { return };
         let id = entity.id;
         match step {
-            Step::Pose { .. } => {
-                let pose = entity.pose;
-                let [x, y, z, yaw] = [pose.x, pose.y, pose.z, pose.yaw].map(f32::to_bits);
-                commit.effects.push(Effect::Moved { entity: id, x, y, z, yaw });
-                self.changes.push(Change::Moved { entity: id, pose, by_client: false });
-            }
             Step::Motion { .. } => {
                 let motion = entity.body.motion.clone();
                 self.changes.push(Change::Motion { entity: id, motion });
@@ -219,9 +233,10 @@ impl Space {
     ) {
         match staged {
             Staged::Message { from, target, durable, body } => {
-                if let Body::Attach { .. } = &body {
+                if let Body::Attach { client, .. } = &body {
                     let what = ClientEffect::Offered { taker: target };
                     commit.effects.push(Effect::Client { entity: from, what });
+                    self.fifo.push(Output::ClientOffered { session: client.session, taker: target });
                 }
                 let mut message = self.message(Some(from), target, body);
                 message.class = if durable { Class::Durable } else { Class::Volatile };

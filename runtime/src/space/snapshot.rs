@@ -8,8 +8,8 @@ use crate::guest::VersionHash;
 use crate::message::EntityBody;
 use crate::replicate::Change;
 use crate::versions::ModuleVersion;
+use everwake_protocol::EntityId;
 use everwake_protocol::client::Pose;
-use everwake_protocol::{EntityId, Id};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ pub struct EntitySnapshot {
     pub intents: u32,
     pub watched: bool,
     pub tick_pause: (u64, u32),
-    pub giving: Option<Id>,
+    pub giving: bool,
     pub body: EntityBody,
 }
 

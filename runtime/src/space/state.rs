@@ -65,7 +65,7 @@ pub struct Counts {
     pub late_answers: u64,
     /// Messages that had been taken already.
     pub duplicates: u64,
-    /// Messages that were refused because the mailbox was full.
+    /// Inputs that were refused or left out because the mailbox was full.
     pub overloaded: u64,
     /// Timers and answers that named a method which the version lacks.
     pub unhandled: u64,
@@ -134,18 +134,11 @@ impl Space {
 
     /// Puts something into the mailbox, or refuses it to its author.
     pub(super) fn push(&mut self, item: Item) {
-        if self.mailbox.items.len() >= limits::MAILBOX_MAX {
-            match item {
-                Item::Input(Input::Message(Message { body: Body::Call { .. }, .. })) => {
-                    self.counts.overloaded += 1;
-                    return self.turn_away(item, code::OVERLOADED);
-                }
-                Item::Input(Input::Request { .. }) => {
-                    self.counts.overloaded += 1;
-                    return self.turn_away(item, code::OVERLOADED);
-                }
-                _ => {}
-            }
+        if self.mailbox.items.len() >= limits::MAILBOX_MAX
+            && matches!(&item, Item::Input(input) if input.is_refusable())
+        {
+            self.counts.overloaded += 1;
+            return self.turn_away(item, code::OVERLOADED);
         }
         if let Some(entity) = item.addressee().and_then(|entity| self.world.by_id_mut(entity)) {
             entity.queued += 1;
@@ -211,10 +204,8 @@ impl Space {
             }
             AnswerTo::Client { session, request } => {
                 let outcome: Bytes = outcome.to_bytes();
-                if let Some(entity) = self.world.by_id_mut(from)
-                    && let Some(mark) = entity.body.marks.get_mut(&session.0)
-                {
-                    super::requests::store_reply(mark, request, &outcome);
+                if let Some(entity) = self.world.by_id_mut(from) {
+                    entity.body.marks.store_reply(session, request, &outcome);
                 }
                 self.changes.push(Change::Reply { session, entity: from, request, outcome });
             }

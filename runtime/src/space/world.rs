@@ -3,9 +3,10 @@
 //! Knows nothing of events. Hash order stays inside: every list is in the order of entering.
 
 use super::entity::{Entity, Slot};
+use crate::id_hash::IdHasher;
 use everwake_protocol::{EntityId, SessionId};
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 
 /// See the head of this file.
 #[derive(Debug, Default)]
@@ -143,40 +144,5 @@ impl World {
             Some(index) => self.by_type.get(&index).unwrap_or(&NONE),
         };
         chosen.values().filter_map(|slot| Some((*slot, self.get(*slot)?)))
-    }
-}
-
-/// Ids are hashes already: folding their words is enough.
-#[derive(Default)]
-pub(super) struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        let mut rest = bytes;
-        while let Some((chunk, behind)) = rest.split_first_chunk::<8>() {
-            self.fold(u64::from_ne_bytes(*chunk));
-            rest = behind;
-        }
-        let word = rest.iter().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
-        if !rest.is_empty() {
-            self.fold(word);
-        }
-    }
-
-    fn write_u32(&mut self, value: u32) {
-        self.fold(u64::from(value));
-    }
-
-    // The length of the word array, the same for all.
-    fn write_usize(&mut self, _: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-impl IdHasher {
-    fn fold(&mut self, word: u64) {
-        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
     }
 }

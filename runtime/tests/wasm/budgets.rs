@@ -77,7 +77,7 @@ fn a_full_pool_is_an_error_until_somebody_leaves() {
     let first = version.instantiate().unwrap();
     let mut second = version.instantiate().unwrap();
     let full = version.instantiate().err().unwrap();
-    assert_eq!(full.kind, TrapKind::Instantiate);
+    assert_eq!(full.kind, TrapKind::NoRoom);
     drop(first);
     let third = version.instantiate().unwrap();
     assert!(version.instantiate().is_err());

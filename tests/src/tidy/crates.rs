@@ -47,7 +47,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
             "everwake-cli",
         ],
     ),
-    ("everwake-fuzz", &["everwake-builder", "everwake-protocol", "everwake-runtime", "everwake-gate"]),
+    ("everwake-fuzz", &["everwake-builder", "everwake-protocol", "everwake-runtime", "everwake-client"]),
     ("everwake", &["everwake-macros"]),
     ("everwake-macros", &[]),
 ];

@@ -3,7 +3,7 @@
 use super::{File, Finding, Tree, Workspace};
 
 /// Paths that tools make.
-const MADE: [&str; 4] = ["target", "bench/results", "fuzz/corpus", "fuzz/artifacts"];
+const MADE: [&str; 5] = ["target", "bench/results", "fuzz/corpus", "fuzz/artifacts", ".everwake"];
 
 /// Where the reasons are.
 const DEPENDENCIES: &str = "docs/dependencies.md";

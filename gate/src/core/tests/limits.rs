@@ -161,8 +161,8 @@ fn a_client_that_does_not_read_is_closed_and_others_are_not() {
         ServerFrame::Call { entity: EntityId::default(), method: 0, args: vec![0; 900].into() }.to_bytes();
     let mut ended = None;
     for round in 0..20 {
-        let sessions = smallvec![slow_session, good_session];
-        rig.input(GateInput::Game(ToGate::Frames { sessions, frames: frames.clone() }));
+        let viewers = smallvec![first_view(slow_session), first_view(good_session)];
+        rig.input(GateInput::Game(ToGate::Frames { viewers, frames: frames.clone() }));
         let mut out = std::mem::take(&mut rig.out);
         rig.core.flush(rig.now, &mut out);
         for output in &out {
@@ -187,7 +187,7 @@ fn a_write_that_stalls_ends_the_connection() {
     let mut rig = Rig::new(GateLimits::default());
     let (connection, session, _) = rig.playing();
     let frames = ServerFrame::Pong { nonce: 1 }.to_bytes();
-    rig.input(GateInput::Game(ToGate::Frames { sessions: smallvec![session], frames }));
+    rig.input(GateInput::Game(ToGate::Frames { viewers: smallvec![first_view(session)], frames }));
     let mut out = Vec::new();
     rig.core.flush(rig.now, &mut out);
     rig.pass(9_000);
@@ -208,8 +208,8 @@ fn a_client_that_reads_slowly_stays() {
         })
         .collect();
     for frame in &sent {
-        let sessions = smallvec![session];
-        rig.input(GateInput::Game(ToGate::Frames { sessions, frames: frame.to_bytes() }));
+        let viewers = smallvec![first_view(session)];
+        rig.input(GateInput::Game(ToGate::Frames { viewers, frames: frame.to_bytes() }));
     }
     let (mut writes, mut got) = (0, Vec::new());
     loop {
@@ -237,7 +237,7 @@ fn who_does_not_read_the_last_words_is_closed_without_them() {
         let mut rig = Rig::new(GateLimits::default());
         let (connection, session, _) = rig.playing();
         let frames = ServerFrame::Pong { nonce: 1 }.to_bytes();
-        rig.input(GateInput::Game(ToGate::Frames { sessions: smallvec![session], frames }));
+        rig.input(GateInput::Game(ToGate::Frames { viewers: smallvec![first_view(session)], frames }));
         let mut out = Vec::new();
         rig.core.flush(rig.now, &mut out);
         assert!(matches!(out[..], [GateOutput::Write { .. }]));

@@ -160,7 +160,8 @@ impl Method {
             Kind::Rpc { exposure, per_minute } => {
                 let answer = self.answer();
                 let parameters: Vec<_> = self.sent().map(|(at, param)| param.described(at)).collect();
-                let returns = quote!(<#answer as ::everwake::sdk::Value>::type_text(definitions));
+                let returns =
+                    quote_spanned!(self.at() => <#answer as ::everwake::sdk::Value>::type_text(definitions));
                 (Ident::new(exposure, Span::call_site()), *per_minute, parameters, returns)
             }
             Kind::Internal => {
@@ -225,13 +226,15 @@ impl Method {
         });
         let encodes = self.sent().map(|(at, param)| param.encode(at));
         let count = self.sent().count();
+        let call = quote_spanned!(self.at() => ::everwake::Call<#answer>);
+        let made = quote_spanned!(self.at() => ::everwake::sdk::Call::<#answer>::new(self.0, <#owner as ::everwake::sdk::InModule>::INDEX, #index, out));
         Some(quote! {
             #(#docs)*
-            pub fn #ident(&self, #(#arguments),*) -> ::everwake::Call<#answer> {
+            pub fn #ident(&self, #(#arguments),*) -> #call {
                 let mut out = Vec::with_capacity(32);
                 ::everwake::sdk::array(&mut out, #count);
                 #(#encodes)*
-                ::everwake::sdk::Call::new(self.0, <#owner as ::everwake::sdk::InModule>::INDEX, #index, out)
+                #made
             }
         })
     }

@@ -12,7 +12,7 @@ mod game;
 use everwake::*;
 use game::*;
 
-module! { name: "contract", types: [Body, Yard, Keeper, Purse], label: "test", budget: ms(5), memory: mib(16), capabilities: ["key-value"] }
+module! { name: "contract", types: [Body, Yard, Keeper, Purse], label: "test", budget: ms(5), memory: mib(16), capabilities: ["key-value", "broadcast"] }
 
 type World = mock::World<Module>;
 

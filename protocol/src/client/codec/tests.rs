@@ -93,31 +93,14 @@ fn client_frames() -> Vec<(&'static str, ClientFrame, &'static str)> {
     ]
 }
 
-fn server_frames() -> Vec<(&'static str, ServerFrame, &'static str)> {
-    let pose = Pose { x: 1.0, y: 0.0, z: -2.5, yaw: 90.0 };
-    let create = ServerFrame::Create {
-        entity: entity(1),
-        type_id: 0,
-        own: true,
-        handle: 1,
-        pose,
-        attributes: Bytes::from_static(b"\x00\x63ann"),
-    };
-    let call =
-        ServerFrame::Call { entity: entity(1), method: 3, args: Bytes::from_static(b"\x82\xf6\x62hi") };
-    let other = ServerFrame::Create {
-        entity: entity(2),
-        type_id: 0,
-        own: false,
-        handle: 0,
-        pose: Pose::default(),
-        attributes: Bytes::new(),
-    };
-    let broadcast = ServerFrame::Call {
-        entity: EntityId::default(),
-        method: 3,
-        args: Bytes::from_static(b"\x82\xf6\x62hi"),
-    };
+/// Name, frame, and what it means.
+type Vector = (&'static str, ServerFrame, &'static str);
+
+fn server_frames() -> Vec<Vector> {
+    [first_frames(), frames_of_mirrors(), frames_of_calls()].concat()
+}
+
+fn first_frames() -> Vec<Vector> {
     let session = SessionId(Id([0xa, 0xb, 0xc, 0xd]));
     vec![
         (
@@ -131,6 +114,28 @@ fn server_frames() -> Vec<(&'static str, ServerFrame, &'static str)> {
             "one type with two attributes, a method and a client method; one enum",
         ),
         ("resync", ServerFrame::Resync { view: 1 }, "view 1 begins"),
+    ]
+}
+
+fn frames_of_mirrors() -> Vec<Vector> {
+    let pose = Pose { x: 1.0, y: 0.0, z: -2.5, yaw: 90.0 };
+    let create = ServerFrame::Create {
+        entity: entity(1),
+        type_id: 0,
+        own: true,
+        handle: 1,
+        pose,
+        attributes: Bytes::from_static(b"\x00\x63ann"),
+    };
+    let other = ServerFrame::Create {
+        entity: entity(2),
+        type_id: 0,
+        own: false,
+        handle: 0,
+        pose: Pose::default(),
+        attributes: Bytes::new(),
+    };
+    vec![
         ("create", create, "the own entity, handle 1, at (1, 0, -2.5) looking along +x; name = \"ann\""),
         (
             "delta",
@@ -151,6 +156,18 @@ fn server_frames() -> Vec<(&'static str, ServerFrame, &'static str)> {
             "attribute 2: Tag case 1 with \"new\" goes before item 0, item 1 goes away; attribute 0 is as at first",
         ),
         ("destroy", ServerFrame::Destroy { entity: entity(1) }, "out of view"),
+    ]
+}
+
+fn frames_of_calls() -> Vec<Vector> {
+    let call =
+        ServerFrame::Call { entity: entity(1), method: 3, args: Bytes::from_static(b"\x82\xf6\x62hi") };
+    let broadcast = ServerFrame::Call {
+        entity: EntityId::default(),
+        method: 3,
+        args: Bytes::from_static(b"\x82\xf6\x62hi"),
+    };
+    vec![
         ("call", call, "client method 3 with [null, \"hi\"]"),
         ("call-broadcast", broadcast, "the same on the client's own entity, whichever that is"),
         (

@@ -117,7 +117,8 @@ fn messages_to_a_gate_go_both_ways() {
     let placed = vec![Placed { handle: 1, pose: Pose::default(), motion: Bytes::new() }];
     for message in [
         ToGate::Schema { schema: Arc::new(Schema { module: "yard".into(), ..Schema::default() }) },
-        ToGate::Frames { sessions: smallvec![session; 5], frames: frames.clone() },
+        ToGate::Frames { viewers: smallvec![Viewer { session, view: 2 }; 5], frames: frames.clone() },
+        ToGate::Reply { session, frame: frames.clone() },
         ToGate::View { session, view: 2, owner: EntityId::default(), type_id: 3 },
         ToGate::Positions {
             session,

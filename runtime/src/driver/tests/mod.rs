@@ -5,7 +5,7 @@ mod world;
 
 use super::*;
 use crate::game::GameConfig;
-use crate::guest::Hook;
+use crate::guest::{Continuation, Hook, Part, Place};
 use crate::manifest::{AttributeFlags, EntityType, Exposure, Manifest, Method, TypeKind};
 use crate::space::model::{Model, Stop};
 use crate::versions::samples::{attribute, fields};
@@ -18,7 +18,8 @@ use everwake_protocol::{EntityId, Id, SessionId, cbor};
 use std::collections::BTreeMap;
 
 /// `Account.hit() -> list<i64>` answers [version, hits so far]; `Account.join()` sends itself into
-/// the one room that the service has made; `Account.crash()` traps.
+/// the one room that the service has made; `Account.crash()` traps; `Account.hand()` gives its client to the
+/// service and `Account.split()` to a new account, then each ends itself.
 pub(super) fn manifest(name: &str, label: &str) -> Manifest {
     let method = |name: &str, exposure: Exposure, returns: &str| Method {
         name: name.into(),
@@ -49,6 +50,8 @@ pub(super) fn manifest(name: &str, label: &str) -> Manifest {
                     method("hit", own, "list<i64>"),
                     method("join", own, "unit"),
                     method("crash", own, "unit"),
+                    method("hand", own, "unit"),
+                    method("split", own, "unit"),
                     told.clone(),
                 ],
                 hooks: 1 << Hook::EnterSpace as u32,
@@ -71,14 +74,15 @@ pub(super) fn manifest(name: &str, label: &str) -> Manifest {
 
 /// The code of version `number`; one that is `broken` traps whenever it is hit.
 pub(super) fn model(manifest: &Manifest, number: i64, broken: bool) -> Model {
-    use crate::guest::{Continuation, Part, Place};
-    let then = |owner: EntityId, method: u32| Continuation {
-        owner,
-        method,
-        deadline_ms: 0,
-        context: Bytes::from_static(&[cbor::NULL]),
-    };
-    Model::new(manifest)
+    lobby(account(Model::new(manifest), number, broken))
+}
+
+fn then(owner: EntityId, method: u32) -> Continuation {
+    Continuation { owner, method, deadline_ms: 0, context: Bytes::from_static(&[cbor::NULL]) }
+}
+
+fn account(model: Model, number: i64, broken: bool) -> Model {
+    model
         .on("Account", "hit", move |cx| {
             if broken {
                 return Err(Stop::Trap(crate::guest::TrapKind::Fault, "no sword".into()));
@@ -94,6 +98,19 @@ pub(super) fn model(manifest: &Manifest, number: i64, broken: bool) -> Model {
             Ok(())
         })
         .on("Account", "crash", |_| Err(Stop::Trap(crate::guest::TrapKind::Fault, "on purpose".into())))
+        .on("Account", "hand", move |cx| {
+            let (me, (_, told)) = (cx.me(), cx.method("Account", "told")?);
+            let (lobby, _) = cx.method("Lobby", "room")?;
+            let taker = cx.host.service_by_number(lobby, 0)?;
+            cx.host.give(me, taker, false, then(me, told))?;
+            Ok(cx.host.destroy(me)?)
+        })
+        .on("Account", "split", move |cx| {
+            let (me, (account, told)) = (cx.me(), cx.method("Account", "told")?);
+            let taker = cx.host.spawn(account, &[], Default::default())??;
+            cx.host.give(me, taker, false, then(me, told))?;
+            Ok(cx.host.destroy(me)?)
+        })
         .on("Account", "join", move |cx| {
             let (me, (_, told)) = (cx.me(), cx.method("Account", "told")?);
             let (lobby, method) = cx.method("Lobby", "room")?;
@@ -113,6 +130,10 @@ pub(super) fn model(manifest: &Manifest, number: i64, broken: bool) -> Model {
             let hits = cx.number(me, 0)? + 1_000;
             cx.set(me, 0, hits)
         })
+}
+
+fn lobby(model: Model) -> Model {
+    model
         .hook("Lobby", Hook::Ready, move |cx| {
             let (me, (_, told)) = (cx.me(), cx.method("Lobby", "told")?);
             cx.host.create(1, Bytes::from_static(&[0x80]), Place::Anywhere, then(me, told))?;
@@ -195,7 +216,7 @@ impl Client {
                     let methods = schema.types.iter().flat_map(|kind| &kind.methods);
                     self.methods.extend(methods.map(|method| (method.name.clone(), method.id)));
                 }
-                ToGate::Frames { sessions, frames } if sessions.contains(&SESSION) => self.frames(frames),
+                ToGate::Reply { session: SESSION, frame } => self.frames(frame),
                 ToGate::Close { session: SESSION, .. } => self.closed = true,
                 _ => {}
             }

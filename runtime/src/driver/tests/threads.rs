@@ -65,12 +65,16 @@ fn requests_are_answered_once_and_in_order_while_versions_come_and_go() {
     let mut played = start("yard");
     let handle = played.game.handle();
     let versions = played.versions.clone();
+    let (beat, beats) = std::sync::mpsc::channel();
     let publisher = std::thread::spawn(move || {
         for round in 0..6 {
             let bytes = versions[(round + 1) % 2].clone();
             let answer = handle.publish(bytes, "", PublishOptions::default()).unwrap();
             let AdminAnswer::Publication(report) = answer else { panic!("a report: {answer:?}") };
             assert!(report.published, "{report:?}");
+            // Two answers later one was asked for after this version had come.
+            let _ = beats.try_iter().count();
+            (0..2).for_each(|_| beats.recv().unwrap());
         }
     });
     let mut last = 0;
@@ -78,6 +82,7 @@ fn requests_are_answered_once_and_in_order_while_versions_come_and_go() {
         last = played.send("hit");
         if last % 8 == 0 {
             played.wait(|client| client.replies.contains_key(&last));
+            let _ = beat.send(());
         }
     }
     publisher.join().unwrap();

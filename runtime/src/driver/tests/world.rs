@@ -125,3 +125,49 @@ fn versions_that_nobody_needs_are_unloaded() {
     assert!(matches!(answer, Some(AdminAnswer::Publication(report)) if report.exit == 0));
     assert_eq!(loader.loaded(), 1);
 }
+
+/// Entities that have a client, in all spaces.
+fn owners(world: &mut World) -> Vec<EntityId> {
+    let mut owners = Vec::new();
+    for space in world.spaces() {
+        let snapshot = world.with_space(space, |core| core.snapshot()).expect("a space");
+        let entities = snapshot.expect("nothing waits").entities;
+        owners.extend(entities.into_iter().filter(|it| it.body.client.is_some()).map(|it| it.id));
+    }
+    owners
+}
+
+#[test]
+fn a_client_that_is_given_away_by_an_entity_that_ends_goes_on() {
+    for method in ["hand", "split"] {
+        for seed in 0..20 {
+            let (mut world, mut client, _) = playing(seed);
+            let (_, to_game) = client.request(method);
+            world.from_gate(to_game);
+            world.advance(200).unwrap();
+            let to_gate = world.take_gate();
+            client.take(&to_gate);
+            assert!(!client.closed, "{method} {seed}: {to_gate:?}");
+            let owner = to_gate.iter().rev().find_map(|message| match message {
+                ToGate::View { session: SESSION, view: 2, owner, .. } => Some(*owner),
+                _ => None,
+            });
+            assert_eq!(owner.as_slice(), owners(&mut world), "{method} {seed}");
+            assert_ne!(owner, Some(BOOT));
+        }
+    }
+}
+
+#[test]
+fn a_client_that_hangs_up_while_it_is_given_away_haunts_nobody() {
+    for method in ["hand", "split"] {
+        for seed in 0..20 {
+            let (mut world, mut client, _) = playing(seed);
+            let (_, to_game) = client.request(method);
+            world.from_gate(to_game);
+            world.from_gate(ToGame::Closed { session: SESSION, reason: 0 });
+            world.advance(200).unwrap();
+            assert_eq!(owners(&mut world), [], "{method} {seed}");
+        }
+    }
+}

@@ -53,7 +53,8 @@ fn closes(out: &[GameOutput]) -> Vec<CloseCode> {
 }
 
 fn replies(out: &[GameOutput]) -> usize {
-    let is_reply = |output: &&GameOutput| matches!(output, GameOutput::Gate(ToGate::Frames { sessions, .. }) if sessions.contains(&SESSION));
+    let is_reply =
+        |output: &&GameOutput| matches!(output, GameOutput::Gate(ToGate::Reply { session: SESSION, .. }));
     out.iter().filter(is_reply).count()
 }
 
@@ -152,9 +153,171 @@ fn a_client_on_its_way_that_hangs_up_is_detached_from_both() {
     stage.says(shard, vec![registered(id(50), 1)]);
     stage.says(lobby, vec![registered(avatar, 1)]);
     let message = attach(&mut stage, id(50), avatar);
-    stage.says(shard, vec![Output::Message(message)]);
-    let out = stage.handle(GameInput::Gate(ToGame::Closed { session: SESSION, reason: 0 }));
+    stage.says(shard, vec![offered(avatar), Output::Message(message)]);
+    let out = stage.handle(closed());
     assert_eq!((counters(&out, shard).len(), counters(&out, lobby).len()), (1, 1));
+}
+
+fn closed() -> GameInput {
+    GameInput::Gate(ToGame::Closed { session: SESSION, reason: 0 })
+}
+
+fn offered(taker: EntityId) -> Output {
+    Output::ClientOffered { session: SESSION, taker }
+}
+
+/// Whom the core tells that the client is gone.
+fn detached(out: &[GameOutput], space: EntityId) -> Vec<EntityId> {
+    let inputs = to_space(out, space).into_iter();
+    inputs
+        .filter_map(|input| match input {
+            Input::Message(Message { target, body: Body::Detach { session: SESSION, .. }, .. }) => {
+                Some(*target)
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_client_that_hung_up_before_it_was_taken_haunts_nobody() {
+    let mut stage = Stage::running();
+    let out = stage.handle(connected("yard", id(50)));
+    let (shard, _) = boot_shard(&out);
+    let (lobby, avatar) = (service_shard("yard", "Lobby", 0), id(51));
+    stage.says(shard, vec![registered(id(50), 1), registered(id(52), 1)]);
+    stage.says(lobby, vec![registered(avatar, 1)]);
+    let message = attach(&mut stage, id(50), avatar);
+    let out = stage.handle(closed());
+    assert_eq!(detached(&out, shard), [id(50)], "nobody else is known to have it");
+    // To another space: it does not get there.
+    let out = stage.says(shard, vec![offered(avatar), Output::Message(message)]);
+    assert!(to_space(&out, lobby).is_empty());
+    assert_eq!(answers(&out, shard), [(id(50), code::GONE.to_owned())]);
+    // In the same space it was not seen passing.
+    let out = stage.says(shard, vec![Output::ClientBound { session: SESSION, entity: id(52) }]);
+    assert_eq!(detached(&out, shard), [id(52)]);
+}
+
+#[test]
+fn a_giver_that_ends_itself_does_not_end_its_client() {
+    let mut stage = Stage::running();
+    let out = stage.handle(connected("yard", id(50)));
+    let (shard, _) = boot_shard(&out);
+    stage.says(shard, vec![registered(id(50), 1), registered(id(51), 1)]);
+    let gone = |entity| Output::Unregistered { entity, epoch: 1 };
+    let bound = Output::ClientBound { session: SESSION, entity: id(51) };
+    let out = stage.says(shard, vec![offered(id(51)), gone(id(50)), bound]);
+    assert!(closes(&out).is_empty());
+    assert_eq!(stage.core.sessions.of_entity(id(51)), Some(SESSION));
+    assert_eq!(closes(&stage.says(shard, vec![gone(id(51))])), [CloseCode::Done], "it ends with its new one");
+}
+
+#[test]
+fn a_client_that_is_refused_stays_with_its_giver_and_ends_with_it() {
+    let mut stage = Stage::running();
+    let out = stage.handle(connected("yard", id(50)));
+    let (shard, _) = boot_shard(&out);
+    let (lobby, avatar) = (service_shard("yard", "Lobby", 0), id(51));
+    stage.says(shard, vec![registered(id(50), 1)]);
+    stage.says(lobby, vec![registered(avatar, 1)]);
+    let refused = |stage: &mut Stage| {
+        let Body::Attach { client, answer, .. } = attach(stage, id(50), avatar).body else { panic!() };
+        Output::ClientRefused { client: Box::new(client), taker: avatar, answer, code: "has-client" }
+    };
+    stage.says(shard, vec![offered(avatar)]);
+    let output = refused(&mut stage);
+    let out = stage.says(lobby, vec![output]);
+    let told: Vec<&Body> = to_space(&out, shard)
+        .into_iter()
+        .filter_map(|input| match input {
+            Input::Message(message) => Some(&message.body),
+            _ => None,
+        })
+        .collect();
+    assert!(
+        matches!(told.as_slice(), [Body::GiveFailed { taker, .. }, Body::Answer { .. }] if *taker == avatar),
+        "{told:?}"
+    );
+    let gone = Output::Unregistered { entity: id(50), epoch: 1 };
+    assert_eq!(closes(&stage.says(shard, vec![gone.clone()])), [CloseCode::Done]);
+
+    // If the giver has ended meanwhile the client starts over.
+    stage.handle(connected("yard", id(50)));
+    stage.says(shard, vec![registered(id(50), 2), offered(avatar), gone]);
+    let output = refused(&mut stage);
+    let out = stage.says(lobby, vec![output]);
+    boot_shard(&out);
+    assert!(closes(&out).is_empty());
+}
+
+fn acknowledged(request: u64) -> GameInput {
+    GameInput::Gate(ToGame::Acknowledged { session: SESSION, request })
+}
+
+fn told_of_acknowledgement(out: &[GameOutput]) -> Vec<(EntityId, u64)> {
+    out.iter()
+        .filter_map(|output| match output {
+            GameOutput::ToSpace(_, Input::Acknowledged { target, request, .. }) => Some((*target, *request)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// A client that has called so many entities of its shard, each once.
+fn who_called(entities: u32) -> (Stage, EntityId) {
+    let mut stage = Stage::running();
+    let out = stage.handle(connected("yard", id(50)));
+    let (shard, _) = boot_shard(&out);
+    stage.says(shard, (1..=entities).map(|number| registered(id(number + 100), 1)).collect());
+    for number in 1..=entities {
+        let GameInput::Gate(ToGame::Request { session, target, method, deadline_ms, args, .. }) =
+            request(id(number + 100))
+        else {
+            panic!()
+        };
+        let (request, acknowledged) = (u64::from(number), 0);
+        let asked = ToGame::Request { session, request, acknowledged, target, method, deadline_ms, args };
+        let out = stage.handle(GameInput::Gate(asked));
+        // Whoever is forgotten is told to keep no replies.
+        let evicted =
+            number.checked_sub(super::super::limits::SESSION_TARGETS_MAX as u32).filter(|it| *it > 0);
+        let evicted: Vec<_> = evicted.map(|old| (id(old + 100), u64::from(old))).into_iter().collect();
+        assert_eq!(told_of_acknowledgement(&out), evicted);
+    }
+    (stage, shard)
+}
+
+#[test]
+fn an_acknowledgement_is_told_once_to_those_whom_it_concerns() {
+    let (mut stage, _) = who_called(3);
+    let all: Vec<_> = (1..=3).map(|number| (id(number + 100), 2)).collect();
+    assert_eq!(told_of_acknowledgement(&stage.handle(acknowledged(2))), all);
+    for again in [2, 1, 0] {
+        assert_eq!(told_of_acknowledgement(&stage.handle(acknowledged(again))), []);
+    }
+    assert_eq!(told_of_acknowledgement(&stage.handle(acknowledged(3))), [(id(103), 3)]);
+}
+
+#[test]
+fn an_acknowledgement_is_left_out_where_too_much_waits() {
+    let mut stage = Stage::running_with(GameConfig { backlog_messages_max: 2, ..config() });
+    let out = stage.handle(connected("yard", id(50)));
+    let (shard, _) = boot_shard(&out);
+    stage.says(shard, vec![registered(id(50), 1)]);
+    stage.handle(request(id(50)));
+    let dropped = stage.core.counters().dropped;
+    assert_eq!(told_of_acknowledgement(&stage.handle(acknowledged(1))), []);
+    assert_eq!(stage.core.counters().dropped, dropped + 1);
+}
+
+#[test]
+fn a_session_that_ends_is_forgotten_by_whom_it_called() {
+    let (mut stage, shard) = who_called(70);
+    stage.handle(acknowledged(69));
+    let out = stage.handle(closed());
+    let told = to_space(&out, shard).into_iter().filter(|input| matches!(input, Input::SessionClosed { .. }));
+    assert_eq!(told.count(), super::super::limits::SESSION_TARGETS_MAX);
 }
 
 #[test]
@@ -170,9 +333,8 @@ fn a_client_that_nobody_takes_stays_or_starts_over() {
     // The giver ends itself right behind the gift, which the directory sees first.
     let message = attach(&mut stage, id(50), id(404));
     stage.says(shard, vec![Output::ClientBound { session: SESSION, entity: id(50) }]);
-    stage.core.sessions.find_mut(SESSION).expect("the session").taker = Some(id(404));
     let gone = Output::Unregistered { entity: id(50), epoch: 1 };
-    let out = stage.says(shard, vec![gone, Output::Message(message)]);
+    let out = stage.says(shard, vec![offered(id(404)), gone, Output::Message(message)]);
     let (_, _) = boot_shard(&out);
     assert!(closes(&out).is_empty());
     let own = stage.core.sessions.find(SESSION).expect("still here").own;

@@ -20,6 +20,7 @@ fn body() -> EntityBody {
         watches: Default::default(),
         watchers: Default::default(),
         marks: Default::default(),
+        former: None,
         layers: (u32::MAX, u32::MAX),
         client_moves: false,
         motion: Bytes::new(),

@@ -69,7 +69,7 @@ fn go_over(stage: &mut Stage, manifest: Manifest, options: PublishOptions) -> Ve
 
 /// The same for the usual module, by its label.
 pub(super) fn swap_to(stage: &mut Stage, label: &str) -> Vec<GameOutput> {
-    go_over(stage, manifest("yard", label), PublishOptions { supersede: true, ..PublishOptions::default() })
+    go_over(stage, manifest("yard", label), PublishOptions { supersede: true, ..Default::default() })
 }
 
 fn crash(label: &str) -> Output {
@@ -390,6 +390,63 @@ fn an_operator_goes_back_to_a_version_by_name() {
     let out = rehearse(&mut stage, &out, nothing());
     assert!(orders(&out).iter().all(|(_, order)| order.hash == hash_of("2")));
     assert_eq!(orders(&out).len(), 4);
+}
+
+#[test]
+fn a_roll_back_that_loses_something_needs_consent() {
+    let mut stage = Stage::running();
+    go_over(&mut stage, manifest("yard", "2"), PublishOptions::default());
+    stage.pass(10_000);
+    let one_way = Rehearsal { reversible: false, ..nothing() };
+    let mut back = |irreversible| {
+        let (_, out) = stage.ask(AdminRequest::Rollback { module: None, to: None, irreversible });
+        rehearse(&mut stage, &out, one_way.clone())
+    };
+    let out = back(false);
+    let report = reports(&out)[0].clone();
+    assert!(orders(&out).is_empty() && report.exit == 1 && !report.published, "{report:?}");
+    assert!(report.summary.contains("loses what"), "{report:?}");
+    let out = back(true);
+    assert_eq!(orders(&out).len(), 4);
+    swap(&mut stage, &out);
+    assert_eq!(states(&mut stage)[0].0, 3);
+}
+
+#[test]
+fn a_version_whose_schema_no_gate_takes_is_refused() {
+    let mut large = manifest("yard", "2");
+    let names = (0..500).map(|number| format!("m{number:03}{}", "x".repeat(50)));
+    for kind in &mut large.types {
+        let poke = Method { exposure: Exposure::AllClients, ..Method::default() };
+        let parameters: Vec<_> = (0..8)
+            .map(|number| everwake_protocol::schema::Field {
+                name: format!("p{number}{}", "y".repeat(50)),
+                type_text: "option<u32>".into(),
+            })
+            .collect();
+        kind.methods = names
+            .clone()
+            .map(|name| Method {
+                name,
+                returns: "u32".into(),
+                parameters: parameters.clone(),
+                ..poke.clone()
+            })
+            .collect();
+    }
+    let refused = |out: &[GameOutput]| {
+        let report = reports(out)[0].clone();
+        assert_eq!((report.exit, report.published), (2, false), "{report:?}");
+        assert!(report.refusals.iter().any(|why| why.contains("`SCHEMA_BYTES_MAX`")), "{report:?}");
+    };
+    let mut stage = Stage::running();
+    refused(&stage.publish(large.clone(), PublishOptions::default()));
+    let options = PublishOptions::default();
+    let (_, out) = stage.ask(AdminRequest::Plan { bytes: Bytes::from_static(b"2"), options });
+    refused(&stage.load(large.clone(), &out));
+    // A first version as well.
+    let mut stage = Stage::new(config());
+    refused(&stage.publish(large, PublishOptions::default()));
 }
 
 #[test]

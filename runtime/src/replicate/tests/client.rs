@@ -129,16 +129,22 @@ impl Clients {
                     // The gate tells the client to begin anew.
                     client.mirror.clear();
                 }
-                ToGate::Frames { sessions, frames } => {
-                    assert!(!sessions.is_empty());
-                    for session in sessions {
+                ToGate::Frames { viewers, frames } => {
+                    assert!(!viewers.is_empty());
+                    for viewer in viewers {
+                        let client = self.by_session.get_mut(&viewer.session).expect("it has a view");
+                        assert_eq!(viewer.view, client.view, "frames of another view");
                         for frame in decoded(frames) {
-                            match (self.by_session.get_mut(session), frame) {
-                                (Some(client), frame) => client.take(frame),
-                                (None, ServerFrame::Reply { .. }) => {}
-                                (None, other) => panic!("{other:?} for a client without a view"),
-                            }
+                            assert!(!matches!(frame, ServerFrame::Reply { .. }), "answers are for any view");
+                            client.take(frame);
                         }
+                    }
+                }
+                ToGate::Reply { session, frame } => {
+                    let frames = decoded(frame);
+                    assert!(matches!(frames[..], [ServerFrame::Reply { .. }]), "{frames:?}");
+                    if let Some(client) = self.by_session.get_mut(session) {
+                        frames.into_iter().for_each(|frame| client.take(frame));
                     }
                 }
                 ToGate::Positions { session, datagram } => {

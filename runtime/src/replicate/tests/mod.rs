@@ -14,7 +14,7 @@ use crate::versions::{AttributeTable, ModuleVersion, Structure, TypeTable};
 use bytes::Bytes;
 use everwake_protocol::attributes::{Attributes, Column, Shape};
 use everwake_protocol::client::Pose;
-use everwake_protocol::cluster::ToGate;
+use everwake_protocol::cluster::{ToGate, Viewer};
 use everwake_protocol::schema::Schema;
 use everwake_protocol::{EntityId, Id, SessionId};
 use std::collections::BTreeMap;
@@ -36,6 +36,11 @@ pub const MARKS: u32 = 5;
 pub const COUNT: usize = 6;
 
 pub const RADIUS: f32 = 10.0;
+
+/// One entity moved.
+pub fn moved(entity: EntityId, pose: Pose, by_client: bool) -> Change {
+    Change::Moved { moves: smallvec::smallvec![(entity, pose)], by_client }
+}
 
 const NOBODY: AttributeFlags =
     AttributeFlags { client: false, all_clients: false, persistent: false, volatile: false, secret: false };
@@ -179,7 +184,7 @@ impl Stand {
     }
 
     pub fn moved(&mut self, number: u32, pose: Pose) -> Vec<ReplicaOutput> {
-        self.event(vec![Change::Moved { entity: entity(number), pose, by_client: false }])
+        self.event(vec![moved(entity(number), pose, false)])
     }
 
     /// Lets time pass as a driver would.

@@ -211,7 +211,7 @@ impl Trial {
                 let real = self.real.get_mut(&entity).unwrap();
                 if real.pose.is_some() {
                     real.pose = Some(pose);
-                    changes.push(Change::Moved { entity, pose, by_client: false });
+                    changes.push(moved(entity, pose, false));
                 }
             }
             Op::Motion(who, motion) => {

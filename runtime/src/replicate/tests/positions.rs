@@ -51,7 +51,7 @@ fn a_client_is_not_told_its_own_moves_but_those_of_the_server() {
     stand.pass(10_000);
     for step in 0..5 {
         let pose = at(step as f32, 0.0);
-        stand.event(vec![Change::Moved { entity: entity(1), pose, by_client: true }]);
+        stand.event(vec![moved(entity(1), pose, true)]);
         let out = stand.pass(50);
         assert_eq!(datagrams(&out, 1), []);
         assert_eq!(datagrams(&out, 2).len(), 1);
@@ -91,12 +91,8 @@ fn a_crowd_stays_within_the_budget_and_nobody_waits_for_ever() {
     stand.pass(1_000);
     let mut told: BTreeMap<u16, u32> = BTreeMap::new();
     for turn in 1..=40 {
-        let moves = (2..502).map(|number| Change::Moved {
-            entity: entity(number),
-            pose: place(number, turn),
-            by_client: false,
-        });
-        stand.event(moves.collect());
+        let moves = (2..502).map(|number| (entity(number), place(number, turn))).collect();
+        stand.event(vec![Change::Moved { moves, by_client: false }]);
         let out = stand.pass(50);
         let datagrams = datagrams(&out, 1);
         for flush in datagrams.chunk_by(|one, other| one.time_ms == other.time_ms) {
@@ -116,4 +112,23 @@ fn a_crowd_stays_within_the_budget_and_nobody_waits_for_ever() {
     for number in 2..502 {
         assert_eq!(clients.client(1).mirror[&entity(number)].pose, place(number, 40));
     }
+}
+
+#[test]
+fn a_client_that_is_wrong_about_its_own_place_is_told_and_nobody_else() {
+    let mut stand = Stand::new();
+    stand.player(1, at(0.0, 0.0));
+    stand.player(2, at(1.0, 0.0));
+    assert_eq!(datagrams(&stand.pass(10_000), 1), []);
+    stand.event(vec![Change::Misplaced { entity: entity(1) }]);
+    let out = stand.pass(50);
+    assert_eq!(datagrams(&out, 1)[0].placed[0].pose, at(0.0, 0.0));
+    assert_eq!(datagrams(&out, 2), []);
+    // A move that is allowed does not take the correction back.
+    stand.pass(60_000);
+    stand.event(vec![Change::Misplaced { entity: entity(1) }]);
+    stand.event(vec![moved(entity(1), at(2.0, 0.0), true)]);
+    assert_eq!(datagrams(&stand.pass(50), 1)[0].placed[0].pose, at(2.0, 0.0));
+    // In nil nobody has a place.
+    stand.event(vec![Change::Misplaced { entity: entity(404) }]);
 }

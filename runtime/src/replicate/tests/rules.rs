@@ -25,10 +25,15 @@ fn entry(number: u32, attribute: u32, key: &[u8], insert: bool, value: &[u8]) ->
 fn words(out: &[ReplicaOutput], number: u32) -> Vec<String> {
     let mut words = Vec::new();
     for value in gates(out) {
-        let ToGate::Frames { sessions, frames } = value else { continue };
-        if !sessions.contains(&session(number)) {
-            continue;
-        }
+        let frames = match value {
+            ToGate::Frames { viewers, frames }
+                if viewers.iter().any(|viewer| viewer.session == session(number)) =>
+            {
+                frames
+            }
+            ToGate::Reply { session: whose, frame } if *whose == session(number) => frame,
+            _ => continue,
+        };
         words.extend(decoded(frames).into_iter().map(|frame| match frame {
             ServerFrame::Create { entity, .. } => format!("create {}", entity.0.0[3]),
             ServerFrame::Delta { entity, .. } => format!("delta {}", entity.0.0[3]),
@@ -44,10 +49,10 @@ fn words(out: &[ReplicaOutput], number: u32) -> Vec<String> {
 fn deltas(out: &[ReplicaOutput]) -> Vec<(Vec<SessionId>, Bytes)> {
     let mut deltas = Vec::new();
     for value in gates(out) {
-        let ToGate::Frames { sessions, frames } = value else { continue };
+        let ToGate::Frames { viewers, frames } = value else { continue };
         for frame in decoded(frames) {
             if let ServerFrame::Delta { changes, .. } = frame {
-                deltas.push((sessions.to_vec(), changes));
+                deltas.push((viewers.iter().map(|viewer| viewer.session).collect(), changes));
             }
         }
     }
@@ -211,8 +216,8 @@ fn an_answer_that_is_too_large_becomes_an_error() {
     let outcome = Bytes::from(vec![0; 2 * FRAME_BYTES_MAX]);
     let reply = Change::Reply { session: session(1), entity: entity(1), request: 3, outcome };
     let out = stand.event(vec![reply]);
-    let Some(ToGate::Frames { frames, .. }) = gates(&out).next() else { panic!("{out:?}") };
-    let [ServerFrame::Reply { request: 3, outcome }] = &decoded(frames)[..] else { panic!("{out:?}") };
+    let Some(ToGate::Reply { frame, .. }) = gates(&out).next() else { panic!("{out:?}") };
+    let [ServerFrame::Reply { request: 3, outcome }] = &decoded(frame)[..] else { panic!("{out:?}") };
     assert!(!Outcome::decode(outcome).unwrap().is_ok());
     assert_eq!(stand.replicator.faults().oversized, 1);
     let args = Bytes::from(vec![0; ARGS_BYTES_MAX]);
@@ -285,7 +290,7 @@ fn changes_that_do_not_fit_are_counted_and_harmless() {
         bad,
         set(77, HP, &[1]),
         call(77, Audience::AllClients),
-        Change::Moved { entity: entity(SPACE), pose: at(1.0, 1.0), by_client: false },
+        moved(entity(SPACE), at(1.0, 1.0), false),
         Change::Attached { entity: entity(77), session: session(9), view: 1 },
         Change::Detached { session: session(77) },
         Change::Destroyed { entity: entity(77) },

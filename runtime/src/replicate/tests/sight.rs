@@ -125,8 +125,8 @@ fn a_client_changes_its_entity_within_the_space() {
     // The client that was replaced is told nothing more, and nobody sees for the old entity.
     stand.event(vec![set(2, GOLD, &[4])]);
     for value in gates(&stand.pass(1_000)) {
-        let ToGate::Frames { sessions, .. } = value else { continue };
-        assert_eq!(sessions.as_slice(), [session(1)]);
+        let ToGate::Frames { viewers, .. } = value else { continue };
+        assert_eq!(viewers.as_slice(), [Viewer { session: session(1), view: 2 }]);
     }
 }
 

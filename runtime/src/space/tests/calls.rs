@@ -207,13 +207,76 @@ fn a_clients_request_runs_exactly_once() {
     assert_eq!(replies(&bed), 2);
     let marks = bed.core.snapshot().unwrap();
     let avatar = marks.entities.iter().find(|entity| entity.id == id(2)).unwrap();
-    let mark = &avatar.body.marks[&session(1).0];
+    let mark = avatar.body.marks.get(session(1).0).unwrap();
     assert_eq!((mark.last, mark.replies.len()), (2, 2));
     bed.inputs.push_back(Input::Acknowledged { session: session(1), target: id(2), request: 2 });
     bed.run();
     let marks = bed.core.snapshot().unwrap();
     let avatar = marks.entities.iter().find(|entity| entity.id == id(2)).unwrap();
-    assert!(avatar.body.marks[&session(1).0].replies.is_empty());
+    assert!(avatar.body.marks.get(session(1).0).unwrap().replies.is_empty());
+}
+
+#[test]
+fn what_the_module_did_not_ask_for_is_not_allowed() {
+    let manifest = Manifest { capabilities: Vec::new(), ..manifest() };
+    let mut bed = Bed::empty(SpaceKind::Space, Chaos::default(), manifest, |model, _| {
+        model.on("Avatar", "act", |cx| {
+            use everwake_protocol::cluster::Comparison;
+            let text = String::new;
+            let lacks =
+                |name| Err(GuestError::NotAllowed(format!("the module lacks the capability `{name}`")));
+            let then = resumed(cx, id(2));
+            assert_eq!(cx.host.kv_get("a".into(), then), lacks("key-value"));
+            let said = cx.host.broadcast(text(), Comparison::Equal, text(), AVATAR, 0, args(&[]));
+            assert_eq!(said, lacks("broadcast"));
+            Ok(())
+        })
+    });
+    bed.make(SPACE, "Room");
+    bed.make(2, "Avatar");
+    assert_eq!(bed.call(2, "act"), Some(Outcome::null()));
+}
+
+#[test]
+fn a_session_that_ends_is_forgotten_by_whom_it_called() {
+    let mut bed = talkers(&[2, 3], |_| Ok(()));
+    bed.attach(2, 1);
+    bed.request(1, 1, 2, "open");
+    bed.request(1, 2, 3, "act");
+    bed.run();
+    let marks = |bed: &Bed| {
+        let snapshot = bed.core.snapshot().unwrap();
+        let marks = snapshot.entities.iter().map(|entity| &entity.body.marks);
+        marks
+            .map(|marks| (marks.len(), marks.reply_bytes() > 0))
+            .filter(|found| found.0 > 0)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(marks(&bed), [(1, true), (1, true)], "the one that was turned away too");
+    for target in [2, 3, 404] {
+        bed.inputs.push_back(Input::SessionClosed { session: session(1), target: id(target) });
+    }
+    bed.run();
+    assert_eq!(marks(&bed), []);
+}
+
+#[test]
+fn what_a_client_says_again_and_again_is_left_out_when_too_much_waits() {
+    let mut bed = talkers(&[2], |_| Ok(()));
+    bed.attach(2, 1);
+    let (session, target, motion) = (session(1), id(2), Bytes::new());
+    for request in 0..crate::limits::MAILBOX_MAX as u64 {
+        bed.inputs.push_back(Input::Acknowledged { session, target, request });
+    }
+    bed.inputs.push_back(Input::Acknowledged { session, target, request: 1 });
+    bed.inputs.push_back(Input::Moved { session, target, pose: Pose::default(), motion });
+    bed.inputs.push_back(Input::RoundTrip { session, target, ms: 1.0 });
+    bed.push_message(None, 2, Body::Detach { session, reason: 0 });
+    bed.run();
+    assert_eq!(bed.core.counts().overloaded, 3);
+    assert_eq!(bed.core.queued(), 0);
+    let snapshot = bed.core.snapshot().unwrap();
+    assert!(snapshot.entities.iter().all(|entity| entity.body.client.is_none()), "a fact is never left out");
 }
 
 #[test]

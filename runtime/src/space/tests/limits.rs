@@ -118,7 +118,7 @@ fn of_state() -> Vec<Case> {
                 again(count, || cx.host.watch(me, id(STRANGER), gone, int(1)).map(drop))
             })
         },
-        case("4,096 spawns of an event", SPAWNS_PER_EVENT_MAX, |cx, count| spawn(cx, count)),
+        case("4,096 spawns of an event", SPAWNS_PER_EVENT_MAX, spawn),
         case("256 bytes of a reason", KICK_REASON_BYTES_MAX, |cx, bytes| {
             let me = cx.me();
             Ok(cx.host.kick(me, text(bytes))?)

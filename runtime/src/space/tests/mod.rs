@@ -290,7 +290,7 @@ impl Bed {
     fn state(&self) -> String {
         let mut snapshot = self.core.snapshot().expect("nothing waits");
         for entity in &mut snapshot.entities {
-            entity.body.marks.clear();
+            entity.body.marks = Default::default();
         }
         format!("{:#?}", snapshot.entities)
     }

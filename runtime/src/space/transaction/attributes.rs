@@ -182,7 +182,7 @@ pub(super) fn create(
     let type_name = declared.name.clone();
     let args = arguments(args)?;
     space.count_messages(1)?;
-    let call = space.wait(then, None)?;
+    let call = space.wait(then)?;
     let entity = EntityId(space.running.mint(space.config.id));
     let create = Box::new(Creation { entity, type_name, args, place: at });
     space.stage(Staged::Create { owner: then.owner, call, create });

@@ -14,7 +14,7 @@ pub(super) fn call(space: &mut Space, part: Part, then: &Continuation) -> Result
     let target = part.target;
     let body = call_body(space, part)?;
     space.count_messages(1)?;
-    let call = space.wait(then, None)?;
+    let call = space.wait(then)?;
     let deadline = deadline_of(space, then.owner, call);
     stage_call(space, then.owner, target, body, (call, deadline));
     Ok(())
@@ -37,7 +37,6 @@ pub(super) fn send(
             deadline_ms: u64::MAX,
             gather: None,
             bounce: true,
-            give: None,
         };
         let call = space.wait_for(sender, pending)?;
         if let Body::Call { bounce, .. } = &mut body {
@@ -67,7 +66,7 @@ pub(super) fn gather(space: &mut Space, parts: Vec<Part>, then: &Continuation) -
         bodies.push((part.target, call_body(space, part)?));
     }
     space.count_messages(count.max(1))?;
-    let mut pending = space.pending(then, None)?;
+    let mut pending = space.pending(then)?;
     pending.gather = Some(vec![None; count]);
     let deadline = pending.deadline_ms;
     let call = space.wait_for(then.owner, pending)?;

@@ -22,14 +22,15 @@ pub(super) fn give(
         return Err(GuestError::BadArguments("giver and taker are one".into()));
     }
     let (_, entity) = space.owner(giver)?;
-    if entity.giving.is_some() {
+    // A view epoch belongs to one hand-over or move: there is one at a time.
+    if entity.giving || entity.intent.is_some() || entity.leaving {
         return Err(GuestError::Busy);
     }
     let Some(mut client) = entity.body.client.clone() else { return Err(GuestError::NotFound) };
     space.count_messages(1)?;
-    let call = space.wait(then, Some((giver, taker)))?;
+    let call = space.wait(then)?;
     let (slot, entity) = space.owner(giver)?;
-    entity.giving = Some(call);
+    entity.giving = true;
     space.running.steps.push(Step::Giving { slot });
     client.view = client.view.wrapping_add(1);
     let view = client.view;

@@ -301,16 +301,12 @@ impl Space {
     }
 
     /// Makes the entry that waits for an answer.
-    fn wait(&mut self, then: &Continuation, give: Option<(EntityId, EntityId)>) -> Result<Id, GuestError> {
-        let pending = self.pending(then, give)?;
+    fn wait(&mut self, then: &Continuation) -> Result<Id, GuestError> {
+        let pending = self.pending(then)?;
         self.wait_for(then.owner, pending)
     }
 
-    fn pending(
-        &mut self,
-        then: &Continuation,
-        give: Option<(EntityId, EntityId)>,
-    ) -> Result<Pending, GuestError> {
+    fn pending(&mut self, then: &Continuation) -> Result<Pending, GuestError> {
         let deadline_ms = match then.deadline_ms {
             0 => limits::DEADLINE_MS_DEFAULT,
             ms if ms > limits::DEADLINE_MS_MAX => return Err(limit("deadline of 3,600,000 ms")),
@@ -322,7 +318,6 @@ impl Space {
             deadline_ms: self.now_ms.saturating_add(u64::from(deadline_ms)),
             gather: None,
             bounce: false,
-            give,
         })
     }
 

@@ -26,6 +26,9 @@ pub(super) fn ask(
     if entity.leaving || entity.dying {
         return Err(GuestError::NotAllowed("the entity is leaving already".into()));
     }
+    if entity.giving {
+        return Err(GuestError::Busy);
+    }
     let old = entity.intent;
     entity.intents = entity.intents.wrapping_add(1);
     entity.intent = Some(Intent { to, pose, number: entity.intents });
@@ -67,7 +70,7 @@ pub(super) fn move_to(space: &mut Space, entity: EntityId, to: Pose) -> Result<(
     let (slot, entity) = member(space, entity)?;
     let old = std::mem::replace(&mut entity.pose, to);
     if old != to {
-        space.running.steps.push(Step::Pose { slot, old });
+        space.running.moved.push((slot, old));
     }
     Ok(())
 }

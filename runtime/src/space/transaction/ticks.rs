@@ -1,6 +1,5 @@
 //! `wit/ticks.wit`: reading and writing many entities at once.
 
-use super::super::running::Step;
 use super::super::state::Space;
 use super::checked_pose;
 use super::spaces::{members_of, within};
@@ -52,7 +51,7 @@ pub(super) fn move_all(space: &mut Space, poses: &[Pose]) -> Result<(), Misuse> 
         let Some(entity) = world.get_mut(*slot) else { continue };
         let old = std::mem::replace(&mut entity.pose, pose);
         if old != pose {
-            running.steps.push(Step::Pose { slot: *slot, old });
+            running.moved.push((*slot, old));
         }
     }
     Ok(())

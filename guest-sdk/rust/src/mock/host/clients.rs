@@ -22,6 +22,10 @@ pub(crate) fn give(giver: WitId, taker: WitId, replace: bool, then: &Continuatio
         checked(tx, then)?;
         tx.speaks_for(giver.into())?;
         tx.client_here(giver.into())?;
+        let moves = tx.intents.iter().any(|(entity, ..)| *entity == Id::from(giver));
+        if moves || gives(tx, giver.into()) {
+            return Err(Error::Busy);
+        }
         tx.staged.push(Staged::Give {
             giver: giver.into(),
             taker: taker.into(),
@@ -30,6 +34,11 @@ pub(crate) fn give(giver: WitId, taker: WitId, replace: bool, then: &Continuatio
         });
         Ok(())
     })
+}
+
+/// Whether the running event gives the entity's client away.
+pub(super) fn gives(tx: &Transaction, entity: Id) -> bool {
+    tx.staged.iter().any(|staged| matches!(staged, Staged::Give { giver, .. } if *giver == entity))
 }
 
 pub(crate) fn kick(entity: WitId, reason: &str) -> Result<(), Error> {
@@ -73,6 +82,7 @@ pub(crate) fn broadcast(
 ) -> Result<(), Error> {
     fits(args, ARGS_BYTES_MAX, "arguments")?;
     with(|tx| {
+        capable(tx, "broadcast")?;
         let filter = (key.to_owned(), compare, value.to_owned());
         tx.staged.push(Staged::Broadcast { filter, type_index, method, args: args.to_vec() });
         Ok(())

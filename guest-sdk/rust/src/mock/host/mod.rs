@@ -29,6 +29,13 @@ fn checked(tx: &Transaction, then: &Continuation) -> Result<(), Error> {
     tx.speaks_for(then.owner.into())
 }
 
+fn capable(tx: &Transaction, capability: &str) -> Result<(), Error> {
+    if tx.state.manifest.capabilities.iter().any(|held| held == capability) {
+        return Ok(());
+    }
+    Err(Error::NotAllowed(format!("the module lacks the capability `{capability}`")))
+}
+
 fn pose(pose: WitPose) -> Result<Pose, Error> {
     let pose = Pose::from(pose);
     if [pose.x, pose.y, pose.z, pose.yaw].iter().all(|part| part.is_finite()) {
@@ -138,6 +145,7 @@ pub(crate) mod key_value {
         };
         fits(key.as_bytes(), 512, "key")?;
         with(|tx| {
+            capable(tx, "key-value")?;
             checked(tx, then)?;
             tx.staged.push(Staged::Store { request, then: then.clone() });
             Ok(())

@@ -17,6 +17,9 @@ pub(crate) fn leave(entity: WitId) -> Result<(), Error> {
 fn intend(entity: Id, to: Option<Id>, at: Pose) -> Result<(), Error> {
     with(|tx| {
         tx.speaks_for(entity)?;
+        if super::clients::gives(tx, entity) {
+            return Err(Error::Busy);
+        }
         tx.intents.retain(|(other, ..)| *other != entity);
         tx.intents.push((entity, to, at));
         Ok(())
