@@ -150,6 +150,7 @@ fn methods_impl(ty: &Type, found: &Found) -> TokenStream {
     let (tick, migrate) =
         (found.tick.as_ref().map(TickFn::items), found.migrate.as_ref().map(Migrate::items));
     quote! {
+        #[allow(clippy::type_complexity)]
         impl ::everwake::sdk::Methods for #ty {
             const HOOKS: &'static [u32] = &[#(#numbers),*];
 
@@ -194,7 +195,7 @@ fn calls_impl(ty: &Type, ident: &Ident, methods: &[Method]) -> TokenStream {
     let calls = format_ident!("{ident}Calls");
     let functions = methods.iter().enumerate().filter_map(|(index, method)| method.caller(ty, index as u32));
     quote! {
-        #[allow(dead_code, missing_docs, private_interfaces, clippy::too_many_arguments)]
+        #[allow(dead_code, missing_docs, private_interfaces, clippy::too_many_arguments, clippy::type_complexity)]
         impl #calls {
             #(#functions)*
         }
@@ -205,7 +206,7 @@ fn calls_impl(ty: &Type, ident: &Ident, methods: &[Method]) -> TokenStream {
 fn handler_names(ty: &Type, methods: &[Method]) -> TokenStream {
     let functions = methods.iter().enumerate().filter_map(|(index, method)| method.name_fn(index as u32));
     quote! {
-        #[allow(dead_code, private_interfaces, missing_docs)]
+        #[allow(dead_code, private_interfaces, missing_docs, clippy::type_complexity)]
         impl #ty {
             #(#functions)*
         }
