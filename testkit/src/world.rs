@@ -34,6 +34,7 @@ pub struct WorldBuilder {
     config: GameConfig,
     limits: GateLimits,
     chaos: Chaos,
+    events_per_drain: usize,
     modules: Vec<Component>,
 }
 
@@ -91,12 +92,22 @@ impl WorldBuilder {
         self
     }
 
+    /// After so many events in a row others get their turn; 0 = as in production. Few of them interleave spaces finely.
+    #[must_use]
+    pub fn events_per_drain(mut self, events: usize) -> Self {
+        self.events_per_drain = events;
+        self
+    }
+
     /// Starts the game, publishes the modules, and lets everything come to rest.
     #[must_use]
     #[track_caller]
     pub fn start(self) -> World {
-        let spaces =
-            SpaceSettings { chaos: Chaos { seed: self.seed, ..self.chaos }, ..SpaceSettings::default() };
+        let spaces = SpaceSettings {
+            chaos: Chaos { seed: self.seed, ..self.chaos },
+            events_per_drain: self.events_per_drain,
+            ..SpaceSettings::default()
+        };
         let settings = WorldSettings {
             config: self.config,
             spaces,
@@ -140,6 +151,7 @@ impl World {
             config: GameConfig { dev: true, nil_shards: 2, probation_ms: 10_000, ..GameConfig::default() },
             limits: GateLimits::default(),
             chaos: chaos_of_environment(),
+            events_per_drain: 0,
             modules: Vec::new(),
         }
     }

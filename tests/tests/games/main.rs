@@ -5,5 +5,6 @@
 mod built;
 mod chat;
 mod crowd;
+mod relay;
 mod trouble;
 mod yard;
