@@ -15,6 +15,7 @@ use everwake_runtime::game::publish::PublishOptions;
 use everwake_runtime::game::report::{Fact, PublicationReport};
 use everwake_runtime::message::{Crash, LogLine};
 use everwake_runtime::space::Chaos;
+use everwake_runtime::tally::Tally;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -395,6 +396,22 @@ impl World {
         for space in self.game.spaces() {
             self.game.with_space(space, |core| core.rest());
         }
+    }
+
+    /// How much there is of everything that comes and goes, in the game, at the gate and in clients that are here.
+    /// What is left over when all of it should be gone leaks.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        let mut tally = self.game.tally();
+        let gate = self.gate.status();
+        tally.count("connections", gate.connections);
+        tally.count("sessions of the gate", gate.sessions);
+        tally.count("bytes for clients", gate.queued_bytes);
+        for seat in self.seats.values().filter(|seat| seat.closed.is_none()) {
+            tally.count("entities of clients", seat.core.entities().count());
+            tally.count("requests of clients", seat.core.pending());
+        }
+        tally
     }
 
     /// The game under this world, for what has no name here.

@@ -6,5 +6,6 @@ mod built;
 mod chat;
 mod crowd;
 mod relay;
+mod soak;
 mod trouble;
 mod yard;

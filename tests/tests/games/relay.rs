@@ -20,7 +20,7 @@ const STUCK: u32 = RUNNERS / 2;
 /// Nobody is stuck.
 const NEVER: u32 = u32::MAX;
 
-fn relay(features: &[&str]) -> Component {
+pub(crate) fn relay(features: &[&str]) -> Component {
     static BUILT: Mutex<BTreeMap<String, Component>> = Mutex::new(BTreeMap::new());
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("modules/relay");
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -140,8 +140,15 @@ impl Seen {
         let mut ran: Vec<u32> = self.passes.iter().map(|pass| pass.run_by).collect();
         let sent: Vec<u32> = self.passes.iter().map(|pass| pass.sent_by).collect();
         let first_round = TOKENS as usize;
-        assert!(sent[..first_round].iter().all(|version| *version == 1), "a race begins in the first version");
-        assert_eq!(sent[first_round..], ran[..ran.len() - first_round], "who handed a token on is who says so");
+        assert!(
+            sent[..first_round].iter().all(|version| *version == 1),
+            "a race begins in the first version"
+        );
+        assert_eq!(
+            sent[first_round..],
+            ran[..ran.len() - first_round],
+            "who handed a token on is who says so"
+        );
         ran.dedup();
         assert_eq!(ran, versions);
         self.check_timers();

@@ -3,10 +3,12 @@
 
 use everwake::*;
 
+mod mayfly;
 mod runner;
 mod track;
 mod visitor;
 
+pub use mayfly::Mayfly;
 pub use runner::Runner;
 pub use track::{Starter, Track};
 pub use visitor::Visitor;
@@ -20,5 +22,5 @@ pub const UNIT: u32 = if cfg!(feature = "v2") { 10 } else { 1 };
 module! {
     name: "relay",
     label: "relay",
-    types: [Visitor, Track, Runner, Starter],
+    types: [Visitor, Track, Runner, Mayfly, Starter],
 }

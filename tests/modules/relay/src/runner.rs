@@ -39,7 +39,14 @@ impl Runner {
 
     /// The token is here: it goes to the next runner, unless this was its last hop.
     #[rpc(server)]
-    fn take_over(&mut self, cx: &mut Context, token: u32, hop: u32, hops: u32, sent_by: u32) -> Result<(), Fail> {
+    fn take_over(
+        &mut self,
+        cx: &mut Context,
+        token: u32,
+        hop: u32,
+        hops: u32,
+        sent_by: u32,
+    ) -> Result<(), Fail> {
         self.score += UNIT;
         cx.space(|track: &mut Track, cx| cx.all_clients(track).passed(token, hop, sent_by, VERSION))?;
         if token == 0 {

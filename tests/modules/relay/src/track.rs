@@ -1,6 +1,6 @@
 //! Where the races take place, and the service that makes the tracks.
 
-use crate::{Runner, VERSION};
+use crate::{Mayfly, Runner, VERSION};
 use everwake::*;
 
 /// Runners of a track.
@@ -48,6 +48,17 @@ impl Track {
             cx.post(runner.take_over(token, 1, hops, VERSION));
         }
         Ok(VERSION)
+    }
+
+    /// So many entities that are gone soon, half of them by way of another track.
+    #[rpc(server)]
+    fn hatch(&mut self, cx: &mut Context, count: u32, elsewhere: Ref<Track>) {
+        let mut before = Ref::nil();
+        for number in 0..count {
+            let mayfly = cx.spawn::<Mayfly>((number, elsewhere), Pose::at(number as f32 * 0.5, 0.0));
+            cx.post(mayfly.live(before));
+            before = mayfly;
+        }
     }
 }
 

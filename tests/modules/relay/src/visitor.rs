@@ -16,6 +16,10 @@ impl Visitor {
         cx.call(Starter::only().place()).then(on!(Self::on_place), ());
     }
 
+    fn on_client_lost(&mut self, cx: &mut Context, _: u32) {
+        cx.destroy_me();
+    }
+
     fn on_place(&mut self, cx: &mut Context, _: (), track: Result<Ref<Track>, CallError>) {
         match track {
             Ok(track) => cx.enter(track, Pose::at(0.0, 5.0)),
