@@ -36,4 +36,4 @@ pub use everwake_runtime::game::report::PublicationReport;
 pub use everwake_runtime::tally::Tally;
 pub use kit::{Component, Kit};
 pub use player::{Called, Player, Request};
-pub use world::{World, WorldBuilder};
+pub use world::{World, WorldBuilder, chaos_of_environment};

@@ -136,7 +136,8 @@ impl WorldBuilder {
 
 /// Chaos that the environment asks for, so that a whole suite runs under it: `EVERWAKE_CHAOS=n` drops the
 /// instance after one event in n, `EVERWAKE_TWIN=n` runs one event in n twice.
-fn chaos_of_environment() -> Chaos {
+#[must_use]
+pub fn chaos_of_environment() -> Chaos {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     Chaos { drop_one_in: number("EVERWAKE_CHAOS"), twin_one_in: number("EVERWAKE_TWIN"), ..Chaos::default() }
 }
