@@ -1,36 +1,12 @@
-//! The module's key-value store: one ordered map of text to bytes. Each function makes a
+//! The module's key-value store: one ordered map of text to values. Each function makes a
 //! value for [`Context::call`](crate::Context::call); the answer comes to its handler.
 
 use std::marker::PhantomData;
 
 use crate::bindings::everwake::game::types;
 use crate::calls::Callable;
-use crate::cbor::{self, Malformed, Reader};
 use crate::host;
-use crate::manifest::Definitions;
-use crate::value::{Value, from_bytes, to_bytes};
-
-/// A value as the store holds it: bytes to the store, a `T` to you.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Stored<T>(pub T);
-
-impl<T: Value> Value for Stored<T> {
-    fn type_text(_: &mut Definitions) -> String {
-        "bytes".into()
-    }
-
-    fn initial() -> Self {
-        Self(T::initial())
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        cbor::bytes(out, &to_bytes(&self.0));
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        from_bytes(reader.bytes()?).map(Self)
-    }
-}
+use crate::value::{Value, to_bytes};
 
 /// A request to the store that will answer an `R`.
 #[must_use = "the store is not asked until `cx.call(..)` gets it"]
@@ -69,14 +45,20 @@ impl<R> Callable for Ask<R> {
     }
 }
 
+/// A value as it is kept. What is absent is null, so a value that may be null would read like an absent one.
+fn kept<T: Value>(value: &T) -> Vec<u8> {
+    const { assert!(!T::NULLABLE, "an `Option` or `()` is no value of the key-value store: remove the key") };
+    to_bytes(value)
+}
+
 /// What is under a key.
-pub fn get<T: Value>(key: impl Into<String>) -> Ask<Option<Stored<T>>> {
+pub fn get<T: Value>(key: impl Into<String>) -> Ask<Option<T>> {
     Ask::new(Request::Get(key.into()))
 }
 
 /// Sets a key.
 pub fn put<T: Value>(key: impl Into<String>, value: &T) -> Ask<()> {
-    Ask::new(Request::Put(key.into(), Some(to_bytes(value))))
+    Ask::new(Request::Put(key.into(), Some(kept(value))))
 }
 
 /// Removes a key.
@@ -86,8 +68,8 @@ pub fn remove(key: impl Into<String>) -> Ask<()> {
 
 /// Sets a key if it is absent, in one step. Answers what is there now, and whether this call
 /// put it there.
-pub fn get_or_put<T: Value>(key: impl Into<String>, value: &T) -> Ask<(Stored<T>, bool)> {
-    Ask::new(Request::GetOrPut(key.into(), to_bytes(value)))
+pub fn get_or_put<T: Value>(key: impl Into<String>, value: &T) -> Ask<(T, bool)> {
+    Ask::new(Request::GetOrPut(key.into(), kept(value)))
 }
 
 /// Sets a key to `value` if it is `expected` (none: absent), in one step. Answers whether it
@@ -96,15 +78,11 @@ pub fn compare_and_set<T: Value>(
     key: impl Into<String>,
     expected: Option<&T>,
     value: Option<&T>,
-) -> Ask<(bool, Option<Stored<T>>)> {
-    Ask::new(Request::CompareAndSet(key.into(), expected.map(to_bytes), value.map(to_bytes)))
+) -> Ask<(bool, Option<T>)> {
+    Ask::new(Request::CompareAndSet(key.into(), expected.map(kept), value.map(kept)))
 }
 
 /// The keys from `first` up to, but not, `end` (empty: no end), at most `most`, in order.
-pub fn range<T: Value>(
-    first: impl Into<String>,
-    end: impl Into<String>,
-    most: u32,
-) -> Ask<Vec<(String, Stored<T>)>> {
+pub fn range<T: Value>(first: impl Into<String>, end: impl Into<String>, most: u32) -> Ask<Vec<(String, T)>> {
     Ask::new(Request::Range(first.into(), end.into(), most))
 }

@@ -24,6 +24,41 @@ pub fn finish<A: Answer>(answer: A) -> Result<(), Error> {
     answer.finish()
 }
 
+/// The end of a method, without asking the compiler whether its type can be an answer at all: that is asked, and
+/// told, once, where the method is described.
+pub struct End<A>(pub A);
+
+/// Of a type that has a value to answer; whether it may also fail like this is asked here.
+pub trait EndOfAnswer<A> {
+    /// Ends the handler.
+    fn finish(self) -> Result<(), Error>
+    where
+        A: Answer;
+}
+
+impl<A: Answers> EndOfAnswer<A> for End<A> {
+    #[inline]
+    fn finish(self) -> Result<(), Error>
+    where
+        A: Answer,
+    {
+        self.0.finish()
+    }
+}
+
+/// Of any other: such a module does not compile.
+pub trait EndOfAnything {
+    /// Never returns.
+    fn finish(self) -> Result<(), Error>;
+}
+
+impl<A> EndOfAnything for &End<A> {
+    #[expect(clippy::panic, reason = "a module that gets here was refused by the compiler")]
+    fn finish(self) -> Result<(), Error> {
+        panic!("not an answer type")
+    }
+}
+
 /// The first value of a field, found without asking the compiler whether the type may be an
 /// attribute: that is asked, and told, once, where the fields are visited.
 pub struct Start<T>(std::marker::PhantomData<T>);

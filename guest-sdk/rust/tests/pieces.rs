@@ -42,10 +42,10 @@ impl Account {
         &mut self,
         cx: &mut Context,
         (password, reply): (Secret<String>, LoginReply),
-        row: Result<Option<kv::Stored<Login>>, CallError>,
+        row: Result<Option<Login>, CallError>,
     ) {
         match row {
-            Ok(Some(kv::Stored(row))) if row.password == *password.reveal() => {
+            Ok(Some(row)) if row.password == *password.reveal() => {
                 cx.call(give_to(row.avatar)).then(on!(Self::on_given), (row.avatar, reply));
             }
             Ok(Some(_)) => {

@@ -1,8 +1,8 @@
 //! Which functions there are, read from `wit/`, and which of them have a case.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use wit_parser::{Resolve, WorldItem};
+use wit_parser::{Function, Resolve, Result_, Type, TypeDefKind, WorldItem};
 
 /// Functions that only look. They have no case, as there is nothing to undo.
 const READS: [&str; 11] = [
@@ -72,25 +72,43 @@ const IN_TICKS: [&str; 2] = ["ticks.move-all", "ticks.working-on"];
 /// Functions that are no part of the transaction: they stay, and a case shows that.
 const STAY: [&str; 2] = ["log.line", "log.panicked"];
 
-/// `interface.function` of everything that a module may import.
-fn imported() -> BTreeSet<String> {
+/// The contract.
+fn contract() -> Resolve {
     let mut resolve = Resolve::default();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
-    let (package, _) = resolve.push_dir(&folder).unwrap();
-    let world = resolve.packages.get(package).unwrap().worlds.get("module").copied().unwrap();
-    let mut functions = BTreeSet::new();
-    for item in resolve.worlds.get(world).unwrap().imports.values() {
+    resolve.push_dir(&folder).unwrap();
+    resolve
+}
+
+/// Everything that a module may import, by `interface.function`.
+fn functions(contract: &Resolve) -> BTreeMap<String, &Function> {
+    let package =
+        contract.packages.iter().find(|(_, package)| package.worlds.contains_key("module")).unwrap().1;
+    let world = contract.worlds.get(*package.worlds.get("module").unwrap()).unwrap();
+    let mut functions = BTreeMap::new();
+    for item in world.imports.values() {
         match item {
             WorldItem::Interface { id, .. } => {
-                let interface = resolve.interfaces.get(*id).unwrap();
+                let interface = contract.interfaces.get(*id).unwrap();
                 let name = interface.name.clone().unwrap();
-                functions.extend(interface.functions.keys().map(|function| format!("{name}.{function}")));
+                let of_it = interface.functions.iter();
+                functions.extend(of_it.map(|(function, it)| (format!("{name}.{function}"), it)));
             }
-            WorldItem::Function(function) => drop(functions.insert(function.name.clone())),
+            WorldItem::Function(function) => drop(functions.insert(function.name.clone(), function)),
             WorldItem::Type { .. } => {}
         }
     }
     functions
+}
+
+fn imported() -> BTreeSet<String> {
+    functions(&contract()).into_keys().collect()
+}
+
+/// True if it may answer with an error.
+fn may_fail(contract: &Resolve, function: &Function) -> bool {
+    let Some(Type::Id(id)) = function.result else { return false };
+    matches!(contract.types.get(id).unwrap().kind, TypeDefKind::Result(Result_ { err: Some(_), .. }))
 }
 
 /// What has no case, and what has one though nobody imports it.
@@ -115,4 +133,17 @@ fn a_new_function_would_be_noticed() {
     let mut imported = imported();
     imported.insert("entities.rename".into());
     assert_eq!(differences(&imported).0, ["entities.rename"]);
+}
+
+#[test]
+fn every_function_that_may_fail_says_how() {
+    let contract = contract();
+    let functions = functions(&contract);
+    let failing: Vec<_> = functions.iter().filter(|(_, function)| may_fail(&contract, function)).collect();
+    assert!(failing.len() > 30, "only {} functions may fail", failing.len());
+    let says =
+        |function: &Function| function.docs.contents.as_deref().is_some_and(|docs| docs.contains("Errors: "));
+    let silent: Vec<_> =
+        failing.iter().filter(|(_, function)| !says(function)).map(|(name, _)| name).collect();
+    assert!(silent.is_empty(), "nothing said about errors: {silent:?}");
 }

@@ -188,8 +188,20 @@ impl Method {
         let Kind::Rpc { .. } = self.kind else { return None };
         let (reads, arguments) = reads(&self.taken);
         let (ident, cx) = (&self.ident, self.taken.cx.then(|| quote!(cx,)));
-        let run =
-            quote_spanned!(self.at() => ::everwake::sdk::finish(Self::#ident(self, #cx #(#arguments),*)));
+        let run = quote_spanned!(self.at() => Self::#ident(self, #cx #(#arguments),*));
+        // What a method with a reply returns is described nowhere: here it is told if that cannot be.
+        let run = match self.reply() {
+            Some(_) => quote_spanned!(self.at() => ::everwake::sdk::finish(#run)),
+            None => {
+                let end = quote_spanned!(self.at() => ::everwake::sdk::End(#run).finish());
+                quote! {
+                    // One of them is the one.
+                    #[allow(unused_imports)]
+                    use ::everwake::sdk::{EndOfAnswer as _, EndOfAnything as _};
+                    #end
+                }
+            }
+        };
         Some(quote! {
             #index => {
                 #reads

@@ -128,19 +128,12 @@ fn settle(state: &mut State, staged: Staged) {
 
 /// Does what the key-value store was asked; returns its answer as one item.
 fn stored(state: &mut State, request: Store) -> Vec<u8> {
-    let bytes = |value: Option<&Vec<u8>>| {
-        let mut out = Vec::new();
-        match value {
-            Some(value) => cbor::bytes(&mut out, value),
-            None => out.push(NULL),
-        }
-        out
-    };
+    let item = |value: Option<&Vec<u8>>| value.cloned().unwrap_or_else(|| vec![NULL]);
     let pair = |first: Vec<u8>, second: Vec<u8>| [vec![0x82], first, second].concat();
     let truth = |is: bool| vec![if is { 0xf5 } else { 0xf4 }];
     let store = &mut state.store;
     match request {
-        Store::Get(key) => bytes(store.get(&key)),
+        Store::Get(key) => item(store.get(&key)),
         Store::Put(key, value) => {
             match value {
                 Some(value) => store.insert(key, value),
@@ -151,7 +144,7 @@ fn stored(state: &mut State, request: Store) -> Vec<u8> {
         Store::GetOrPut(key, value) => {
             let inserted = !store.contains_key(&key);
             let now = store.entry(key).or_insert(value);
-            pair(bytes(Some(now)), truth(inserted))
+            pair(item(Some(now)), truth(inserted))
         }
         Store::CompareAndSet(key, expected, value) => {
             let swapped = store.get(&key) == expected.as_ref();
@@ -161,7 +154,7 @@ fn stored(state: &mut State, request: Store) -> Vec<u8> {
                     None => store.remove(&key),
                 };
             }
-            pair(truth(swapped), bytes(store.get(&key)))
+            pair(truth(swapped), item(store.get(&key)))
         }
         Store::Range(first, end, most) => {
             let within =
@@ -172,7 +165,7 @@ fn stored(state: &mut State, request: Store) -> Vec<u8> {
             for (key, value) in rows {
                 cbor::array(&mut out, 2);
                 cbor::text(&mut out, key);
-                cbor::bytes(&mut out, value);
+                out.extend_from_slice(value);
             }
             out
         }

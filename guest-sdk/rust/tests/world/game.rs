@@ -203,20 +203,15 @@ impl Body {
         cx.call(kv::range::<u32>("a", "", 10)).then(on!(Self::on_range), ());
     }
 
-    fn on_kept(&mut self, _: &mut Context, _: (), kept: Result<(kv::Stored<u32>, bool), CallError>) {
+    fn on_kept(&mut self, _: &mut Context, _: (), kept: Result<(u32, bool), CallError>) {
         self.log.push(format!("{kept:?}"));
     }
 
-    fn on_swapped_value(
-        &mut self,
-        _: &mut Context,
-        _: (),
-        now: Result<(bool, Option<kv::Stored<u32>>), CallError>,
-    ) {
+    fn on_swapped_value(&mut self, _: &mut Context, _: (), now: Result<(bool, Option<u32>), CallError>) {
         self.log.push(format!("{now:?}"));
     }
 
-    fn on_range(&mut self, _: &mut Context, _: (), rows: Result<Vec<(String, kv::Stored<u32>)>, CallError>) {
+    fn on_range(&mut self, _: &mut Context, _: (), rows: Result<Vec<(String, u32)>, CallError>) {
         self.log.push(format!("{rows:?}"));
     }
 

@@ -223,12 +223,7 @@ fn the_store_answers_with_the_state_right_after() {
         world.call(body.add(3)).unwrap();
         world.call(body.keep()).unwrap();
         assert_eq!(world.stored::<u32>("best"), Some(50));
-        let said = [
-            "create",
-            "Ok((Stored(3), true))",
-            "Ok((true, Some(Stored(50))))",
-            "Ok([(\"best\", Stored(50))])",
-        ];
+        let said = ["create", "Ok((3, true))", "Ok((true, Some(50)))", "Ok([(\"best\", 50)])"];
         assert_eq!(log(world, body), said);
     });
 }

@@ -325,7 +325,7 @@ fn key_value_operations_answer_their_owners_in_order() {
     let lobby = service_shard("yard", "Lobby", 0);
     stage.says(lobby, vec![registered(lobby, 1)]);
     let ask = |call, operation| Output::KeyValue { owner: lobby, call: Id([call; 4]), operation };
-    let put = KeyValueOperation::Put { key: "k".into(), value: Some(Bytes::from_static(b"v")) };
+    let put = KeyValueOperation::Put { key: "k".into(), value: Some(Bytes::from_static(&[7])) };
     let out = stage.says(lobby, vec![ask(1, put), ask(2, KeyValueOperation::Get { key: "k".into() })]);
     let found: Vec<_> = to_space(&out, lobby)
         .into_iter()
@@ -336,7 +336,7 @@ fn key_value_operations_answer_their_owners_in_order() {
             _ => None,
         })
         .collect();
-    let value = everwake_protocol::outcome::Outcome::Ok(Bytes::from_static(&[0x41, b'v']));
+    let value = everwake_protocol::outcome::Outcome::Ok(Bytes::from_static(&[7]));
     let null = everwake_protocol::outcome::Outcome::null();
     assert_eq!(found, [(Id([1; 4]), null), (Id([2; 4]), value)]);
 }

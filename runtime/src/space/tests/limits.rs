@@ -155,19 +155,37 @@ fn of_the_key_value_map() -> Vec<Case> {
             key_value(cx, |host, then| host.kv_range(String::new(), text(bytes), 1, then))
         }),
         case("64 KiB of a value", KV_VALUE_BYTES_MAX, |cx, bytes| {
-            key_value(cx, |host, then| host.kv_put("x".into(), Some(vec![0; bytes].into()), then))
+            key_value(cx, |host, then| host.kv_put("x".into(), Some(item(bytes)), then))
         }),
         case("64 KiB of a value", KV_VALUE_BYTES_MAX, |cx, bytes| {
-            key_value(cx, |host, then| host.kv_get_or_put("x".into(), vec![0; bytes].into(), then))
+            key_value(cx, |host, then| host.kv_get_or_put("x".into(), item(bytes), then))
         }),
         case("64 KiB of a value", KV_VALUE_BYTES_MAX, |cx, bytes| {
-            let expected = Some(vec![0; bytes].into());
+            let expected = Some(item(bytes));
             key_value(cx, |host, then| host.kv_compare_and_set("x".into(), expected, None, then))
         }),
         case("1,000 rows of a range", KV_RANGE_ROWS_MAX as usize, |cx, rows| {
             key_value(cx, |host, then| host.kv_range(String::new(), String::new(), rows as u32, then))
         }),
     ]
+}
+
+#[test]
+fn a_value_of_the_key_value_map_is_one_item_and_not_null() {
+    for (value, is_fine) in
+        [(&[1_u8][..], true), (&[], false), (&[1, 1], false), (&[0x41], false), (&[0xf6], false)]
+    {
+        let mut bed = Bed::new(&[2], move |model, _| {
+            model.on("Avatar", "act", move |cx| {
+                key_value(cx, |host, then| host.kv_put("x".into(), Some(Bytes::copy_from_slice(value)), then))
+            })
+        });
+        let refused = match bed.call(2, "act") {
+            Some(Outcome::Err { code, .. }) => Some(code),
+            _ => None,
+        };
+        assert_eq!(refused.as_deref(), (!is_fine).then_some("bad-arguments"), "{value:02x?}");
+    }
 }
 
 /// An avatar with a client, in a space; `act` asks for what the test says.

@@ -3,11 +3,12 @@
 
 use super::super::running::Staged;
 use super::super::state::Space;
-use super::limit;
+use super::{limit, one_item};
 use crate::guest::{Continuation, GuestError};
 use crate::limits;
 use crate::message::KeyValueOperation;
 use bytes::Bytes;
+use everwake_protocol::cbor;
 
 pub(super) fn get(space: &mut Space, key: String, then: &Continuation) -> Result<(), GuestError> {
     check_key(&key)?;
@@ -75,11 +76,19 @@ fn check_key(key: &str) -> Result<(), GuestError> {
     }
 }
 
+/// One item, and not the one that an answer says "absent" with.
 fn check_value(value: Option<&Bytes>) -> Result<(), GuestError> {
-    match value {
-        Some(value) if value.len() > limits::KV_VALUE_BYTES_MAX => Err(limit("64 KiB of a value")),
-        _ => Ok(()),
+    let Some(value) = value else { return Ok(()) };
+    if value.len() > limits::KV_VALUE_BYTES_MAX {
+        return Err(limit("64 KiB of a value"));
     }
+    one_item(value)?;
+    let mut null = Vec::new();
+    cbor::null(&mut null);
+    if **value == *null {
+        return Err(GuestError::BadArguments("null is no value: remove the key".into()));
+    }
+    Ok(())
 }
 
 fn stage(space: &mut Space, operation: KeyValueOperation, then: &Continuation) -> Result<(), GuestError> {

@@ -152,21 +152,11 @@ impl Actor {
         self.notes.push(format!("{what}: {}", why.code()));
     }
 
-    pub(crate) fn on_found(
-        &mut self,
-        _: &mut Context,
-        what: String,
-        found: Result<Option<kv::Stored<u32>>, CallError>,
-    ) {
+    pub(crate) fn on_found(&mut self, _: &mut Context, what: String, found: Result<Option<u32>, CallError>) {
         self.notes.push(format!("{what}: {found:?}"));
     }
 
-    pub(crate) fn on_kept(
-        &mut self,
-        _: &mut Context,
-        what: String,
-        kept: Result<(kv::Stored<u32>, bool), CallError>,
-    ) {
+    pub(crate) fn on_kept(&mut self, _: &mut Context, what: String, kept: Result<(u32, bool), CallError>) {
         self.notes.push(format!("{what}: {kept:?}"));
     }
 
@@ -174,7 +164,7 @@ impl Actor {
         &mut self,
         _: &mut Context,
         what: String,
-        done: Result<(bool, Option<kv::Stored<u32>>), CallError>,
+        done: Result<(bool, Option<u32>), CallError>,
     ) {
         self.notes.push(format!("{what}: {done:?}"));
     }
@@ -183,7 +173,7 @@ impl Actor {
         &mut self,
         _: &mut Context,
         what: String,
-        rows: Result<Vec<(String, kv::Stored<u32>)>, CallError>,
+        rows: Result<Vec<(String, u32)>, CallError>,
     ) {
         self.notes.push(format!("{what}: {rows:?}"));
     }

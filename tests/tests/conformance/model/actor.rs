@@ -42,10 +42,7 @@ pub(crate) fn handlers(model: Model) -> Model {
 
 /// Notes of what comes back, in the words of the SDK.
 fn comes_back(model: Model) -> Model {
-    let stored = |value: &Value| match value {
-        Value::Bytes(inner) => format!("Stored({})", number(Value::decode(inner).ok().as_ref())),
-        other => panic!("nothing stored: {other:?}"),
-    };
+    let stored = |value: &Value| number(Some(value)).to_string();
     let maybe = move |value: &Value| match value {
         Value::Null => "None".to_owned(),
         some => format!("Some({})", stored(some)),
