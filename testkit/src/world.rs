@@ -184,6 +184,13 @@ impl World {
         self.settle();
     }
 
+    /// Breaks the connection off and forgets what the player's client saw: for worlds in which many come and go.
+    /// The player cannot be asked about afterwards.
+    pub fn forget(&mut self, player: Player) {
+        self.disconnect(player);
+        self.seats.remove(&player);
+    }
+
     /// Calls a method of the player's own entity and waits for the answer.
     ///
     /// # Errors

@@ -65,7 +65,7 @@ impl Soak {
             }));
         }
         self.world.advance(Duration::from_millis(150));
-        self.world.disconnect(guest);
+        self.world.forget(guest);
         self.world.advance(Duration::from_millis(850));
         for ticket in tickets {
             match self.world.game().answer(ticket) {
