@@ -4,6 +4,7 @@
 //! and their buffers are used again.
 
 use crate::guest::{EventKind, Origin, TrapKind, VersionHash};
+use crate::limits;
 use crate::message::{Input, Message};
 use crate::versions::MethodKey;
 use everwake_protocol::client::Pose;
@@ -181,6 +182,18 @@ impl Commit {
         self.mark = None;
     }
 
+    /// About how many bytes it keeps in memory. Arguments and answers count where they are kept: with
+    /// the messages, whose number is limited.
+    fn weight(&self) -> usize {
+        size_of::<Commit>()
+            + size_of_val(self.deltas.as_slice())
+            + self.delta_bytes.len()
+            + size_of_val(self.outbox.as_slice())
+            + self.outbox.iter().map(|message| message.body.bytes()).sum::<usize>()
+            + size_of_val(self.moves.as_slice())
+            + size_of_val(self.effects.as_slice())
+    }
+
     /// Adds a delta.
     pub(super) fn push_delta(&mut self, entity: EntityId, bytes: &[u8]) {
         let start = self.delta_bytes.len();
@@ -193,36 +206,42 @@ impl Commit {
 /// The last records.
 #[derive(Debug)]
 pub(super) struct CommitRing {
-    records: VecDeque<Commit>,
+    /// Boxed: an event opens one, fills it and puts it back.
+    records: VecDeque<Box<Commit>>,
     kept: usize,
+    bytes: usize,
     sequence: u64,
 }
 
 impl CommitRing {
     pub(super) fn new(kept: usize) -> CommitRing {
-        CommitRing { records: VecDeque::new(), kept: kept.max(1), sequence: 0 }
+        CommitRing { records: VecDeque::new(), kept: kept.max(1), bytes: 0, sequence: 0 }
     }
 
     /// An empty record with old buffers and the next sequence.
-    pub(super) fn open(&mut self) -> Commit {
+    pub(super) fn open(&mut self) -> Box<Commit> {
         self.sequence += 1;
-        let full = self.records.len() >= self.kept;
-        let old = if full { self.records.pop_front() } else { None };
-        let mut commit = old.unwrap_or_else(Commit::empty);
+        let mut old = None;
+        while self.records.len() >= self.kept || self.bytes > limits::COMMITS_KEPT_BYTES {
+            let Some(oldest) = self.records.pop_front() else { break };
+            self.bytes -= oldest.weight();
+            old = Some(oldest);
+        }
+        let mut commit = old.unwrap_or_else(|| Box::new(Commit::empty()));
         commit.reset();
         commit.sequence = self.sequence;
         commit
     }
 
     /// Keeps a record.
-    pub(super) fn keep(&mut self, commit: Commit) -> Option<&Commit> {
+    pub(super) fn keep(&mut self, commit: Box<Commit>) {
+        self.bytes += commit.weight();
         self.records.push_back(commit);
-        self.records.back()
     }
 
     /// Oldest first.
     pub(super) fn records(&self) -> impl Iterator<Item = &Commit> {
-        self.records.iter()
+        self.records.iter().map(|record| &**record)
     }
 
     /// Goes on counting behind `sequence`.

@@ -21,6 +21,7 @@
 //! - [`model`]: a native guest made of closures, for tests and simulation.
 
 mod agenda;
+mod arena;
 pub mod attributes_serde;
 mod chaos;
 mod charge;
