@@ -277,6 +277,11 @@ impl Directory {
         (self.entities.len(), self.spaces.len(), self.parked)
     }
 
+    /// How many entities are on their way, and how many inputs spaces have not taken.
+    pub fn waiting(&self) -> (usize, usize) {
+        (self.blocked.len(), self.spaces.values().map(|row| row.waiting.len()).sum())
+    }
+
     fn count(&mut self, space: EntityId, by: isize) {
         if let Some(row) = self.spaces.get_mut(&space) {
             row.entities = row.entities.saturating_add_signed(by);

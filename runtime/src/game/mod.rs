@@ -13,7 +13,7 @@
 //! - [`key_value`]: the ordered map of a module.
 //! - [`modules`]: what runs: shards, services, versions and their history.
 //! - [`publish`], [`rollout`], [`probation`]: from bytes to a version that is trusted.
-//! - [`admin`], [`report`], [`json`]: what operators ask, and what they are told.
+//! - [`admin`], [`report`], [`json`]: what operators ask, and what they are told. `tally`: what there is.
 
 pub mod admin;
 pub mod config;
@@ -30,6 +30,7 @@ pub mod publish;
 pub mod report;
 pub mod rollout;
 pub mod sessions;
+mod tally;
 #[cfg(test)]
 mod tests;
 

@@ -17,7 +17,7 @@
 //! - `interest`: who should see whom.
 //! - `view`: what one client has in view, and which positions it knows.
 //! - `stage`: the order in which one input's frames leave.
-//! - `limits`: named limits.
+//! - `limits`: named limits. `tally`: how much of everything there is.
 
 mod events;
 mod interest;
@@ -27,6 +27,7 @@ mod mirror;
 mod roster;
 mod sight;
 mod stage;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod values;

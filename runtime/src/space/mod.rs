@@ -17,7 +17,7 @@
 //! - `deliver`, `requests`, `resume`: from the mailbox to an event.
 //! - `life`, `clients`, `travel`, `tick`, `swap`, `parked`: what happens to entities.
 //! - [`commit`], [`snapshot`]: records, and the whole space as data.
-//! - `chaos`, `charge`, `crash`, `inspect`: disturbing, blaming, explaining.
+//! - `chaos`, `charge`, `crash`, `inspect`, `tally`: disturbing, blaming, explaining, counting.
 //! - [`model`]: a native guest made of closures, for tests and simulation.
 
 mod agenda;
@@ -46,6 +46,7 @@ mod settle;
 pub mod snapshot;
 mod state;
 mod swap;
+mod tally;
 mod tick;
 mod transaction;
 mod travel;
