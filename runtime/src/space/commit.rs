@@ -50,6 +50,8 @@ pub struct Commit {
     pub effects: Vec<Effect>,
     /// The dedupe mark that the event moved: sender or session, and where to.
     pub mark: Option<(Id, u64)>,
+    /// The member that a failed tick was working on, by its place among those that were due.
+    pub working_on: Option<u32>,
 }
 
 /// How an event ended.
@@ -133,6 +135,8 @@ pub trait Recorder: Send {
     fn drain(&mut self, now_ms: u64);
     /// The space takes an input.
     fn input(&mut self, input: &Input);
+    /// It is looked at who sees whom.
+    fn look(&mut self);
     /// An event ended.
     fn commit(&mut self, commit: &Commit);
     /// An instance came or went.
@@ -166,6 +170,7 @@ impl Commit {
             moves: Vec::new(),
             effects: Vec::new(),
             mark: None,
+            working_on: None,
         }
     }
 
@@ -179,6 +184,7 @@ impl Commit {
         self.moves.clear();
         self.effects.clear();
         self.mark = None;
+        self.working_on = None;
     }
 
     /// Adds a delta.
@@ -190,28 +196,40 @@ impl Commit {
     }
 }
 
-/// The last records.
+/// A record whose buffers grew over this is not used again.
+const USED_AGAIN_BYTES_MAX: usize = 16 * 1024;
+
+/// The last records: at least `kept`, and all from a sequence that somebody else needs.
 #[derive(Debug)]
 pub(super) struct CommitRing {
     records: VecDeque<Commit>,
     kept: usize,
+    kept_from: u64,
     sequence: u64,
 }
 
 impl CommitRing {
     pub(super) fn new(kept: usize) -> CommitRing {
-        CommitRing { records: VecDeque::new(), kept: kept.max(1), sequence: 0 }
+        CommitRing { records: VecDeque::new(), kept: kept.max(1), kept_from: u64::MAX, sequence: 0 }
     }
 
     /// An empty record with old buffers and the next sequence.
     pub(super) fn open(&mut self) -> Commit {
         self.sequence += 1;
-        let full = self.records.len() >= self.kept;
-        let old = if full { self.records.pop_front() } else { None };
+        let old = self.pop_old();
+        // Many may have become free at once: they go two by two, so that no event pays for all.
+        drop(self.pop_old());
+        let old = old.filter(|old| old.delta_bytes.capacity() <= USED_AGAIN_BYTES_MAX);
         let mut commit = old.unwrap_or_else(Commit::empty);
         commit.reset();
         commit.sequence = self.sequence;
         commit
+    }
+
+    fn pop_old(&mut self) -> Option<Commit> {
+        let is_old = self.records.len() >= self.kept
+            && self.records.front().is_some_and(|first| first.sequence < self.kept_from);
+        if is_old { self.records.pop_front() } else { None }
     }
 
     /// Keeps a record.
@@ -220,9 +238,31 @@ impl CommitRing {
         self.records.back()
     }
 
+    /// Keeps what has this sequence and what follows, whatever the count.
+    pub(super) fn keep_from(&mut self, sequence: u64) {
+        self.kept_from = sequence;
+    }
+
+    /// Lets go of everything that it need not keep.
+    pub(super) fn trim(&mut self) {
+        while self.pop_old().is_some() {}
+        self.records.shrink_to_fit();
+    }
+
     /// Oldest first.
-    pub(super) fn records(&self) -> impl Iterator<Item = &Commit> {
+    pub(super) fn records(&self) -> impl DoubleEndedIterator<Item = &Commit> {
         self.records.iter()
+    }
+
+    /// One of them by its sequence.
+    pub(super) fn record(&self, sequence: u64) -> Option<&Commit> {
+        let place = self.records.binary_search_by_key(&sequence, |record| record.sequence).ok()?;
+        self.records.get(place)
+    }
+
+    /// The newest one, to add to it.
+    pub(super) fn newest_mut(&mut self) -> Option<&mut Commit> {
+        self.records.back_mut()
     }
 
     /// Goes on counting behind `sequence`.

@@ -47,6 +47,8 @@ pub(super) struct Entity {
     pub(super) queued: u32,
     /// Index of the running event's note of it, [`UNTOUCHED`] if there is none.
     pub(super) touched: u32,
+    /// The last period of [`super::images::Images`] that has an image of it.
+    pub(super) imaged: u32,
 }
 
 /// No note.
@@ -92,6 +94,7 @@ impl Entity {
             giving: false,
             queued: 0,
             touched: UNTOUCHED,
+            imaged: 0,
         }
     }
 }
