@@ -182,6 +182,14 @@ pub enum RecordRequest {
     Start(String),
     /// Flushes and closes.
     Stop,
+    /// Writes down what happened in the last seconds, though nobody had asked to record it.
+    Last {
+        /// Into this folder, as seen from the server's working directory.
+        folder: String,
+        /// One space; all if left out.
+        #[serde(default)]
+        space: Option<String>,
+    },
 }
 
 /// Answer of `POST /v1/record`.
@@ -195,4 +203,10 @@ pub struct Recording {
     pub bytes: u64,
     /// Entries in all files: inputs, commits.
     pub entries: u64,
+    /// Of `last`: milliseconds to the earliest that is in them.
+    #[serde(default)]
+    pub back_ms: u64,
+    /// Of `last`: spaces of which nothing is kept, because nothing or too much has happened.
+    #[serde(default)]
+    pub without: u64,
 }

@@ -126,6 +126,23 @@ fn what_happened_is_recorded_and_runs_again() {
 }
 
 #[test]
+fn what_nobody_recorded_is_at_hand_for_a_while_and_runs_again() {
+    let desk = Desk::new();
+    let mut dev = desk.dev(&[]);
+    let mut ada = desk.start(&["chat", "Ada"]);
+    ada.until("* you are in lobby");
+    for word in ["one", "two", "three"] {
+        ada.ask(word, &format!("<Ada> {word}"));
+    }
+    let said = desk.good(&["record", "last", "oops"]);
+    assert!(said.contains("`oops` holds the last"), "{said}");
+    let equal = desk.good(&["replay", "oops"]);
+    assert!(equal.contains("came out the same") && !equal.contains("all 0 commits"), "{equal}");
+    assert_eq!(desk.run(&["record", "last", "--space", "00000000000000000000000000"]).0, 1);
+    assert_eq!(dev.interrupt().0, 0);
+}
+
+#[test]
 fn a_swarm_finds_nothing_wrong_while_versions_come() {
     let desk = Desk::new();
     for version in ["2", "3"] {

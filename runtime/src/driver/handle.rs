@@ -208,6 +208,12 @@ impl GameHandle {
         self.pool.stop_recording()
     }
 
+    /// Writes the last seconds of all spaces, or of one, into files in a folder that is made if need be.
+    /// Nobody has to have asked before: they are always kept.
+    pub fn record_last(&self, folder: &Path, space: Option<EntityId>) -> Result<Recorded, RecordError> {
+        self.pool.record_last(folder, space)
+    }
+
     /// Everything that people want to know from now on.
     #[must_use]
     pub fn events(&self) -> Receiver<GameEvent> {

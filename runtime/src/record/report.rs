@@ -184,7 +184,10 @@ impl fmt::Display for ReplayReport {
             )?;
         }
         if self.is_past && !self.is_equal() {
-            writeln!(f, "the recording begins with an instance that had run before: hidden state would differ")?;
+            writeln!(
+                f,
+                "the recording begins with an instance that had run before: hidden state would differ"
+            )?;
         }
         for Difference { sequence, entity, handler, what, recorded, replayed } in &self.differences {
             writeln!(f, "commit {sequence}, {handler} of {entity}: the {what} differs")?;

@@ -191,7 +191,8 @@ impl Interest {
             }
         }
         for observer in &mut self.observers {
-            let before = std::mem::replace(&mut observer.seen, seen.remove(&observer.row).unwrap_or_default());
+            let before =
+                std::mem::replace(&mut observer.seen, seen.remove(&observer.row).unwrap_or_default());
             let (row, now) = (observer.row, &observer.seen);
             let lost = before.iter().filter(|subject| now.binary_search(subject).is_err());
             out.extend(lost.map(|subject| Sight { observer: row, subject: *subject, sees: false }));

@@ -58,8 +58,7 @@ impl Replicator {
     /// Sees again as it was. Whoever is named and is not here is left out. What follows for clients and
     /// entities was told when it happened first.
     pub fn resume(&mut self, sights: &SightSnapshot) {
-        let rows: Vec<Option<Row>> =
-            sights.entities.iter().map(|entity| self.roster.find(*entity)).collect();
+        let rows: Vec<Option<Row>> = sights.entities.iter().map(|entity| self.roster.find(*entity)).collect();
         let row = |number: &u32| rows.get(*number as usize).copied().flatten();
         let mut found: HashMap<Row, Vec<Row>> = HashMap::new();
         for (observer, seen) in &sights.seen {

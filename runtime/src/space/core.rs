@@ -188,6 +188,12 @@ impl SpaceCore {
         self.shared().fifo.len()
     }
 
+    /// Whether it holds what [`SpaceCore::sleep`] would let go of.
+    #[must_use]
+    pub fn is_awake(&self) -> bool {
+        self.has_instance() || self.shared().keeps_past()
+    }
+
     /// Whether an instance is in memory.
     #[must_use]
     pub fn has_instance(&self) -> bool {

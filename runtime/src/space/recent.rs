@@ -41,7 +41,7 @@ pub struct Past {
 #[expect(missing_docs, reason = "they are the methods of `Recorder`, by name")]
 pub enum Happened {
     Drain { now_ms: u64 },
-    Input(Input),
+    Input(Box<Input>),
     Look,
     Commit(Box<Commit>),
     Instance(InstanceChange),
@@ -69,7 +69,9 @@ struct Period {
 
 #[derive(Debug)]
 enum Entry {
-    Drain { now_ms: u64 },
+    Drain {
+        now_ms: u64,
+    },
     Input(Box<Input>),
     Look,
     /// A record by its sequence.
@@ -115,8 +117,8 @@ impl Recent {
     fn is_due(&self, now_ms: u64, image_bytes: usize) -> bool {
         let Some(last) = self.periods.back() else { return now_ms >= self.rests_until_ms };
         let is_old = last.began_ms + RECENT_PERIOD_MS <= now_ms && !last.entries.is_empty();
-        let is_large = last.entries.len() > RECENT_ENTRIES_MAX / 2
-            || last.bytes + image_bytes > RECENT_BYTES_MAX / 2;
+        let is_large =
+            last.entries.len() > RECENT_ENTRIES_MAX / 2 || last.bytes + image_bytes > RECENT_BYTES_MAX / 2;
         is_old || is_large
     }
 
@@ -187,6 +189,11 @@ impl Space {
         self.commits.keep_from(first.unwrap_or(u64::MAX));
     }
 
+    /// Whether there is anything of the last seconds.
+    pub(super) fn keeps_past(&self) -> bool {
+        !self.recent.periods.is_empty()
+    }
+
     /// Nothing has happened for long: lets go of all of it. The next drain begins again.
     pub(super) fn drop_past(&mut self) {
         self.recent.periods = VecDeque::new();
@@ -223,7 +230,7 @@ impl SpaceCore {
         let happened = periods.iter().flat_map(|period| &period.entries);
         let happened = happened.filter_map(|entry| match entry {
             Entry::Drain { now_ms } => Some(Happened::Drain { now_ms: *now_ms }),
-            Entry::Input(input) => Some(Happened::Input(Input::clone(input))),
+            Entry::Input(input) => Some(Happened::Input(input.clone())),
             Entry::Look => Some(Happened::Look),
             Entry::Commit(sequence) => {
                 space.commits.record(*sequence).map(|commit| Happened::Commit(Box::new(commit.clone())))

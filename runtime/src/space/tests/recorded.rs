@@ -105,10 +105,20 @@ fn play(bed: &mut Bed, from: u32, tenths: u32) {
 }
 
 fn again(bed: &mut Bed, slow: &AtomicBool, file: &[u8]) -> ReplayReport {
+    again_with(bed, slow, file, None)
+}
+
+fn again_with(
+    bed: &mut Bed,
+    slow: &AtomicBool,
+    file: &[u8],
+    later: Option<Arc<ModuleVersion>>,
+) -> ReplayReport {
     slow.store(false, Ordering::Relaxed);
     let reader = RecordingReader::open(file).unwrap();
     let version = bed.version.clone();
-    let report = replay(reader, &|_| Some(version.clone()), &mut bed.guests, &ReplayOptions::default());
+    let versions = |hash| Some(version.clone()).into_iter().chain(later.clone()).find(|it| it.hash == hash);
+    let report = replay(reader, &versions, &mut bed.guests, &ReplayOptions::default());
     slow.store(true, Ordering::Relaxed);
     report.unwrap()
 }
@@ -152,6 +162,29 @@ fn the_last_seconds_of_a_space_replay_equally() {
 
 fn config() -> SpaceConfig {
     SpaceConfig::new(id(SPACE), SpaceKind::Space, [7; 32])
+}
+
+#[test]
+fn the_last_seconds_go_back_before_a_swap() {
+    let (mut bed, slow) = busy();
+    play(&mut bed, 1, 40);
+    let mut manifest = manifest();
+    manifest.types[MOB as usize].schema = 2;
+    manifest.types[AVATAR as usize].aoi_radius = Some(30.0);
+    let is_slow = slow.clone();
+    let later = bed.next_version(manifest, "v2", |model| {
+        model
+            .migrate(|_, _, _, _| Ok(vec![0xa1, 0x61, b'a', 0x18, 77]))
+            .tick("Mob", move |cx| wander(cx, &is_slow))
+    });
+    let report = bed.swap(&later);
+    assert!(report.failed.is_none() && report.migrated > 30, "{report:?}");
+    play(&mut bed, 41, 30);
+    let past = bed.core.past().unwrap();
+    assert_eq!(past.version.hash, bed.version.hash, "it begins on the version before");
+    let (file, _) = write_past(Vec::new(), &config(), past).unwrap();
+    let report = again_with(&mut bed, &slow, &file, Some(later));
+    assert!(report.is_equal() && report.commits > 70, "{report}");
 }
 
 #[test]
