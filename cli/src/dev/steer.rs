@@ -211,6 +211,8 @@ fn crash_group(fingerprint: String, entry: &CrashEntry) -> CrashGroup {
         handler: latest.handler.clone(),
         message: latest.message.lines().next().unwrap_or_default().to_owned(),
         report: latest.to_string(),
+        versions: entry.versions.clone(),
+        replay: latest.replay.clone(),
     }
 }
 

@@ -93,9 +93,15 @@ fn people_talk_and_operators_look_and_call() {
     let (code, said) = desk.run(&["crashes", "--fail"]);
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("Avatar::say"), "{said}");
-    assert!(desk.good(&["crashes", "--full"]).contains("src/trouble.rs"), "{said}");
+    let full = desk.good(&["crashes", "--full"]);
+    assert!(full.contains("src/trouble.rs") && full.contains("  game     dev"), "{full}");
+    let again = full.lines().find_map(|line| line.trim().strip_prefix("replay   everwake replay "));
+    let again = again.unwrap_or_else(|| panic!("no command in: {full}")).to_owned();
     ada.ask("still here", "<Ada> still here");
     assert_eq!(dev.interrupt().0, 0);
+    // What led to it outlives the process.
+    let said = desk.good(&["replay", &again]);
+    assert!(said.contains("came out the same"), "{said}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::ask::Ask;
 use super::cell::SpaceSettings;
 use super::clock::Clock;
 use super::core_thread::{CoreThread, LoadJob};
+use super::crash_recordings::CrashRecordings;
 use super::entropy;
 use super::loader::ModuleLoader;
 use super::pool::Pool;
@@ -88,7 +89,9 @@ impl Game {
             helpers.push(spawn(&format!("space-{worker}"), move || pool.work(source.as_mut(), &inbox))?);
         }
         let (thread_parts, symbols) = (parts.clone(), loader.share());
-        helpers.push(spawn("reporter", move || thread_parts.run(&items, symbols.as_ref()))?);
+        let recordings =
+            CrashRecordings::new(config.name.clone(), config.crash_recordings.clone(), pool.clone());
+        helpers.push(spawn("reporter", move || thread_parts.run(&items, symbols.as_ref(), recordings))?);
         let (thread_inbox, compiler) = (inbox.clone(), loader.share());
         helpers.push(spawn("loader", move || load_all(&jobs, compiler, &thread_inbox))?);
         let core = CoreThread {

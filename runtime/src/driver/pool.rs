@@ -6,13 +6,13 @@
 
 use super::cell::{Cell, Requeue};
 use super::clock::Clock;
-use super::recording::{RecordError, Recorded, RecordingSet, write_last};
+use super::recording::{RecordError, Recorded, RecordingSet, write_last, write_one};
 use super::traffic::CoreInbox;
 use crate::guest::{Guest, GuestSource, Trap, TrapKind, VersionHash};
 use crate::message::Input;
 use everwake_protocol::EntityId;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -97,6 +97,18 @@ impl Pool {
         }
         cells.sort_unstable_by_key(|cell| cell.id);
         write_last(folder, cells.iter().map(|cell| cell.past()))
+    }
+
+    /// Writes the last seconds of one space into a file of this name. None if there is nothing of it.
+    pub(super) fn record_past_of(
+        &self,
+        space: EntityId,
+        folder: &Path,
+        name: &str,
+    ) -> Result<Option<PathBuf>, RecordError> {
+        let Some(cell) = self.state().cells.get(&space).cloned() else { return Ok(None) };
+        let (config, Some(past)) = cell.past() else { return Ok(None) };
+        write_one(folder, name, &config, past).map(Some)
     }
 
     /// Forgets a space; what it had not taken.

@@ -81,6 +81,22 @@ pub(super) fn write_last(
     if failures.is_empty() { Ok(recorded) } else { Err(RecordError::Incomplete(failures)) }
 }
 
+/// Writes the last seconds of one space.
+pub(super) fn write_one(
+    folder: &Path,
+    name: &str,
+    config: &SpaceConfig,
+    past: Past,
+) -> Result<PathBuf, RecordError> {
+    let unwritable = |error| RecordError::Folder(folder.to_owned(), error);
+    std::fs::create_dir_all(folder).map_err(unwritable)?;
+    let path = folder.join(format!("{name}.{EXTENSION}"));
+    let file = BufWriter::new(File::create(&path).map_err(unwritable)?);
+    let written = write_past(file, config, past);
+    written.map_err(|error| RecordError::Incomplete(vec![format!("space {}: {error}", config.id)]))?;
+    Ok(path)
+}
+
 fn path_of(folder: &Path, space: EntityId) -> PathBuf {
     folder.join(format!("{space}.{EXTENSION}"))
 }
