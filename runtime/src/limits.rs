@@ -104,6 +104,16 @@ pub const EVENTS_PER_DRAIN: usize = 1_024;
 pub const COMMITS_KEPT: usize = 128;
 /// Bytes of the records that a space keeps. The last one is kept whatever it weighs.
 pub const COMMITS_KEPT_BYTES: usize = 512 * 1024;
+/// What happened in a space is at hand for so long afterwards, unless it was too much.
+pub const RECENT_MS: u64 = 10_000;
+/// After so long a new period begins, so that an old one can go. Each costs a copy of what it changes.
+pub const RECENT_PERIOD_MS: u64 = 5_000;
+/// Inputs, records and drains of a space's last seconds. Stops a busy space from filling memory.
+pub const RECENT_ENTRIES_MAX: usize = 32_768;
+/// Bytes of a space's last seconds. The same.
+pub const RECENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// A space whose last seconds are too much tries again after so long. Stops it from copying in vain.
+pub const RECENT_REST_MS: u64 = 60_000;
 /// Entities that the guest may hold though they are gone, before it is told in between.
 pub const FORGET_BATCH: usize = 1_024;
 /// An instance that uses more than this share of its memory is replaced between two events.
@@ -114,6 +124,7 @@ const _: () = assert!(CONTEXT_BYTES_MAX < ARGS_BYTES_MAX, "a context fits beside
 const _: () =
     assert!(REPLY_BYTES_PER_MARK_MAX <= REPLY_BYTES_PER_ENTITY_MAX / 4, "one session fits an entity");
 const _: () = assert!(TICK_PAUSE_MS_MIN <= TICK_PAUSE_MS_MAX, "a pause grows");
+const _: () = assert!(RECENT_PERIOD_MS <= RECENT_MS, "periods overlap what is kept");
 const _: () = assert!(MESSAGES_PER_EVENT_MAX <= MAILBOX_MAX, "an event's messages fit a mailbox");
 const _: () = assert!(MESSAGE_BYTES_PER_EVENT_MAX <= MAILBOX_BYTES_MAX / 2, "so do their bytes");
 

@@ -51,6 +51,8 @@ pub(super) struct Entity {
     pub(super) intent: Option<Intent>,
     /// Counts intents.
     pub(super) intents: u32,
+    /// The last period of [`super::images::Images`] that has an image of it.
+    pub(super) imaged: u32,
 }
 
 const _: () = assert!(std::mem::offset_of!(Entity, body) == 64, "the first line is full");
@@ -90,6 +92,7 @@ impl Entity {
             epoch,
             intent: None,
             intents: 0,
+            imaged: 0,
         }
     }
 }

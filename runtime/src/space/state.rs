@@ -11,6 +11,7 @@ use super::config::{SpaceConfig, SpaceKind};
 use super::entity::{Entity, Slot};
 use super::fifo::Fifo;
 use super::mailbox::{Fact, Item, Mailbox};
+use super::recent::Recent;
 use super::running::Running;
 use super::seeds::Seeds;
 use super::tick::Ticks;
@@ -47,6 +48,9 @@ pub(super) struct Space {
     pub(super) arena: Arena,
     pub(super) ticks: Ticks,
     pub(super) commits: CommitRing,
+    pub(super) recent: Recent,
+    /// A replay looks at who sees whom when the recorded space did.
+    pub(super) look_again: Option<bool>,
     pub(super) seeds: Seeds,
     pub(super) charges: Charges,
     pub(super) counts: Counts,
@@ -94,6 +98,8 @@ impl Space {
             arena: Arena::default(),
             ticks: Ticks::new(&version),
             commits: CommitRing::new(config.commits_kept),
+            recent: Recent::default(),
+            look_again: None,
             seeds: Seeds::new(config.seed),
             charges: Charges::default(),
             counts: Counts::default(),
