@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 pub use everwake_runtime::game::report::{Pauses, PublicationReport, VersionEntry, VersionState};
+pub use everwake_runtime::wasm::CrashVersion;
 
 /// Largest component that can be published. Stops one upload from filling memory.
 pub const COMPONENT_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -125,6 +126,12 @@ pub struct CrashGroup {
     pub message: String,
     /// The whole block of the last one: frames, arguments, log lines, patch so far.
     pub report: String,
+    /// The same count for each version.
+    #[serde(default)]
+    pub versions: Vec<CrashVersion>,
+    /// The command that runs the last one again; empty if it was not recorded.
+    #[serde(default)]
+    pub replay: String,
 }
 
 /// What a publisher says beside the component: query of `POST /v1/publish` and `/v1/plan`.
@@ -182,6 +189,14 @@ pub enum RecordRequest {
     Start(String),
     /// Flushes and closes.
     Stop,
+    /// Writes down what happened in the last seconds, though nobody had asked to record it.
+    Last {
+        /// Into this folder, as seen from the server's working directory.
+        folder: String,
+        /// One space; all if left out.
+        #[serde(default)]
+        space: Option<String>,
+    },
 }
 
 /// Answer of `POST /v1/record`.
@@ -195,4 +210,10 @@ pub struct Recording {
     pub bytes: u64,
     /// Entries in all files: inputs, commits.
     pub entries: u64,
+    /// Of `last`: milliseconds to the earliest that is in them.
+    #[serde(default)]
+    pub back_ms: u64,
+    /// Of `last`: spaces of which nothing is kept, because nothing or too much has happened.
+    #[serde(default)]
+    pub without: u64,
 }

@@ -23,6 +23,8 @@ const BATCHES_MAX: usize = 1024;
 /// How long the gate may take to tell its clients, and the game to close its spaces.
 const STOP_GATE: Duration = Duration::from_millis(1300);
 const STOP_GAME: Duration = Duration::from_millis(600);
+/// Name of the one game process, in reports.
+const GAME: &str = "dev";
 /// One of so many events runs on a fresh instance too, in development.
 pub const TWIN_ONE_IN: u32 = 50;
 
@@ -37,6 +39,8 @@ pub struct HostSettings {
     pub limits: Limits,
     /// Compiled code is kept here.
     pub cache: PathBuf,
+    /// What led to crashes is written here.
+    pub crash_recordings: PathBuf,
     /// What to disturb on purpose.
     pub chaos: Chaos,
 }
@@ -117,7 +121,11 @@ pub fn start(ports: Gate, settings: &HostSettings) -> anyhow::Result<Host> {
     };
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let settings = GameSettings {
-        config: game_config(&settings.limits, cores),
+        config: GameConfig {
+            name: GAME.to_owned(),
+            crash_recordings: Some(settings.crash_recordings.clone()),
+            ..game_config(&settings.limits, cores)
+        },
         spaces: SpaceSettings { chaos: settings.chaos, events_per_drain: 0, commits_kept: 0 },
         workers: cores,
         loader: Box::new(loader(&settings.limits, &settings.cache)?),

@@ -172,6 +172,8 @@ fn settings(command: &DevCommand, config: &Config, folder: &Path) -> anyhow::Res
         admin_port: command.admin_port.unwrap_or(config.listen.admin_port),
         limits: config.limits.clone(),
         cache: folder.join("code"),
+        // Beside the components that a replay needs; short, for it is part of a command.
+        crash_recordings: Path::new(state::FOLDER).join(session::COMPONENTS),
         chaos: Chaos { seed: 0, drop_one_in: command.chaos, twin_one_in: command.twin, check_one_in: 0 },
     })
 }

@@ -27,6 +27,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch as flag;
 
+/// Folder of the components that were published, and of what led to crashes.
+pub const COMPONENTS: &str = "components";
+
 /// What to do about a version that would lose something.
 const LOSS_HINT: &str = "Say what an attribute was called with `#[attr(was = \"old\")]`, carry values over with `migrate`, or let them go with `everwake dev --irreversible`.";
 
@@ -73,7 +76,7 @@ pub async fn run(setup: Setup, ports: Ports) -> anyhow::Result<bool> {
     let (events, mut told) = unbounded_channel();
     let (stop, stopped) = flag::channel(false);
     let token = server::mint_token()?;
-    let components = Components::begin(setup.here.join(state::FOLDER).join("components"))?;
+    let components = Components::begin(setup.here.join(state::FOLDER).join(COMPONENTS))?;
     let steering = Arc::new(steer(&host, &events, components.clone()));
     let serving = tokio::spawn(server::run(admin, steering.clone(), token.clone(), until(stopped.clone())));
     let written = state::write(

@@ -8,13 +8,13 @@ use crate::admin::types::{
 };
 use bytes::Bytes;
 use everwake_protocol::EntityId;
-use everwake_runtime::driver::{GameHandle, RecordError, Stopped};
+use everwake_runtime::driver::{GameHandle, RecordError, Recorded, Stopped};
 use everwake_runtime::game::admin::{AdminAnswer, AdminRequest};
 use everwake_runtime::game::publish::{Agreed, PublishOptions};
 use everwake_runtime::wasm::CrashEntry;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::mpsc::UnboundedSender;
@@ -56,6 +56,29 @@ impl Steering {
         self.game
             .ask(request)
             .map_err(|Stopped| Problem::new(ProblemCode::Unavailable, "The game has stopped.", ""))
+    }
+
+    fn start_recording(&self, folder: PathBuf) -> Result<Recording, Problem> {
+        let mut recording = self.recording();
+        self.game.record(&folder, None).map_err(record_problem)?;
+        self.components.copy_to(&folder).map_err(failed)?;
+        *recording = Some(folder.clone());
+        Ok(Recording { folder: folder.display().to_string(), ..Recording::default() })
+    }
+
+    /// Puts the components that ran beside the files, those that went live meanwhile too.
+    fn recorded(&self, recorded: Recorded) -> Result<Recording, Problem> {
+        self.components.copy_to(&recorded.folder).map_err(failed)?;
+        let back_ms =
+            if recorded.from_ms == 0 { 0 } else { self.game.now_ms().saturating_sub(recorded.from_ms) };
+        Ok(Recording {
+            folder: recorded.folder.display().to_string(),
+            files: recorded.files as u64,
+            bytes: recorded.bytes,
+            entries: recorded.entries,
+            back_ms,
+            without: recorded.without as u64,
+        })
     }
 
     fn publication(&self, request: AdminRequest) -> Result<PublicationReport, Problem> {
@@ -143,26 +166,17 @@ impl Deployment for Steering {
     }
 
     fn record(&self, request: &RecordRequest) -> Result<Recording, Problem> {
-        let mut recording = self.recording();
         match request {
-            RecordRequest::Start(folder) => {
-                let folder = PathBuf::from(folder);
-                self.game.record(&folder, None).map_err(record_problem)?;
-                self.components.copy_to(&folder).map_err(failed)?;
-                *recording = Some(folder.clone());
-                Ok(Recording { folder: folder.display().to_string(), ..Recording::default() })
-            }
+            RecordRequest::Start(folder) => self.start_recording(PathBuf::from(folder)),
             RecordRequest::Stop => {
-                recording.take();
+                self.recording().take();
                 let recorded = self.game.stop_recording().map_err(record_problem)?;
-                // Those that went live meanwhile.
-                self.components.copy_to(&recorded.folder).map_err(failed)?;
-                Ok(Recording {
-                    folder: recorded.folder.display().to_string(),
-                    files: recorded.files as u64,
-                    bytes: recorded.bytes,
-                    entries: recorded.entries,
-                })
+                self.recorded(recorded)
+            }
+            RecordRequest::Last { folder, space } => {
+                let space = space.as_deref().map(entity).transpose()?;
+                let recorded = self.game.record_last(Path::new(folder), space).map_err(record_problem)?;
+                self.recorded(recorded)
             }
         }
     }
@@ -197,6 +211,8 @@ fn crash_group(fingerprint: String, entry: &CrashEntry) -> CrashGroup {
         handler: latest.handler.clone(),
         message: latest.message.lines().next().unwrap_or_default().to_owned(),
         report: latest.to_string(),
+        versions: entry.versions.clone(),
+        replay: latest.replay.clone(),
     }
 }
 
@@ -225,6 +241,7 @@ fn record_problem(error: RecordError) -> Problem {
     let (code, hint) = match &error {
         RecordError::Folder(..) => (ProblemCode::BadRequest, "Name a folder where the server may write."),
         RecordError::UnderWay(_) => (ProblemCode::Busy, "`everwake record stop` ends it."),
+        RecordError::NoSpace(_) => (ProblemCode::NotFound, "`everwake inspect` lists the spaces."),
         RecordError::Nothing => (ProblemCode::NotFound, "`everwake record start` begins a recording."),
         RecordError::Incomplete(_) => {
             (ProblemCode::Failed, "The other spaces are complete: `everwake replay` runs them.")

@@ -93,9 +93,15 @@ fn people_talk_and_operators_look_and_call() {
     let (code, said) = desk.run(&["crashes", "--fail"]);
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("Avatar::say"), "{said}");
-    assert!(desk.good(&["crashes", "--full"]).contains("src/trouble.rs"), "{said}");
+    let full = desk.good(&["crashes", "--full"]);
+    assert!(full.contains("src/trouble.rs") && full.contains("  game     dev"), "{full}");
+    let again = full.lines().find_map(|line| line.trim().strip_prefix("replay   everwake replay "));
+    let again = again.unwrap_or_else(|| panic!("no command in: {full}")).to_owned();
     ada.ask("still here", "<Ada> still here");
     assert_eq!(dev.interrupt().0, 0);
+    // What led to it outlives the process.
+    let said = desk.good(&["replay", &again]);
+    assert!(said.contains("came out the same"), "{said}");
 }
 
 #[test]
@@ -123,6 +129,23 @@ fn what_happened_is_recorded_and_runs_again() {
     // The recorded folder runs without the server that made it.
     assert_eq!(dev.interrupt().0, 0);
     desk.good(&["replay", "bug"]);
+}
+
+#[test]
+fn what_nobody_recorded_is_at_hand_for_a_while_and_runs_again() {
+    let desk = Desk::new();
+    let mut dev = desk.dev(&[]);
+    let mut ada = desk.start(&["chat", "Ada"]);
+    ada.until("* you are in lobby");
+    for word in ["one", "two", "three"] {
+        ada.ask(word, &format!("<Ada> {word}"));
+    }
+    let said = desk.good(&["record", "last", "oops"]);
+    assert!(said.contains("`oops` holds the last"), "{said}");
+    let equal = desk.good(&["replay", "oops"]);
+    assert!(equal.contains("came out the same") && !equal.contains("all 0 commits"), "{equal}");
+    assert_eq!(desk.run(&["record", "last", "--space", "00000000000000000000000000"]).0, 1);
+    assert_eq!(dev.interrupt().0, 0);
 }
 
 #[test]

@@ -8,14 +8,15 @@ use super::recording::RecordingSet;
 use crate::game::{GameInput, SpaceSpec};
 use crate::guest::{GuestSource, VersionHash};
 use crate::message::{Input, Output};
-use crate::space::{Chaos, SpaceConfig, SpaceCore};
+use crate::space::{Chaos, Past, SpaceConfig, SpaceCore};
 use everwake_protocol::EntityId;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// A space without events for so long lets go of its module instance; the next event makes another.
+/// A space without events for so long lets go of its module instance, and of what it keeps of its past; the next
+/// event makes another.
 const IDLE_MS: u64 = 60_000;
 
 /// How spaces are made, for all of a process.
@@ -106,6 +107,11 @@ impl Cell {
         self.core().record(None);
     }
 
+    /// Its last seconds, if it has kept them. Waits until a running drain is over.
+    pub(super) fn past(&self) -> (SpaceConfig, Option<Past>) {
+        (self.config.clone(), self.core().past())
+    }
+
     /// Adds an input; true if the caller has to put the cell into the queue.
     pub(super) fn push(&self, input: Input) -> bool {
         let mut inbox = self.inbox();
@@ -178,7 +184,7 @@ impl Cell {
         }
         let wake_ms = {
             let core = self.core();
-            let idle = core.has_instance().then(|| self.active_ms.load(Ordering::Relaxed) + IDLE_MS);
+            let idle = core.is_awake().then(|| self.active_ms.load(Ordering::Relaxed) + IDLE_MS);
             [core.next_wake_ms(), idle].into_iter().flatten().min()
         };
         let mut inbox = self.inbox();
@@ -209,8 +215,8 @@ impl Cell {
         }
         if active {
             self.active_ms.store(now_ms, Ordering::Relaxed);
-        } else if core.has_instance() && now_ms >= self.active_ms.load(Ordering::Relaxed) + IDLE_MS {
-            core.rest();
+        } else if core.is_awake() && now_ms >= self.active_ms.load(Ordering::Relaxed) + IDLE_MS {
+            core.sleep();
         }
     }
 

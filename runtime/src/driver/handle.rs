@@ -4,6 +4,7 @@ use super::ask::Ask;
 use super::cell::SpaceSettings;
 use super::clock::Clock;
 use super::core_thread::{CoreThread, LoadJob};
+use super::crash_recordings::CrashRecordings;
 use super::entropy;
 use super::loader::ModuleLoader;
 use super::pool::Pool;
@@ -88,7 +89,9 @@ impl Game {
             helpers.push(spawn(&format!("space-{worker}"), move || pool.work(source.as_mut(), &inbox))?);
         }
         let (thread_parts, symbols) = (parts.clone(), loader.share());
-        helpers.push(spawn("reporter", move || thread_parts.run(&items, symbols.as_ref()))?);
+        let recordings =
+            CrashRecordings::new(config.name.clone(), config.crash_recordings.clone(), pool.clone());
+        helpers.push(spawn("reporter", move || thread_parts.run(&items, symbols.as_ref(), recordings))?);
         let (thread_inbox, compiler) = (inbox.clone(), loader.share());
         helpers.push(spawn("loader", move || load_all(&jobs, compiler, &thread_inbox))?);
         let core = CoreThread {
@@ -206,6 +209,12 @@ impl GameHandle {
     /// Ends the recording, and says what came of it.
     pub fn stop_recording(&self) -> Result<Recorded, RecordError> {
         self.pool.stop_recording()
+    }
+
+    /// Writes the last seconds of all spaces, or of one, into files in a folder that is made if need be.
+    /// Nobody has to have asked before: they are always kept.
+    pub fn record_last(&self, folder: &Path, space: Option<EntityId>) -> Result<Recorded, RecordError> {
+        self.pool.record_last(folder, space)
     }
 
     /// Everything that people want to know from now on.

@@ -9,7 +9,7 @@
 //! - [`pool`], [`cell`]: worker threads and the spaces that they run.
 //! - [`traffic`], [`ask`]: the way into the core's thread.
 //! - [`loader`], [`model_loader`], [`pause`], [`reporter`]: components, stop watches, words for people.
-//! - [`recording`]: everything that spaces do, into files.
+//! - [`recording`], [`crash_recordings`]: everything that spaces do, or what led to a crash, into files.
 //! - [`clock`], [`entropy`]: time and chance.
 //! - [`lockstep`]: all of it in one thread, repeatable.
 
@@ -17,6 +17,7 @@ mod ask;
 mod cell;
 pub mod clock;
 mod core_thread;
+mod crash_recordings;
 pub mod entropy;
 mod handle;
 pub mod loader;

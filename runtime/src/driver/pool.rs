@@ -6,12 +6,13 @@
 
 use super::cell::{Cell, Requeue};
 use super::clock::Clock;
-use super::recording::{RecordError, Recorded, RecordingSet};
+use super::recording::{RecordError, Recorded, RecordingSet, write_last, write_one};
 use super::traffic::CoreInbox;
 use crate::guest::{Guest, GuestSource, Trap, TrapKind, VersionHash};
 use crate::message::Input;
 use everwake_protocol::EntityId;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -80,6 +81,34 @@ impl Pool {
         drop(state);
         cells.iter().for_each(|cell| cell.stop_recording());
         set.finish()
+    }
+
+    /// Writes the last seconds of all spaces, or of one. Each waits while it is copied, one at a time.
+    pub(super) fn record_last(&self, folder: &Path, only: Option<EntityId>) -> Result<Recorded, RecordError> {
+        let state = self.state();
+        if let Some(set) = state.recording.as_ref().filter(|set| set.folder == folder) {
+            return Err(RecordError::UnderWay(set.folder.clone()));
+        }
+        let wanted = state.cells.values().filter(|cell| only.is_none_or(|only| only == cell.id));
+        let mut cells: Vec<Arc<Cell>> = wanted.cloned().collect();
+        drop(state);
+        if let (Some(only), true) = (only, cells.is_empty()) {
+            return Err(RecordError::NoSpace(only));
+        }
+        cells.sort_unstable_by_key(|cell| cell.id);
+        write_last(folder, cells.iter().map(|cell| cell.past()))
+    }
+
+    /// Writes the last seconds of one space into a file of this name. None if there is nothing of it.
+    pub(super) fn record_past_of(
+        &self,
+        space: EntityId,
+        folder: &Path,
+        name: &str,
+    ) -> Result<Option<PathBuf>, RecordError> {
+        let Some(cell) = self.state().cells.get(&space).cloned() else { return Ok(None) };
+        let (config, Some(past)) = cell.past() else { return Ok(None) };
+        write_one(folder, name, &config, past).map(Some)
     }
 
     /// Forgets a space; what it had not taken.

@@ -1,10 +1,10 @@
-//! Recording a running game: one file for each space, in one folder.
+//! Recording a running game, or writing down its last seconds: one file for each space, in one folder.
 //!
 //! A space begins to be recorded at the first moment at which nothing waits in it; spaces that
 //! are made later are recorded from their first input.
 
-use crate::record::{FileRecording, RecordingError, Start};
-use crate::space::{SpaceConfig, SpaceCore};
+use crate::record::{FileRecording, RecordingError, Start, write_past};
+use crate::space::{Past, SpaceConfig, SpaceCore};
 use everwake_protocol::EntityId;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -27,6 +27,9 @@ pub enum RecordError {
     /// There is nothing to stop.
     #[error("nothing is being recorded")]
     Nothing,
+    /// No space of that name.
+    #[error("there is no space `{0}`")]
+    NoSpace(EntityId),
     /// Some spaces could not be recorded to the end; the others are complete.
     #[error("some spaces are not recorded to the end: {}", .0.join("; "))]
     Incomplete(Vec<String>),
@@ -43,6 +46,59 @@ pub struct Recorded {
     pub entries: u64,
     /// Bytes in them.
     pub bytes: u64,
+    /// UTC ms of the earliest that is in them; 0 if that is not known.
+    pub from_ms: u64,
+    /// Spaces of which nothing was at hand: nothing has happened for long, or too much.
+    pub without: usize,
+}
+
+/// Writes the last seconds of spaces; those that keep none are counted.
+pub(super) fn write_last(
+    folder: &Path,
+    spaces: impl Iterator<Item = (SpaceConfig, Option<Past>)>,
+) -> Result<Recorded, RecordError> {
+    std::fs::create_dir_all(folder).map_err(|error| RecordError::Folder(folder.to_owned(), error))?;
+    let mut recorded = Recorded { folder: folder.to_owned(), ..Recorded::default() };
+    let mut failures = Vec::new();
+    for (config, past) in spaces {
+        let Some(past) = past else {
+            recorded.without += 1;
+            continue;
+        };
+        let from_ms = past.from_ms;
+        let file = File::create(path_of(folder, config.id)).map_err(RecordingError::Io);
+        match file.and_then(|file| write_past(BufWriter::new(file), &config, past)) {
+            Ok((_, written)) => {
+                recorded.files += 1;
+                recorded.entries += written.entries;
+                recorded.bytes += written.bytes;
+                let before = if recorded.from_ms == 0 { u64::MAX } else { recorded.from_ms };
+                recorded.from_ms = before.min(from_ms);
+            }
+            Err(error) => failures.push(format!("space {}: {error}", config.id)),
+        }
+    }
+    if failures.is_empty() { Ok(recorded) } else { Err(RecordError::Incomplete(failures)) }
+}
+
+/// Writes the last seconds of one space.
+pub(super) fn write_one(
+    folder: &Path,
+    name: &str,
+    config: &SpaceConfig,
+    past: Past,
+) -> Result<PathBuf, RecordError> {
+    let unwritable = |error| RecordError::Folder(folder.to_owned(), error);
+    std::fs::create_dir_all(folder).map_err(unwritable)?;
+    let path = folder.join(format!("{name}.{EXTENSION}"));
+    let file = BufWriter::new(File::create(&path).map_err(unwritable)?);
+    let written = write_past(file, config, past);
+    written.map_err(|error| RecordError::Incomplete(vec![format!("space {}: {error}", config.id)]))?;
+    Ok(path)
+}
+
+fn path_of(folder: &Path, space: EntityId) -> PathBuf {
+    folder.join(format!("{space}.{EXTENSION}"))
 }
 
 /// The files of one recording.
@@ -80,7 +136,7 @@ impl RecordingSet {
         if state.ended || state.files.contains_key(&config.id) {
             return true;
         }
-        let path = self.folder.join(format!("{}.{EXTENSION}", config.id));
+        let path = path_of(&self.folder, config.id);
         let version = core.version().clone();
         let start = Start::new(config, &version, snapshot);
         let begun = File::create(path).map_err(RecordingError::Io);

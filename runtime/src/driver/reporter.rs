@@ -3,14 +3,15 @@
 //! A thread of its own: finding the lines of a crash takes milliseconds, and a slow terminal must
 //! not hold up a game. What does not fit the queue is counted and left out.
 
+use super::crash_recordings::CrashRecordings;
 use super::loader::ModuleLoader;
 use crate::game::report::Fact;
 use crate::guest::LogLevel;
 use crate::message::{Crash, LogLine};
-use crate::wasm::{CrashBook, CrashEntry, CrashReport};
+use crate::wasm::{CrashBook, CrashEntry, CrashReport, Seen};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Lines that may wait to be written. Stops a game that logs in a loop from filling memory.
 const LINES_MAX: usize = 16_384;
@@ -67,7 +68,12 @@ pub(super) struct Parts {
 
 impl Parts {
     /// The thread: returns when the core's thread is gone.
-    pub(super) fn run(&self, items: &Receiver<Item>, loader: &dyn ModuleLoader) {
+    pub(super) fn run(
+        &self,
+        items: &Receiver<Item>,
+        loader: &dyn ModuleLoader,
+        mut recordings: CrashRecordings,
+    ) {
         while let Ok(item) = items.recv() {
             let left_out = self.left_out.swap(0, Ordering::Relaxed);
             if left_out > 0 {
@@ -79,14 +85,13 @@ impl Parts {
                     write_fact(&fact);
                     self.publish(&GameEvent::Fact(fact));
                 }
-                Item::Crash(crash, log) => self.crashed(loader.report(*crash), log),
+                Item::Crash(crash, log) => self.crashed(loader.report(*crash), log, &mut recordings),
             }
         }
     }
 
     pub(super) fn crashes(&self) -> Vec<(String, CrashEntry)> {
-        let book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-        book.entries().into_iter().map(|(print, entry)| (print.to_string(), entry.clone())).collect()
+        self.book().entries().into_iter().map(|(print, entry)| (print.to_string(), entry.clone())).collect()
     }
 
     pub(super) fn subscribe(&self) -> Receiver<GameEvent> {
@@ -95,8 +100,14 @@ impl Parts {
         receiver
     }
 
-    fn crashed(&self, report: CrashReport, log: bool) {
-        let new = self.book.lock().unwrap_or_else(PoisonError::into_inner).record(report.clone());
+    fn crashed(&self, mut report: CrashReport, log: bool, recordings: &mut CrashRecordings) {
+        report.game.clone_from(&recordings.game);
+        let seen = self.book().record(report.clone());
+        if seen != Seen::Before {
+            report.replay = recordings.write(&report).unwrap_or_default();
+            self.book().recorded(&report.fingerprint(), report.replay.clone());
+        }
+        let new = seen == Seen::New;
         if log {
             let CrashReport { module, version, label, .. } = &report;
             tracing::error!(%module, %version, %label, new, "{report}");
@@ -104,6 +115,10 @@ impl Parts {
         if new && log {
             self.publish(&GameEvent::Crash(Box::new(report)));
         }
+    }
+
+    fn book(&self) -> MutexGuard<'_, CrashBook> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn publish(&self, event: &GameEvent) {

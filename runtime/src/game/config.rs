@@ -1,11 +1,16 @@
 //! What a deployment may decide about a game process. Plain data; parsing is the CLI's business.
 
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// Configuration of one game process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GameConfig {
+    /// Name of this process among others, in reports.
+    pub name: String,
+    /// Folder for the last seconds before the first crash of each kind; none are written if left out.
+    pub crash_recordings: Option<PathBuf>,
     /// Development: short probation, a publication ends the probation of the one before.
     pub dev: bool,
     /// Nil shards of each module.
@@ -41,6 +46,8 @@ impl GameConfig {
 impl Default for GameConfig {
     fn default() -> Self {
         Self {
+            name: "game".to_owned(),
+            crash_recordings: None,
             dev: false,
             nil_shards: 4,
             labels: Vec::new(),

@@ -403,11 +403,11 @@ impl GameCore {
     }
 
     /// A message of the core's own.
-    fn message(&mut self, target: EntityId, body: crate::message::Body) -> Message {
+    fn message(&mut self, target: EntityId, body: crate::message::Body) -> Box<Message> {
         let counter = self.mint();
         let id = MessageId { sender: Id::derive(&[b"core", &self.seed]), epoch: 1, counter };
         let class = crate::message::Class::Volatile;
-        Message { id, from: None, target, class, trace: Id::ZERO, hops: 0, body }
+        Box::new(Message { id, from: None, target, class, trace: Id::ZERO, hops: 0, body })
     }
 
     /// A ticket for an answer to the core itself.

@@ -23,6 +23,8 @@ pub enum Entry {
     },
     /// The space takes an input.
     Input(Box<RecordedInput>),
+    /// It is looked at who sees whom.
+    Look,
     /// An event ended.
     Commit(Box<Commit>),
     /// An instance came or went.
@@ -50,6 +52,8 @@ pub struct Start {
     pub events_per_drain: usize,
     /// The space; none if the recording begins with its first input.
     pub snapshot: Option<SpaceSnapshot>,
+    /// It was kept when nobody recorded: the module instance had run events before.
+    pub is_past: bool,
 }
 
 /// An input of a space, as data.
@@ -92,7 +96,7 @@ pub enum RecordedInput {
         args: Bytes,
         pose: Pose,
         answer: AnswerTo,
-        client: Option<Client>,
+        client: Option<Box<Client>>,
     },
     Marker {
         entity: EntityId,
@@ -135,6 +139,7 @@ impl Start {
             intervals_ms: (config.intervals.attributes_ms, config.intervals.positions_ms),
             events_per_drain: config.events_per_drain,
             snapshot,
+            is_past: false,
         }
     }
 }
@@ -144,7 +149,7 @@ impl RecordedInput {
     #[must_use]
     pub fn of(input: &Input) -> RecordedInput {
         match input.clone() {
-            Input::Message(message) => RecordedInput::Message(message),
+            Input::Message(message) => RecordedInput::Message(*message),
             Input::Request { session, request, acknowledged, target, method, deadline_ms, args } => {
                 RecordedInput::Request { session, request, acknowledged, target, method, deadline_ms, args }
             }
@@ -173,7 +178,7 @@ impl RecordedInput {
         versions: &dyn Fn(VersionHash) -> Option<Arc<ModuleVersion>>,
     ) -> Result<Input, VersionHash> {
         Ok(match self {
-            RecordedInput::Message(message) => Input::Message(message),
+            RecordedInput::Message(message) => Input::Message(Box::new(message)),
             RecordedInput::Request { session, request, acknowledged, target, method, deadline_ms, args } => {
                 Input::Request { session, request, acknowledged, target, method, deadline_ms, args }
             }

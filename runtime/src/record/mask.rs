@@ -71,7 +71,7 @@ impl Masker {
                 self.input(input);
             }
             Entry::Commit(commit) => self.commit(commit),
-            Entry::Drain { .. } | Entry::Instance(_) => {}
+            Entry::Drain { .. } | Entry::Look | Entry::Instance(_) => {}
         }
     }
 

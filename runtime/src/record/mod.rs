@@ -8,7 +8,7 @@
 //! # Layout
 //! - [`entry`]: what a recording consists of.
 //! - [`format`]: the file: a header, then entries behind their lengths.
-//! - [`recorder`]: writing one, to a file or into a bounded ring in memory.
+//! - [`recorder`]: writing one, while a space runs or from what it kept of its last seconds.
 //! - [`mask`]: leaving secrets out.
 //! - [`describe`]: commits as text for people.
 //! - [`replay`]: running one again; [`report`]: what differed.
@@ -26,6 +26,6 @@ mod tests;
 
 pub use entry::{Entry, RecordedInput, Start};
 pub use format::{RecordingError, RecordingReader};
-pub use recorder::{FileRecording, RingRecording};
+pub use recorder::{FileRecording, Written, write_past};
 pub use replay::{ReplayError, ReplayOptions, replay};
 pub use report::{Difference, ReplayReport};

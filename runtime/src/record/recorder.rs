@@ -1,4 +1,4 @@
-//! Writing recordings: all of it into a file, or the last part of it into memory.
+//! Writing recordings: while a space runs, or what it kept of its last seconds.
 //!
 //! The space owns what it tells ([`Recorder`]); whoever asked for the recording keeps the handle.
 
@@ -6,9 +6,8 @@ use super::entry::{Entry, RecordedInput, Start};
 use super::format::{RecordingError, encode_entry, write_header};
 use super::mask::Masker;
 use crate::message::Input;
-use crate::space::{Commit, InstanceChange, Recorder};
+use crate::space::{Commit, Happened, InstanceChange, Past, Recorder, SpaceConfig};
 use crate::versions::ModuleVersion;
-use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -75,104 +74,7 @@ impl<W: Write + Send + 'static> FileRecording<W> {
     }
 }
 
-/// The last part of what happens in a space, in memory: for the moment after a surprise. Each
-/// part begins with a snapshot; old parts make room.
-#[derive(Clone, Debug)]
-pub struct RingRecording {
-    shared: Arc<Mutex<RingState>>,
-}
-
-#[derive(Debug)]
-struct RingState {
-    /// Each begins with its start. The newest is last.
-    parts: VecDeque<Part>,
-    masker: Masker,
-    bytes: usize,
-    bytes_max: usize,
-}
-
-#[derive(Debug)]
-struct Part {
-    entries: Vec<Vec<u8>>,
-    bytes: usize,
-    began_ms: u64,
-}
-
-impl RingRecording {
-    /// Keeps at most about `bytes_max` bytes. Nothing is kept before the first
-    /// [`RingRecording::restart`].
-    #[must_use]
-    pub fn new(bytes_max: usize, version: Arc<ModuleVersion>) -> RingRecording {
-        let masker = Masker::new(version);
-        let state = RingState { parts: VecDeque::new(), masker, bytes: 0, bytes_max };
-        RingRecording { shared: Arc::new(Mutex::new(state)) }
-    }
-
-    /// For the space.
-    #[must_use]
-    pub fn recorder(&self) -> Box<dyn Recorder> {
-        Box::new(Tap { sink: self.shared.clone() })
-    }
-
-    /// Begins a new part, from a snapshot that the space gave just now. To be called every few
-    /// seconds; parts that began more than `kept_ms` before make room, but for the youngest of them.
-    pub fn restart(&self, start: Start, now_ms: u64, kept_ms: u64) -> Result<(), RecordingError> {
-        let mut state = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut entry = Entry::Start(Box::new(start));
-        state.masker.mask(&mut entry, &|_| None);
-        let encoded = encode_entry(&entry)?;
-        state.bytes += encoded.len();
-        state.parts.push_back(Part { bytes: encoded.len(), entries: vec![encoded], began_ms: now_ms });
-        let horizon = now_ms.saturating_sub(kept_ms);
-        while state.parts.get(1).is_some_and(|second| second.began_ms <= horizon) {
-            state.drop_oldest();
-        }
-        state.make_room();
-        Ok(())
-    }
-
-    /// The recording since the oldest snapshot that is kept, as a file; none if there is none.
-    #[must_use]
-    pub fn dump(&self) -> Option<Vec<u8>> {
-        let state = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut file = Vec::with_capacity(state.bytes + 8);
-        write_header(&mut file).ok()?;
-        for (place, part) in state.parts.iter().enumerate() {
-            // Later starts repeat what the entries before them lead to.
-            let entries = part.entries.iter().skip(usize::from(place > 0));
-            entries.for_each(|entry| file.extend_from_slice(entry));
-        }
-        (!state.parts.is_empty()).then_some(file)
-    }
-
-    /// Bytes in memory.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner).bytes
-    }
-}
-
-impl RingState {
-    fn drop_oldest(&mut self) {
-        if let Some(part) = self.parts.pop_front() {
-            self.bytes -= part.bytes;
-        }
-    }
-
-    /// A part that alone is too much goes as well: better nothing than unbounded memory.
-    fn make_room(&mut self) {
-        while self.bytes > self.bytes_max && !self.parts.is_empty() {
-            self.drop_oldest();
-        }
-    }
-}
-
-/// Where entries go.
-trait Sink: Send {
-    fn write(&mut self, entry: Entry, swap: Option<Arc<ModuleVersion>>);
-}
-
-impl<W: Write + Send> Sink for FileState<W> {
+impl<W: Write> FileState<W> {
     fn write(&mut self, mut entry: Entry, swap: Option<Arc<ModuleVersion>>) {
         self.masker.mask(&mut entry, &|_| swap.clone());
         let Some(out) = &mut self.out else { return };
@@ -193,38 +95,40 @@ impl<W: Write + Send> Sink for FileState<W> {
     }
 }
 
-impl Sink for RingState {
-    fn write(&mut self, mut entry: Entry, swap: Option<Arc<ModuleVersion>>) {
-        self.masker.mask(&mut entry, &|_| swap.clone());
-        let Some(part) = self.parts.back_mut() else { return };
-        match encode_entry(&entry) {
-            Ok(bytes) => {
-                part.bytes += bytes.len();
-                self.bytes += bytes.len();
-                part.entries.push(bytes);
-                self.make_room();
-            }
-            // What follows cannot be understood without it.
-            Err(_) => {
-                self.parts.clear();
-                self.bytes = 0;
-            }
+/// Writes the last seconds of a space.
+pub fn write_past<W: Write + Send + 'static>(
+    out: W,
+    config: &SpaceConfig,
+    past: Past,
+) -> Result<(W, Written), RecordingError> {
+    let Past { version, snapshot, happened, .. } = past;
+    let start = Start { is_past: true, ..Start::new(config, &version, Some(snapshot)) };
+    let recording = FileRecording::begin(out, start, version)?;
+    let mut recorder = recording.recorder();
+    for happened in happened {
+        match happened {
+            Happened::Drain { now_ms } => recorder.drain(now_ms),
+            Happened::Input(input) => recorder.input(&input),
+            Happened::Look => recorder.look(),
+            Happened::Commit(commit) => recorder.commit(&commit),
+            Happened::Instance(change) => recorder.instance(change),
         }
     }
+    recording.finish()
 }
 
 /// The space's end of a recording.
-struct Tap<S> {
-    sink: Arc<Mutex<S>>,
+struct Tap<W> {
+    sink: Arc<Mutex<FileState<W>>>,
 }
 
-impl<S: Sink> Tap<S> {
+impl<W: Write> Tap<W> {
     fn write(&mut self, entry: Entry, swap: Option<Arc<ModuleVersion>>) {
         self.sink.lock().unwrap_or_else(PoisonError::into_inner).write(entry, swap);
     }
 }
 
-impl<S: Sink> Recorder for Tap<S> {
+impl<W: Write + Send> Recorder for Tap<W> {
     fn drain(&mut self, now_ms: u64) {
         self.write(Entry::Drain { now_ms }, None);
     }
@@ -235,6 +139,10 @@ impl<S: Sink> Recorder for Tap<S> {
             _ => None,
         };
         self.write(Entry::Input(Box::new(RecordedInput::of(input))), swap);
+    }
+
+    fn look(&mut self) {
+        self.write(Entry::Look, None);
     }
 
     fn commit(&mut self, commit: &Commit) {

@@ -1,7 +1,8 @@
 //! Running a recording again, on its version or on another one.
 //!
-//! Time, inputs and chance come from the recording; so do verdicts that came from real time: an
-//! event that was cut is not run, but cut again. The space is a fresh [`SpaceCore`].
+//! Time, inputs and chance come from the recording; so do verdicts that came from real time or from what
+//! else the process did: an event that was cut, or found no room for an instance, is not run, but ends again
+//! as it did. The space is a fresh [`SpaceCore`].
 
 use super::entry::{Entry, Start};
 use super::format::{RecordingError, RecordingReader};
@@ -16,7 +17,7 @@ use crate::space::{
 use crate::versions::ModuleVersion;
 use bytes::Bytes;
 use everwake_protocol::EntityId;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -90,6 +91,8 @@ struct Turn {
     now_ms: u64,
     inputs: VecDeque<Input>,
     commits: Vec<Commit>,
+    /// It was looked at who sees whom.
+    looks: bool,
     /// The instance rested before the next drain.
     rests: bool,
 }
@@ -119,11 +122,13 @@ impl Player {
         config.events_per_drain = start.events_per_drain;
         let (attributes_ms, positions_ms) = start.intervals_ms;
         config.intervals = Intervals { attributes_ms, positions_ms };
+        config.keeps_past = false;
         let running = options.on.clone().unwrap_or_else(|| recorded.clone());
         let report = ReplayReport {
             module: start.module.clone(),
             recorded: version_text(&start.label, start.version),
             replayed: version_text(&running.manifest.label, running.hash),
+            is_past: start.is_past,
             ..ReplayReport::default()
         };
         let mut recording = Masker::new(recorded.clone());
@@ -170,6 +175,7 @@ impl Player {
                 turn.inputs.push_back(input);
             }
             Entry::Commit(commit) => turn.commits.push(*commit),
+            Entry::Look => turn.looks = true,
             Entry::Instance(InstanceChange::Dropped(DropReason::Idle)) => turn.rests = true,
             Entry::Instance(_) | Entry::Drain { .. } | Entry::Start(_) => {}
         }
@@ -188,11 +194,13 @@ impl Player {
             turn.inputs.retain(|input| !matches!(input, Input::Swap(_)));
         }
         self.core.replay_seeds(turn.commits.iter().map(|commit| commit.seed));
-        let cut =
-            turn.commits.iter().filter(|commit| commit.verdict == CommitVerdict::Trapped(TrapKind::TimedOut));
-        let seeds: BTreeSet<_> = cut.map(|commit| commit.seed).collect();
-        self.report.timed_out += seeds.len() as u64;
-        self.cut.replace(seeds);
+        let ends = turn.commits.iter().filter_map(|commit| Some((commit.seed, Ended::of(commit)?)));
+        let ends: BTreeMap<_, _> = ends.collect();
+        self.report.timed_out += ends.values().filter(|end| end.kind == TrapKind::TimedOut).count() as u64;
+        self.cut.replace(ends);
+        if !self.on_other {
+            self.core.replay_look(turn.looks);
+        }
         let mut scripted = Scripted { guests, cut: self.cut.clone() };
         self.core.drain(turn.now_ms, &mut turn.inputs, &mut scripted, &mut Vec::new());
         if turn.rests {
@@ -284,6 +292,8 @@ impl Recorder for Ear {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).push(commit.clone());
     }
 
+    fn look(&mut self) {}
+
     fn instance(&mut self, _: InstanceChange) {}
 }
 
@@ -293,19 +303,36 @@ struct Scripted<'g> {
     cut: Cut,
 }
 
-/// Seeds of the events of this drain that were cut. Instances outlive drains and share it.
+/// How events of this drain ended that would not end so again by themselves, by seed. Instances outlive
+/// drains and share it.
 #[derive(Clone, Debug, Default)]
 struct Cut {
-    seeds: Arc<Mutex<BTreeSet<[u32; 4]>>>,
+    ends: Arc<Mutex<BTreeMap<[u32; 4], Ended>>>,
+}
+
+/// The end of an event that the replay does not run.
+#[derive(Clone, Copy, Debug)]
+struct Ended {
+    kind: TrapKind,
+    /// The member that a tick was working on: who runs again, and with whom, follows from it.
+    working_on: Option<u32>,
+}
+
+impl Ended {
+    fn of(commit: &Commit) -> Option<Ended> {
+        let CommitVerdict::Trapped(kind) = commit.verdict else { return None };
+        let by_chance = matches!(kind, TrapKind::TimedOut | TrapKind::NoRoom | TrapKind::Instantiate);
+        by_chance.then_some(Ended { kind, working_on: commit.working_on })
+    }
 }
 
 impl Cut {
-    fn replace(&self, seeds: BTreeSet<[u32; 4]>) {
-        *self.seeds.lock().unwrap_or_else(PoisonError::into_inner) = seeds;
+    fn replace(&self, ends: BTreeMap<[u32; 4], Ended>) {
+        *self.ends.lock().unwrap_or_else(PoisonError::into_inner) = ends;
     }
 
-    fn contains(&self, seed: &[u32; 4]) -> bool {
-        self.seeds.lock().unwrap_or_else(PoisonError::into_inner).contains(seed)
+    fn end_of(&self, seed: &[u32; 4]) -> Option<Ended> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).get(seed).copied()
     }
 }
 
@@ -322,10 +349,13 @@ struct ScriptedGuest {
 }
 
 impl Guest for ScriptedGuest {
-    fn handle(&mut self, event: &Event, host: Box<dyn Imports>) -> (Box<dyn Imports>, Verdict) {
-        if self.cut.contains(&event.seed) {
-            let message = "it was cut in the recording".to_owned();
-            return (host, Verdict::Trapped(Trap { kind: TrapKind::TimedOut, message, frames: Vec::new() }));
+    fn handle(&mut self, event: &Event, mut host: Box<dyn Imports>) -> (Box<dyn Imports>, Verdict) {
+        if let Some(Ended { kind, working_on }) = self.cut.end_of(&event.seed) {
+            if let Some(index) = working_on {
+                host.working_on(index);
+            }
+            let message = "it ended so in the recording".to_owned();
+            return (host, Verdict::Trapped(Trap { kind, message, frames: Vec::new() }));
         }
         self.guest.handle(event, host)
     }

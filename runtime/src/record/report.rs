@@ -34,6 +34,9 @@ pub struct ReplayReport {
     pub differences: Vec<Difference>,
     /// Why the recording ends before its end, if it does.
     pub cut_short: Option<String>,
+    /// The recording is the last seconds of a space that nobody recorded.
+    #[serde(default)]
+    pub is_past: bool,
 }
 
 /// One thing that came out otherwise.
@@ -178,6 +181,12 @@ impl fmt::Display for ReplayReport {
                 f,
                 "{} events lack secrets that are not recorded; they may come out otherwise",
                 self.masked
+            )?;
+        }
+        if self.is_past && !self.is_equal() {
+            writeln!(
+                f,
+                "the recording begins with an instance that had run before: hidden state would differ"
             )?;
         }
         for Difference { sequence, entity, handler, what, recorded, replayed } in &self.differences {

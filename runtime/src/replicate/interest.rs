@@ -5,6 +5,7 @@
 
 use super::limits::{LEAVE_FACTOR, LEAVE_METRES};
 use everwake_protocol::client::Pose;
+use std::collections::HashMap;
 
 /// A place in the replicator's table of entities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -166,12 +167,43 @@ impl Interest {
         (present, self.observers.len(), self.observers.iter().map(|observer| observer.seen.len()).sum())
     }
 
-    fn touch(&mut self, row: Row) {
+    pub(super) fn touch(&mut self, row: Row) {
         if let Some(place) = self.places.get_mut(row.index())
             && !place.dirty
         {
             place.dirty = true;
             self.dirty.push(row);
+        }
+    }
+}
+
+/// As data, and back.
+impl Interest {
+    /// What each observer sees, ascending.
+    pub(super) fn sights(&self) -> impl Iterator<Item = (Row, &[Row])> {
+        self.observers.iter().map(|observer| (observer.row, observer.seen.as_slice()))
+    }
+
+    /// Who was touched since the last look.
+    pub(super) fn stale(&self) -> &[Row] {
+        &self.dirty
+    }
+
+    /// Lets everybody see what `seen` says, ascending, and nobody be stale. Says what changes by that.
+    pub(super) fn resume(&mut self, seen: &mut HashMap<Row, Vec<Row>>, out: &mut Vec<Sight>) {
+        for row in std::mem::take(&mut self.dirty) {
+            if let Some(place) = self.places.get_mut(row.index()) {
+                place.dirty = false;
+            }
+        }
+        for observer in &mut self.observers {
+            let before =
+                std::mem::replace(&mut observer.seen, seen.remove(&observer.row).unwrap_or_default());
+            let (row, now) = (observer.row, &observer.seen);
+            let lost = before.iter().filter(|subject| now.binary_search(subject).is_err());
+            out.extend(lost.map(|subject| Sight { observer: row, subject: *subject, sees: false }));
+            let found = now.iter().filter(|subject| before.binary_search(subject).is_err());
+            out.extend(found.map(|subject| Sight { observer: row, subject: *subject, sees: true }));
         }
     }
 }

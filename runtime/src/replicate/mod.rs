@@ -13,6 +13,7 @@
 //! - `values`: inputs and outputs.
 //! - `events`: what a committed event does to mirrors and clients.
 //! - `sight`: entities come into views and leave them.
+//! - `sights`: who sees whom as data, and back.
 //! - `roster`, `mirror`, `kinds`: entities, what of them is untold, what their types show.
 //! - `interest`: who should see whom.
 //! - `view`: what one client has in view, and which positions it knows.
@@ -26,6 +27,7 @@ mod limits;
 mod mirror;
 mod roster;
 mod sight;
+mod sights;
 mod stage;
 mod tally;
 #[cfg(test)]
@@ -33,6 +35,7 @@ mod tests;
 mod values;
 mod view;
 
+pub use sights::SightSnapshot;
 pub use values::{Change, Fact, ReplicaInput, ReplicaOutput};
 
 use crate::versions::ModuleVersion;

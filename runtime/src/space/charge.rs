@@ -3,6 +3,7 @@
 
 use crate::limits::{CHARGE_CRASHES_MAX, CHARGE_REFUSALS_MAX, CHARGE_WINDOW_MS, CHARGES_MAX};
 use everwake_protocol::SessionId;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// See the head of this file.
@@ -16,6 +17,21 @@ struct Charge {
     since_ms: u64,
     crashes: u32,
     refusals: u32,
+}
+
+/// What one client is charged with, as data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChargeSnapshot {
+    /// Whose client.
+    pub session: SessionId,
+    /// Hash of the method's name.
+    pub method: u64,
+    /// UTC ms of the first crash that counts.
+    pub since_ms: u64,
+    /// Crashes since then.
+    pub crashes: u32,
+    /// Calls that were refused since then.
+    pub refusals: u32,
 }
 
 /// What to do with a client's call.
@@ -65,6 +81,24 @@ impl Charges {
         }
         charge.refusals += 1;
         if charge.refusals > CHARGE_REFUSALS_MAX { Charged::Kick } else { Charged::Refuse }
+    }
+
+    /// As data.
+    pub(super) fn snapshot(&self) -> Vec<ChargeSnapshot> {
+        let one = |(&(session, method), charge): (&(SessionId, u64), &Charge)| {
+            let Charge { since_ms, crashes, refusals } = *charge;
+            ChargeSnapshot { session, method, since_ms, crashes, refusals }
+        };
+        self.by_client.iter().map(one).collect()
+    }
+
+    /// And back.
+    pub(super) fn restore(charges: &[ChargeSnapshot]) -> Charges {
+        let one = |charge: &ChargeSnapshot| {
+            let ChargeSnapshot { session, method, since_ms, crashes, refusals } = *charge;
+            ((session, method), Charge { since_ms, crashes, refusals })
+        };
+        Charges { by_client: charges.iter().map(one).collect() }
     }
 
     /// The session is gone.

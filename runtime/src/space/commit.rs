@@ -3,7 +3,9 @@
 //! The one seam that replay, twin mode, durability and tests hang on. Records are kept in a ring
 //! and their buffers are used again.
 
+use super::weight;
 use crate::guest::{EventKind, Origin, TrapKind, VersionHash};
+use crate::limits;
 use crate::message::{Input, Message};
 use crate::versions::MethodKey;
 use everwake_protocol::client::Pose;
@@ -50,6 +52,8 @@ pub struct Commit {
     pub effects: Vec<Effect>,
     /// The dedupe mark that the event moved: sender or session, and where to.
     pub mark: Option<(Id, u64)>,
+    /// The member that a failed tick was working on, by its place among those that were due.
+    pub working_on: Option<u32>,
 }
 
 /// How an event ended.
@@ -133,6 +137,8 @@ pub trait Recorder: Send {
     fn drain(&mut self, now_ms: u64);
     /// The space takes an input.
     fn input(&mut self, input: &Input);
+    /// It is looked at who sees whom.
+    fn look(&mut self);
     /// An event ended.
     fn commit(&mut self, commit: &Commit);
     /// An instance came or went.
@@ -166,6 +172,7 @@ impl Commit {
             moves: Vec::new(),
             effects: Vec::new(),
             mark: None,
+            working_on: None,
         }
     }
 
@@ -179,6 +186,7 @@ impl Commit {
         self.moves.clear();
         self.effects.clear();
         self.mark = None;
+        self.working_on = None;
     }
 
     /// Adds a delta.
@@ -190,39 +198,78 @@ impl Commit {
     }
 }
 
-/// The last records.
+/// A record whose buffers grew over this is not used again.
+const USED_AGAIN_BYTES_MAX: usize = 512 * 1024;
+
+/// The last records: at least `kept` within [`limits::COMMITS_KEPT_BYTES`], and all from a sequence that
+/// somebody else needs.
 #[derive(Debug)]
 pub(super) struct CommitRing {
-    records: VecDeque<Commit>,
+    /// Boxed: an event opens one, fills it and puts it back.
+    records: VecDeque<Box<Commit>>,
     kept: usize,
+    bytes: usize,
+    kept_from: u64,
     sequence: u64,
 }
 
 impl CommitRing {
     pub(super) fn new(kept: usize) -> CommitRing {
-        CommitRing { records: VecDeque::new(), kept: kept.max(1), sequence: 0 }
+        CommitRing { records: VecDeque::new(), kept: kept.max(1), bytes: 0, kept_from: u64::MAX, sequence: 0 }
     }
 
     /// An empty record with old buffers and the next sequence.
-    pub(super) fn open(&mut self) -> Commit {
+    pub(super) fn open(&mut self) -> Box<Commit> {
         self.sequence += 1;
-        let full = self.records.len() >= self.kept;
-        let old = if full { self.records.pop_front() } else { None };
-        let mut commit = old.unwrap_or_else(Commit::empty);
+        let old = self.pop_old();
+        // Many may have become free at once: they go two by two, so that no event pays for all.
+        drop(self.pop_old());
+        let old = old.filter(|old| weight::commit(old) <= USED_AGAIN_BYTES_MAX);
+        let mut commit = old.unwrap_or_else(|| Box::new(Commit::empty()));
         commit.reset();
         commit.sequence = self.sequence;
         commit
     }
 
+    fn pop_old(&mut self) -> Option<Box<Commit>> {
+        let too_many = self.records.len() >= self.kept || self.bytes > limits::COMMITS_KEPT_BYTES;
+        let is_old = too_many && self.records.front().is_some_and(|first| first.sequence < self.kept_from);
+        let old = if is_old { self.records.pop_front() } else { None }?;
+        self.bytes -= weight::commit(&old);
+        Some(old)
+    }
+
     /// Keeps a record.
-    pub(super) fn keep(&mut self, commit: Commit) -> Option<&Commit> {
+    pub(super) fn keep(&mut self, commit: Box<Commit>) {
+        self.bytes += weight::commit(&commit);
         self.records.push_back(commit);
-        self.records.back()
+    }
+
+    /// Keeps what has this sequence and what follows, whatever the count.
+    pub(super) fn keep_from(&mut self, sequence: u64) {
+        self.kept_from = sequence;
+    }
+
+    /// Lets go of everything that it need not keep.
+    pub(super) fn trim(&mut self) {
+        while self.pop_old().is_some() {}
+        self.records.shrink_to_fit();
     }
 
     /// Oldest first.
-    pub(super) fn records(&self) -> impl Iterator<Item = &Commit> {
-        self.records.iter()
+    pub(super) fn records(&self) -> impl DoubleEndedIterator<Item = &Commit> {
+        self.records.iter().map(|record| &**record)
+    }
+
+    /// One of them by its sequence.
+    pub(super) fn record(&self, sequence: u64) -> Option<&Commit> {
+        let place = self.records.binary_search_by_key(&sequence, |record| record.sequence).ok()?;
+        self.records.get(place).map(|record| &**record)
+    }
+
+    /// The newest one, to add to it.
+    pub(super) fn newest_mut(&mut self) -> Option<&mut Commit> {
+        self.records.back_mut().map(|record| &mut **record)
     }
 
     /// Goes on counting behind `sequence`.

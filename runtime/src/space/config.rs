@@ -33,6 +33,8 @@ pub struct SpaceConfig {
     pub events_per_drain: usize,
     /// Commit records that are kept.
     pub commits_kept: usize,
+    /// Whether the last seconds are kept, for whoever asks what happened.
+    pub keeps_past: bool,
     /// What to disturb on purpose.
     pub chaos: Chaos,
 }
@@ -49,6 +51,7 @@ impl SpaceConfig {
             intervals: Intervals::default(),
             events_per_drain: limits::EVENTS_PER_DRAIN,
             commits_kept: limits::COMMITS_KEPT,
+            keeps_past: true,
             chaos: Chaos::default(),
         }
     }

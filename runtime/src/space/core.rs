@@ -62,8 +62,10 @@ impl SpaceCore {
         out: &mut Vec<Output>,
     ) -> usize {
         let space = self.space();
-        space.now_ms = space.now_ms.max(now_ms);
-        let now_ms = space.now_ms;
+        let now_ms = space.now_ms.max(now_ms);
+        space.remember(now_ms);
+        space.now_ms = now_ms;
+        space.recent.drains(now_ms);
         if let Some(recorder) = &mut self.recorder {
             recorder.drain(now_ms);
         }
@@ -71,13 +73,13 @@ impl SpaceCore {
             if let Some(recorder) = &mut self.recorder {
                 recorder.input(&input);
             }
-            self.space().take_in(input);
+            let space = self.space();
+            space.recent.takes(&input);
+            space.take_in(input);
         }
+        self.space().take_due();
+        self.flush_replica(now_ms);
         let space = self.space();
-        space.take_due();
-        if space.replicator.next_ms().is_some_and(|due| due <= now_ms) {
-            space.feed(ReplicaInput::Flush { now_ms });
-        }
         let before = space.commits.sequence();
         let limit = space.config.events_per_drain.max(1);
         self.run_ticks(guests, out);
@@ -89,6 +91,7 @@ impl SpaceCore {
         }
         self.forget();
         let space = self.space();
+        space.forget_past(now_ms);
         space.release(out);
         usize::try_from(space.commits.sequence() - before).unwrap_or(usize::MAX)
     }
@@ -117,9 +120,20 @@ impl SpaceCore {
         self.space().seeds.replay(seeds);
     }
 
+    /// The next drain looks at who sees whom, or does not, as in a record.
+    pub fn replay_look(&mut self, looks: bool) {
+        self.space().look_again = Some(looks);
+    }
+
     /// Drops the instance of a space that has nothing to do. The next event makes another.
     pub fn rest(&mut self) {
         self.drop_instance(DropReason::Idle);
+    }
+
+    /// The same for a space that has had nothing to do for long: what it keeps of its past goes too.
+    pub fn sleep(&mut self) {
+        self.rest();
+        self.space().drop_past();
     }
 
     /// When it wants to be drained again, in UTC ms; in the past if at once.
@@ -165,13 +179,19 @@ impl SpaceCore {
     #[must_use]
     pub fn queued(&self) -> usize {
         let mailbox = &self.shared().mailbox;
-        mailbox.items.len() + mailbox.facts.len()
+        mailbox.items().len() + mailbox.facts.len()
     }
 
     /// Outputs that wait for the store.
     #[must_use]
     pub fn held(&self) -> usize {
         self.shared().fifo.len()
+    }
+
+    /// Whether it holds what [`SpaceCore::sleep`] would let go of.
+    #[must_use]
+    pub fn is_awake(&self) -> bool {
+        self.has_instance() || self.shared().keeps_past()
     }
 
     /// Whether an instance is in memory.
@@ -188,6 +208,24 @@ impl SpaceCore {
     #[expect(clippy::expect_used, reason = "it is lent only inside of `call_guest`, which takes it back")]
     pub(super) fn shared(&self) -> &Space {
         self.space.as_deref().expect("the space is at home between events")
+    }
+
+    /// Lets clients know what they have to, if it is time.
+    fn flush_replica(&mut self, now_ms: u64) {
+        let space = self.space();
+        if let Some(looks) = space.look_again.take() {
+            space.replicator.set_look(looks, now_ms);
+        }
+        if space.replicator.next_ms().is_none_or(|due| due > now_ms) {
+            return;
+        }
+        if space.replicator.looks(now_ms) {
+            space.recent.looks();
+            if let Some(recorder) = &mut self.recorder {
+                recorder.look();
+            }
+        }
+        self.space().feed(ReplicaInput::Flush { now_ms });
     }
 
     /// Does the next thing. False if there is none.
@@ -319,8 +357,12 @@ impl SpaceCore {
                     let crash = space.crash(&trap);
                     space.fifo.push(Output::Crashed(crash));
                 }
+                let working_on = space.running.working_on;
                 let failure = Failure::Trapped(trap);
                 space.abort(&failure);
+                if let Some(commit) = space.commits.newest_mut() {
+                    commit.working_on = working_on;
+                }
                 End::Failed(failure)
             }
         };
@@ -409,6 +451,7 @@ impl SpaceCore {
     }
 
     fn tell_instance(&mut self, change: InstanceChange) {
+        self.space().recent.instance(change);
         if let Some(recorder) = &mut self.recorder {
             recorder.instance(change);
         }
@@ -416,8 +459,10 @@ impl SpaceCore {
 
     /// Passes the newest record on.
     pub(super) fn tell_recorder(&mut self) {
-        let (Some(recorder), Some(space)) = (&mut self.recorder, &self.space) else { return };
-        if let Some(commit) = space.commits.records().last() {
+        let Some(space) = self.space.as_deref_mut() else { return };
+        let Some(commit) = space.commits.records().next_back() else { return };
+        space.recent.commits(commit);
+        if let Some(recorder) = &mut self.recorder {
             recorder.commit(commit);
         }
     }
@@ -426,7 +471,7 @@ impl SpaceCore {
 impl Space {
     /// Opens the transaction of the prepared frame's event, and says how the guest gets it.
     pub(super) fn begin(&mut self, seed: [u32; 4]) -> Event {
-        let born = self.running.frame.birth.and_then(|newborn| self.conceived(newborn));
+        let born = self.running.frame.birth.as_deref().copied().and_then(|newborn| self.conceived(newborn));
         self.running.begin(seed);
         if let Some(slot) = born {
             self.running.frame.slot = born;

@@ -17,10 +17,12 @@
 //! - `deliver`, `requests`, `resume`: from the mailbox to an event.
 //! - `life`, `clients`, `travel`, `tick`, `swap`, `parked`: what happens to entities.
 //! - [`commit`], [`snapshot`]: records, and the whole space as data.
+//! - `recent`, `images`, `weight`: the last seconds, kept within limits.
 //! - `chaos`, `charge`, `crash`, `inspect`, `tally`: disturbing, blaming, explaining, counting.
 //! - [`model`]: a native guest made of closures, for tests and simulation.
 
 mod agenda;
+mod arena;
 pub mod attributes_serde;
 mod chaos;
 mod charge;
@@ -32,11 +34,13 @@ mod crash;
 mod deliver;
 mod entity;
 mod fifo;
+mod images;
 mod inspect;
 mod life;
 mod mailbox;
 pub mod model;
 mod parked;
+mod recent;
 mod requests;
 mod resume;
 mod running;
@@ -49,6 +53,7 @@ mod tally;
 mod tick;
 mod transaction;
 mod travel;
+mod weight;
 mod world;
 
 #[cfg(test)]
@@ -57,5 +62,6 @@ mod tests;
 pub use self::commit::{Commit, CommitVerdict, Delta, DropReason, Effect, InstanceChange, Recorder};
 pub use self::config::{Chaos, SpaceConfig, SpaceKind};
 pub use self::core::SpaceCore;
+pub use self::recent::{Happened, Past};
 pub use self::snapshot::{RestoreError, SpaceSnapshot};
 pub use self::state::Counts;

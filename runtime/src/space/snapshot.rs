@@ -1,16 +1,18 @@
 //! A whole space as plain data, and back: where a recording begins.
 
+use super::charge::{ChargeSnapshot, Charges};
 use super::config::{SpaceConfig, SpaceKind};
 use super::core::SpaceCore;
-use super::entity::{Entity, Intent, TickFault};
+use super::entity::{Entity, Intent};
 use super::state::Space;
 use crate::guest::VersionHash;
 use crate::message::EntityBody;
-use crate::replicate::Change;
+use crate::replicate::{Change, SightSnapshot};
 use crate::versions::ModuleVersion;
 use everwake_protocol::EntityId;
 use everwake_protocol::client::Pose;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// See the head of this file.
@@ -32,6 +34,14 @@ pub struct SpaceSnapshot {
     pub entities: Vec<EntitySnapshot>,
     /// Where its ticks stand.
     pub ticks: Vec<TickSnapshot>,
+    /// Who sees whom, and when that was looked at.
+    pub sights: SightSnapshot,
+    /// Whose clients made what crash.
+    pub charges: Vec<ChargeSnapshot>,
+    /// Names of methods of former versions by hash.
+    pub former_names: BTreeMap<u64, String>,
+    /// It takes nobody in any more.
+    pub closing: bool,
 }
 
 /// An entity with what only its space knows of it.
@@ -46,7 +56,7 @@ pub struct EntitySnapshot {
     pub intent: Option<(Option<EntityId>, Pose, u32)>,
     pub intents: u32,
     pub watched: bool,
-    pub tick_pause: (u64, u32),
+    pub tick_pause: (u64, u8),
     pub giving: bool,
     pub body: EntityBody,
 }
@@ -58,6 +68,7 @@ pub struct TickSnapshot {
     pub type_id: u32,
     pub base_ms: Option<u64>,
     pub steps: u64,
+    pub chunk: usize,
 }
 
 /// Why a snapshot cannot be brought back.
@@ -84,20 +95,8 @@ impl SpaceCore {
         if !space.mailbox.is_empty() {
             return None;
         }
-        let entities = space.world.iter().map(|(_, entity)| of_entity(entity)).collect();
-        let ticks = space.ticks.types.iter();
-        Some(SpaceSnapshot {
-            id: space.config.id,
-            kind: space.config.kind,
-            version: space.version.hash,
-            now_ms: space.now_ms,
-            counter: space.counter,
-            commit: space.commits.sequence(),
-            entities,
-            ticks: ticks
-                .map(|tick| TickSnapshot { type_id: tick.type_id, base_ms: tick.base_ms, steps: tick.steps })
-                .collect(),
-        })
+        let entities = space.world.iter().map(|(_, entity)| EntitySnapshot::of(entity)).collect();
+        Some(SpaceSnapshot { entities, ..space.head() })
     }
 
     /// A space as it was. No hooks run: for its entities nothing has happened.
@@ -115,9 +114,12 @@ impl SpaceCore {
         space.commits.resume(snapshot.commit);
         for tick in &mut space.ticks.types {
             if let Some(old) = snapshot.ticks.iter().find(|old| old.type_id == tick.type_id) {
-                (tick.base_ms, tick.steps) = (old.base_ms, old.steps);
+                (tick.base_ms, tick.steps, tick.chunk) = (old.base_ms, old.steps, old.chunk);
             }
         }
+        space.charges = Charges::restore(&snapshot.charges);
+        space.former_names = snapshot.former_names;
+        space.closing = snapshot.closing;
         for old in snapshot.entities {
             let type_id = old.body.type_id;
             let type_index = space.version.type_by_id.get(&type_id).copied();
@@ -125,6 +127,7 @@ impl SpaceCore {
             space.bring_back(old, type_index);
         }
         space.replicate();
+        space.replicator.resume(&snapshot.sights);
         // What follows from it was said when it happened first.
         space.mailbox.facts.clear();
         space.free.clear();
@@ -134,6 +137,32 @@ impl SpaceCore {
 }
 
 impl Space {
+    /// The space without its entities.
+    pub(super) fn head(&self) -> SpaceSnapshot {
+        let ticks = self.ticks.types.iter();
+        SpaceSnapshot {
+            id: self.config.id,
+            kind: self.config.kind,
+            version: self.version.hash,
+            now_ms: self.now_ms,
+            counter: self.counter,
+            commit: self.commits.sequence(),
+            entities: Vec::new(),
+            ticks: ticks
+                .map(|tick| TickSnapshot {
+                    type_id: tick.type_id,
+                    base_ms: tick.base_ms,
+                    steps: tick.steps,
+                    chunk: tick.chunk,
+                })
+                .collect(),
+            sights: self.replicator.sights(),
+            charges: self.charges.snapshot(),
+            former_names: self.former_names.clone(),
+            closing: self.closing,
+        }
+    }
+
     fn bring_back(&mut self, old: EntitySnapshot, type_index: u32) {
         let EntitySnapshot { id, order, epoch, pose, local, intent, intents, .. } = old;
         let mut entity = Entity::new(id, type_index, pose, epoch, old.body);
@@ -141,7 +170,7 @@ impl Space {
         entity.local = local;
         entity.intent = intent.map(|(to, pose, number)| Intent { to, pose, number });
         entity.intents = intents;
-        entity.fault = TickFault { until_ms: old.tick_pause.0, strikes: old.tick_pause.1 };
+        (entity.pause_until_ms, entity.strikes) = old.tick_pause;
         entity.giving = old.giving;
         self.schedule(&entity);
         let client = entity.body.client.clone();
@@ -156,18 +185,20 @@ impl Space {
     }
 }
 
-fn of_entity(entity: &Entity) -> EntitySnapshot {
-    EntitySnapshot {
-        id: entity.id,
-        order: entity.order,
-        epoch: entity.epoch,
-        pose: entity.pose,
-        local: entity.local,
-        intent: entity.intent.map(|intent| (intent.to, intent.pose, intent.number)),
-        intents: entity.intents,
-        watched: entity.watched,
-        tick_pause: (entity.fault.until_ms, entity.fault.strikes),
-        giving: entity.giving,
-        body: entity.body.clone(),
+impl EntitySnapshot {
+    pub(super) fn of(entity: &Entity) -> EntitySnapshot {
+        EntitySnapshot {
+            id: entity.id,
+            order: entity.order,
+            epoch: entity.epoch,
+            pose: entity.pose,
+            local: entity.local,
+            intent: entity.intent.map(|intent| (intent.to, intent.pose, intent.number)),
+            intents: entity.intents,
+            watched: entity.watched,
+            tick_pause: (entity.pause_until_ms, entity.strikes),
+            giving: entity.giving,
+            body: entity.body.clone(),
+        }
     }
 }

@@ -13,7 +13,7 @@ impl SpaceCore {
         tally.count("entities in order", by_order);
         tally.count("entities by type", by_type);
         tally.count("clients of entities", space.world.sessions.len());
-        tally.count("mailbox", space.mailbox.items.len() + space.mailbox.facts.len());
+        tally.count("mailbox", space.mailbox.items().len() + space.mailbox.facts.len());
         tally.count("agenda", space.agenda.len());
         tally.count("outputs", space.fifo.len() + space.free.len());
         tally.count("changes for clients", space.changes.len());

@@ -3,6 +3,7 @@
 //! Knows nothing of events. Hash order stays inside: every list is in the order of entering.
 
 use super::entity::{Entity, Slot};
+use super::images::Images;
 use crate::id_hash::IdHasher;
 use everwake_protocol::{EntityId, SessionId};
 use std::collections::{BTreeMap, HashMap};
@@ -21,6 +22,8 @@ pub(super) struct World {
     pub(super) sessions: BTreeMap<SessionId, EntityId>,
     entered: u64,
     revisions: u32,
+    /// What entities were like before they changed.
+    pub(super) images: Images,
 }
 
 impl World {
@@ -41,6 +44,7 @@ impl World {
         self.entered = self.entered.max(entity.order);
         self.revisions = self.revisions.wrapping_add(1);
         entity.revision = self.revisions;
+        self.images.comes(&mut entity);
         let (id, order, type_index) = (entity.id, entity.order, entity.type_index);
         let session = entity.body.client.as_ref().map(|client| client.session);
         let slot = match self.free.pop() {
@@ -63,7 +67,8 @@ impl World {
     }
 
     pub(super) fn remove(&mut self, slot: Slot) -> Option<Entity> {
-        let entity = *self.slots.get_mut(slot.0 as usize)?.take()?;
+        let mut entity = *self.slots.get_mut(slot.0 as usize)?.take()?;
+        self.images.changes(&mut entity);
         self.free.push(slot.0);
         self.by_id.remove(&entity.id);
         self.order.remove(&entity.order);
@@ -100,7 +105,7 @@ impl World {
         }
     }
 
-    /// In no order that means anything.
+    /// In no order that means anything. Only for what no snapshot holds: no images are taken.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entity> {
         self.slots.iter_mut().filter_map(|slot| slot.as_deref_mut())
     }
@@ -112,7 +117,9 @@ impl World {
     }
 
     pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Entity> {
-        self.slots.get_mut(slot.0 as usize)?.as_deref_mut()
+        let entity = self.slots.get_mut(slot.0 as usize)?.as_deref_mut()?;
+        self.images.changes(entity);
+        Some(entity)
     }
 
     pub(super) fn by_id_mut(&mut self, id: EntityId) -> Option<&mut Entity> {

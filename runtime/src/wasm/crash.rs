@@ -6,7 +6,9 @@ use std::fmt;
 use everwake_protocol::EntityId;
 use serde::{Deserialize, Serialize};
 
-use super::limits::{CRASH_FINGERPRINT_FRAMES, CRASH_FINGERPRINTS_MAX, CRASH_LOG_LINES_MAX};
+use super::limits::{
+    CRASH_FINGERPRINT_FRAMES, CRASH_FINGERPRINTS_MAX, CRASH_LOG_LINES_MAX, CRASH_VERSIONS_MAX,
+};
 use super::symbols::{Frame, Symbols};
 use crate::guest::{Origin, TrapKind};
 use crate::message::Crash;
@@ -28,6 +30,8 @@ pub struct CrashReport {
     pub entity: EntityId,
     /// Its space.
     pub space: EntityId,
+    /// Name of the game process; empty if nobody has said it.
+    pub game: String,
     /// Who asked.
     pub origin: Origin,
     /// The caller, if there is one.
@@ -44,6 +48,8 @@ pub struct CrashReport {
     pub log: Vec<String>,
     /// What it had changed so far; all of it is undone.
     pub patch: String,
+    /// The command that runs it again; empty if nothing was recorded.
+    pub replay: String,
 }
 
 /// What crashes with the same cause have in common, over versions.
@@ -70,6 +76,7 @@ impl CrashReport {
             handler: crash.handler,
             entity: crash.entity,
             space: crash.space,
+            game: String::new(),
             origin: crash.origin,
             caller: crash.caller,
             args: crash.args,
@@ -78,6 +85,7 @@ impl CrashReport {
             frames: symbols.symbolise(&crash.frames),
             log,
             patch: crash.patch,
+            replay: String::new(),
         }
     }
 
@@ -110,6 +118,9 @@ impl fmt::Display for CrashReport {
         writeln!(f, "  module   {} {} ({})", self.module, self.label, self.version)?;
         writeln!(f, "  entity   {}", self.entity)?;
         writeln!(f, "  space    {}", self.space)?;
+        if !self.game.is_empty() {
+            writeln!(f, "  game     {}", self.game)?;
+        }
         match self.caller {
             Some(caller) => writeln!(f, "  asked by {} {caller}", origin_name(self.origin))?,
             None => writeln!(f, "  asked by {}", origin_name(self.origin))?,
@@ -122,6 +133,9 @@ impl fmt::Display for CrashReport {
         if !self.log.is_empty() {
             writeln!(f, "  log")?;
             self.log.iter().try_for_each(|line| writeln!(f, "    {}", line.replace('\n', "\n    ")))?;
+        }
+        if !self.replay.is_empty() {
+            writeln!(f, "  replay   {}", self.replay)?;
         }
         Ok(())
     }
@@ -206,8 +220,79 @@ pub struct CrashEntry {
     pub first_ms: u64,
     /// UTC ms.
     pub last_ms: u64,
+    /// The same for each version, in the order in which they crashed first.
+    pub versions: Vec<CrashVersion>,
     /// The latest one.
     pub latest: CrashReport,
+}
+
+/// How often something crashed in one version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CrashVersion {
+    /// Author's label of the version.
+    pub label: String,
+    /// Short hash of the version.
+    pub version: String,
+    /// How often.
+    pub count: u64,
+    /// UTC ms.
+    pub first_ms: u64,
+    /// UTC ms.
+    pub last_ms: u64,
+}
+
+impl CrashEntry {
+    fn first(report: CrashReport) -> CrashEntry {
+        let at_ms = report.at_ms;
+        let versions = vec![CrashVersion::of(&report)];
+        CrashEntry { count: 1, first_ms: at_ms, last_ms: at_ms, versions, latest: report }
+    }
+
+    /// True if this version had not crashed so.
+    fn again(&mut self, mut report: CrashReport) -> bool {
+        self.count += 1;
+        self.last_ms = self.last_ms.max(report.at_ms);
+        let known = self.versions.iter_mut().find(|known| known.version == report.version);
+        let is_new = known.is_none();
+        match known {
+            Some(known) => {
+                known.count += 1;
+                known.last_ms = known.last_ms.max(report.at_ms);
+            }
+            None => {
+                if self.versions.len() >= CRASH_VERSIONS_MAX {
+                    let oldest = (0..self.versions.len())
+                        .min_by_key(|place| self.versions.get(*place).map(|version| version.last_ms));
+                    oldest.map(|place| self.versions.remove(place));
+                }
+                self.versions.push(CrashVersion::of(&report));
+            }
+        }
+        // Only the first of a version is recorded.
+        if report.version == self.latest.version && report.replay.is_empty() {
+            report.replay.clone_from(&self.latest.replay);
+        }
+        self.latest = report;
+        is_new
+    }
+}
+
+impl CrashVersion {
+    fn of(report: &CrashReport) -> CrashVersion {
+        let (label, version) = (report.label.clone(), report.version.clone());
+        CrashVersion { label, version, count: 1, first_ms: report.at_ms, last_ms: report.at_ms }
+    }
+}
+
+/// What a crash is to those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// Nothing like it was in the book.
+    New,
+    /// It was, but in other versions.
+    InOtherVersions,
+    /// It was, in this version.
+    Before,
 }
 
 /// All crashes of a process, by fingerprint.
@@ -217,14 +302,11 @@ pub struct CrashBook {
 }
 
 impl CrashBook {
-    /// Counts a crash. True if nothing like it was in the book.
-    pub fn record(&mut self, report: CrashReport) -> bool {
+    /// Counts a crash.
+    pub fn record(&mut self, report: CrashReport) -> Seen {
         let fingerprint = report.fingerprint();
         if let Some(entry) = self.entries.get_mut(&fingerprint) {
-            entry.count += 1;
-            entry.last_ms = entry.last_ms.max(report.at_ms);
-            entry.latest = report;
-            return false;
+            return if entry.again(report) { Seen::InOtherVersions } else { Seen::Before };
         }
         if self.entries.len() >= CRASH_FINGERPRINTS_MAX {
             let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.last_ms);
@@ -232,10 +314,15 @@ impl CrashBook {
                 self.entries.remove(&oldest);
             }
         }
-        let at_ms = report.at_ms;
-        let entry = CrashEntry { count: 1, first_ms: at_ms, last_ms: at_ms, latest: report };
-        self.entries.insert(fingerprint, entry);
-        true
+        self.entries.insert(fingerprint, CrashEntry::first(report));
+        Seen::New
+    }
+
+    /// Says how the latest crash of a kind can be run again.
+    pub fn recorded(&mut self, fingerprint: &Fingerprint, replay: String) {
+        if let Some(entry) = self.entries.get_mut(fingerprint) {
+            entry.latest.replay = replay;
+        }
     }
 
     /// What is in the book, the most frequent first.
@@ -298,13 +385,43 @@ mod tests {
         };
         let frames = [named("core::panicking::panic", 1), named("yard::hit", 12), named("yard::hit", 12)];
         let moved = [named("std::rt::abort", 1), named("yard::hit", 15)];
-        assert!(book.record(report("src/lib.rs:12:5: index 7 of 3", 10, &frames)));
-        assert!(!book.record(report("src/lib.rs:15:9: index 19 of 4", 30, &moved)));
-        assert!(book.record(report("src/lib.rs:12:5: no sword", 20, &frames)));
-        assert!(book.record(report("src/lib.rs:15:9: index 1 of 0", 20, &[named("yard::miss", 15)])));
+        assert_eq!(book.record(report("src/lib.rs:12:5: index 7 of 3", 10, &frames)), Seen::New);
+        assert_eq!(book.record(report("src/lib.rs:15:9: index 19 of 4", 30, &moved)), Seen::Before);
+        assert_eq!(book.record(report("src/lib.rs:12:5: no sword", 20, &frames)), Seen::New);
+        let other = report("src/lib.rs:15:9: index 1 of 0", 20, &[named("yard::miss", 15)]);
+        assert_eq!(book.record(other), Seen::New);
         let (_, most) = book.entries()[0];
         assert_eq!((most.count, most.first_ms, most.last_ms), (2, 10, 30));
         assert_eq!(book.entries().len(), 3);
+    }
+
+    #[test]
+    fn each_version_is_counted_and_keeps_its_recording() {
+        let mut book = CrashBook::default();
+        let of = |version: u32, at_ms| CrashReport {
+            version: format!("v{version}"),
+            ..CrashReport::new(crash("no sword", at_ms), &Symbols::None)
+        };
+        let fingerprint = of(1, 0).fingerprint();
+        assert_eq!(book.record(of(1, 10)), Seen::New);
+        book.recorded(&fingerprint, "everwake replay one".into());
+        assert_eq!(book.record(of(1, 20)), Seen::Before);
+        assert_eq!(book.entry(&fingerprint).unwrap().latest.replay, "everwake replay one");
+        assert_eq!(book.record(of(2, 30)), Seen::InOtherVersions);
+        assert_eq!(book.entry(&fingerprint).unwrap().latest.replay, "", "that was the version before");
+        assert_eq!(book.record(of(1, 40)), Seen::Before);
+        let seen = |entry: &CrashEntry| -> Vec<(String, u64, u64, u64)> {
+            let of = |it: &CrashVersion| (it.version.clone(), it.count, it.first_ms, it.last_ms);
+            entry.versions.iter().map(of).collect()
+        };
+        let entry = book.entry(&fingerprint).unwrap();
+        assert_eq!((entry.count, seen(entry)), (4, vec![("v1".into(), 3, 10, 40), ("v2".into(), 1, 30, 30)]));
+        for version in 3..=CRASH_VERSIONS_MAX as u32 + 1 {
+            book.record(of(version, 50 + u64::from(version)));
+        }
+        let entry = book.entry(&fingerprint).unwrap();
+        assert_eq!(entry.versions.len(), CRASH_VERSIONS_MAX);
+        assert!(entry.versions.iter().all(|it| it.version != "v2"), "not seen for longest");
     }
 
     #[test]
@@ -313,7 +430,8 @@ mod tests {
         for index in 0..=CRASH_FINGERPRINTS_MAX {
             let word = "x".repeat(index + 1);
             let at_ms = if index == 3 { 0 } else { 100 + index as u64 };
-            assert!(book.record(CrashReport::new(crash(&word, at_ms), &Symbols::None)));
+            let report = CrashReport::new(crash(&word, at_ms), &Symbols::None);
+            assert_eq!(book.record(report), Seen::New);
         }
         assert_eq!(book.entries().len(), CRASH_FINGERPRINTS_MAX);
         let gone = CrashReport::new(crash("xxxx", 0), &Symbols::None).fingerprint();
@@ -324,6 +442,8 @@ mod tests {
     fn a_report_is_one_readable_block() {
         let mut report = CrashReport::new(crash("src/lib.rs:12:5: no sword", 10), &Symbols::None);
         report.log.truncate(1);
+        report.game = "game-2".into();
+        report.replay = "everwake replay crashes/f00.everwake".into();
         report.frames.extend([named("yard::deeper", 4), named("yard::deeper", 4), named("yard::hit", 12)]);
         let text = report.to_string();
         let text = text.replace(&report.fingerprint().0, "FINGERPRINT");
@@ -333,6 +453,7 @@ mod tests {
               module   yard 1.2 (abababababab)
               entity   00000000000000000000000000
               space    00000000000000000000000000
+              game     game-2
               asked by its own client
               args     [37]
               undone   hp = 3
@@ -342,6 +463,7 @@ mod tests {
                 yard::hit  src/lib.rs:12
               log
                 info line 5
+              replay   everwake replay crashes/f00.everwake
         "]]
         .assert_eq(&text);
     }

@@ -60,6 +60,10 @@ pub const CACHED_VERSIONS_MAX: usize = 64;
 
 /// Fingerprints that a crash book holds; the one seen longest ago makes room.
 pub const CRASH_FINGERPRINTS_MAX: usize = 256;
+/// Versions of which a crash book counts a fingerprint apart; the one seen longest ago makes room.
+pub const CRASH_VERSIONS_MAX: usize = 8;
+/// Recordings of crashes that one process writes. Stops crashes from filling the disk.
+pub const CRASH_RECORDINGS_MAX: usize = 64;
 /// Log lines that a crash report keeps: the last ones of the event.
 pub const CRASH_LOG_LINES_MAX: usize = 40;
 /// Names of different functions that a fingerprint looks at, innermost first.

@@ -22,7 +22,7 @@ mod symbols;
 mod trap;
 
 pub use contract::CONTRACT;
-pub use crash::{CrashBook, CrashEntry, CrashReport, Fingerprint};
+pub use crash::{CrashBook, CrashEntry, CrashReport, CrashVersion, Fingerprint, Seen};
 pub use engine::{Engine, EngineConfig, EngineError, Interruption};
 pub use instance::WasmGuest;
 pub use load::{CodeSource, LoadError, LoadedVersion, Loader};

@@ -56,7 +56,7 @@ impl Soak {
             tickets.push(self.world.game().ask(AdminRequest::Call { who, entity: track, method, args }));
         }
         if number % 4 == 1 {
-            let bytes = self.versions[(number / 4 + 1) % 2].0.clone();
+            let bytes = self.versions[(number / 4 % 2) ^ 1].0.clone();
             let options = PublishOptions { supersede: true, ..PublishOptions::default() };
             tickets.push(self.world.game().ask(AdminRequest::Publish {
                 bytes,

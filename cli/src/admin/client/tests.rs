@@ -44,7 +44,9 @@ impl Deployment for MadeUp {
     }
     fn record(&self, request: &RecordRequest) -> Result<Recording, Problem> {
         match request {
-            RecordRequest::Start(folder) => Ok(Recording { folder: folder.clone(), ..Recording::default() }),
+            RecordRequest::Start(folder) | RecordRequest::Last { folder, .. } => {
+                Ok(Recording { folder: folder.clone(), ..Recording::default() })
+            }
             RecordRequest::Stop => Err(Problem::new(ProblemCode::NotFound, "Nothing is recorded.", "")),
         }
     }

@@ -163,3 +163,28 @@ fn a_running_game_is_recorded_space_by_space() {
     assert!(matches!(handle.stop_recording(), Err(RecordError::Nothing)));
     played.game.stop();
 }
+
+#[test]
+fn the_last_seconds_of_a_running_game_are_at_hand() {
+    let mut played = start("yard");
+    let folder = tempfile::tempdir().unwrap();
+    let handle = played.game.handle();
+    for _ in 0..20 {
+        let request = played.send("hit");
+        played.wait(|client| client.replies.contains_key(&request));
+    }
+    let recorded = handle.record_last(folder.path(), None).unwrap();
+    assert!(recorded.files > 0 && recorded.from_ms > 0, "{recorded:?}");
+    let mut commits = 0;
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let file = std::fs::File::open(file.unwrap().path()).unwrap();
+        let mut reader = RecordingReader::open(std::io::BufReader::new(file)).unwrap();
+        while let Some(entry) = reader.next_entry().unwrap() {
+            commits += usize::from(matches!(entry, crate::record::Entry::Commit(_)));
+        }
+    }
+    assert!(commits >= 20, "{commits} events");
+    let nobody = handle.record_last(folder.path(), Some(everwake_protocol::EntityId::default()));
+    assert!(matches!(nobody, Err(RecordError::NoSpace(_))));
+    played.game.stop();
+}

@@ -5,7 +5,7 @@ use crate::message::{SwapReport, Traveller};
 use everwake_protocol::cluster::ToGate;
 
 impl Bed {
-    fn next_version(
+    pub(super) fn next_version(
         &mut self,
         manifest: Manifest,
         name: &str,
@@ -18,7 +18,7 @@ impl Bed {
         version
     }
 
-    fn swap(&mut self, version: &Arc<ModuleVersion>) -> SwapReport {
+    pub(super) fn swap(&mut self, version: &Arc<ModuleVersion>) -> SwapReport {
         self.inputs.push_back(Input::Swap(version.clone()));
         self.run();
         let report = self.out.iter().rev().find_map(|output| match output {
