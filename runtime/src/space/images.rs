@@ -58,7 +58,8 @@ impl Images {
 
     /// An entity is about to change, or to go.
     pub(super) fn changes(&mut self, entity: &mut Entity) {
-        if entity.imaged != self.period && self.period != 0 {
+        // In this order: mostly no period runs, and the note lies behind the first line of the entity.
+        if self.period != 0 && entity.imaged != self.period {
             self.take(entity);
         }
     }

@@ -5,7 +5,8 @@
 //! noted, and the records of events are kept as long as a period needs them. Whoever asks gets the space as it
 //! was when the oldest period began, and everything since: a recording like any other.
 //!
-//! Three limits, and the first that is reached counts: time, entries, bytes.
+//! Limited by time, entries and bytes. A space in which more happens than fits keeps nothing for a while:
+//! copying what will not be there when somebody asks would slow it down just when it is busy.
 
 use super::commit::{Commit, InstanceChange};
 use super::core::SpaceCore;
@@ -113,22 +114,22 @@ impl Recent {
         self.note(Entry::Instance(change), 0);
     }
 
-    /// Whether a period has lasted long enough, or is as large as one may be.
-    fn is_due(&self, now_ms: u64, image_bytes: usize) -> bool {
-        let Some(last) = self.periods.back() else { return now_ms >= self.rests_until_ms };
-        let is_old = last.began_ms + RECENT_PERIOD_MS <= now_ms && !last.entries.is_empty();
-        let is_large =
-            last.entries.len() > RECENT_ENTRIES_MAX / 2 || last.bytes + image_bytes > RECENT_BYTES_MAX / 2;
-        is_old || is_large
+    /// Whether a period has lasted long enough.
+    fn is_due(&self, now_ms: u64) -> bool {
+        match self.periods.back() {
+            Some(last) => last.began_ms + RECENT_PERIOD_MS <= now_ms && !last.entries.is_empty(),
+            None => now_ms >= self.rests_until_ms,
+        }
     }
 
-    /// Lets go of periods that are older than anybody asks for, or too much.
+    /// Lets go of periods that are older than anybody asks for; of all, if they are too much.
     fn make_room(&mut self, now_ms: u64, image_bytes: usize) {
         let horizon = now_ms.saturating_sub(RECENT_MS);
-        while self.periods.get(1).is_some_and(|second| second.began_ms <= horizon)
-            || (!self.periods.is_empty() && self.is_too_much(image_bytes))
-        {
+        while self.periods.get(1).is_some_and(|second| second.began_ms <= horizon) {
             self.periods.pop_front();
+        }
+        if self.is_too_much(image_bytes) {
+            self.periods.clear();
         }
     }
 
@@ -142,13 +143,10 @@ impl Recent {
 impl Space {
     /// Before a drain: begins a period, if it is time and nothing waits.
     pub(super) fn remember(&mut self, now_ms: u64) {
-        if !self.config.keeps_past || !self.mailbox.is_empty() {
+        if !self.config.keeps_past || !self.mailbox.is_empty() || !self.recent.is_due(now_ms) {
             return;
         }
         let image_bytes = self.world.images.bytes().unwrap_or_default();
-        if !self.recent.is_due(now_ms, image_bytes) {
-            return;
-        }
         let head = self.head();
         let album = self.world.images.begin(RECENT_BYTES_MAX / 2);
         if let Some(last) = self.recent.periods.back_mut() {
