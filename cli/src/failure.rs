@@ -136,7 +136,8 @@ mod tests {
     }
 
     fn without_hint(source: &str) -> Vec<&str> {
-        let calls = HINTED.iter().flat_map(|call| source.match_indices(call).map(|(at, call)| at + call.len()));
+        let calls =
+            HINTED.iter().flat_map(|call| source.match_indices(call).map(|(at, call)| at + call.len()));
         let empty = calls.map(|at| arguments(&source[at..])).filter(|arguments| {
             let arguments = arguments.trim_end().trim_end_matches(',');
             arguments.ends_with("\"\"") || arguments.ends_with("String::new()")

@@ -65,8 +65,8 @@ pub fn run(command: &ReplayCommand, terminal: &Terminal) -> anyhow::Result<ExitC
     let cache = code_cache()?;
     let mut versions = Versions::new(host::loader(&Limits::default(), &cache)?);
     let beside = command.components.clone().unwrap_or_else(|| folder_of(&command.recording));
-    for file in
-        components::files(&beside).hint(format!("The folder `{}` cannot be read.", beside.display()), COMPONENTS)?
+    for file in components::files(&beside)
+        .hint(format!("The folder `{}` cannot be read.", beside.display()), COMPONENTS)?
     {
         let message = || format!("The component `{}` cannot be used.", file.display());
         let bytes = std::fs::read(&file).hint(message(), COMPONENTS)?;
@@ -176,7 +176,9 @@ fn replay_one(
     let hint = match &report {
         Err(ReplayError::UnknownVersion(_)) => COMPONENTS,
         Err(ReplayError::Swap(_)) => "Replay it without `--module`, or give that version a `migrate`.",
-        Err(ReplayError::Recording(_)) => "The file is damaged; what came before may replay if it is cut there.",
+        Err(ReplayError::Recording(_)) => {
+            "The file is damaged; what came before may replay if it is cut there."
+        }
         Err(ReplayError::Restore(_)) | Ok(_) => FAULT,
     };
     report.hint(name(), hint).map(Some)
@@ -196,7 +198,10 @@ impl Versions {
     }
 
     fn add(&mut self, bytes: Vec<u8>) -> anyhow::Result<Arc<ModuleVersion>> {
-        let loaded = self.loader.load(Bytes::from(bytes)).map_err(|why| hinted(why, "Build it again with `everwake build`."))?;
+        let loaded = self
+            .loader
+            .load(Bytes::from(bytes))
+            .map_err(|why| hinted(why, "Build it again with `everwake build`."))?;
         let name = loaded.checked.manifest().name.clone();
         let lineage = self.lineages.entry(name.clone()).or_insert_with(|| Lineage::new(name));
         let (next, version) = lineage.publish(loaded.checked, loaded.hash, lineage.generation() + 1)?;

@@ -70,7 +70,8 @@ pub async fn bind(settings: &HostSettings) -> anyhow::Result<Ports> {
     let admin = (Ipv4Addr::LOCALHOST, settings.admin_port);
     let admin =
         TcpListener::bind(admin).await.map_err(|error| explain(error, Protocol::Tcp, settings.admin_port))?;
-    let seed = entropy::seed().hint("The operating system gives no random bytes.", "Is `/dev/urandom` there?")?;
+    let seed =
+        entropy::seed().hint("The operating system gives no random bytes.", "Is `/dev/urandom` there?")?;
     let (id, _) = seed.split_first_chunk::<16>().ok_or_else(|| hinted("The seed is too short.", FAULT))?;
     let config = GateConfig {
         listen: settings.gate,

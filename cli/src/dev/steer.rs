@@ -240,7 +240,9 @@ fn unexpected(answer: AdminAnswer) -> Problem {
             let kind = if code == "gone" { ProblemCode::NotFound } else { ProblemCode::Refused };
             Problem::new(kind, format!("The call is answered with `{code}` ({certainty}){detail}."), hint)
         }
-        other => Problem::new(ProblemCode::Failed, format!("The game answers something else: {other:?}"), FAULT),
+        other => {
+            Problem::new(ProblemCode::Failed, format!("The game answers something else: {other:?}"), FAULT)
+        }
     }
 }
 
