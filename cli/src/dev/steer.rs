@@ -214,10 +214,20 @@ fn crash_group(fingerprint: String, entry: &CrashEntry) -> CrashGroup {
         module: latest.module.clone(),
         version: format!("{} {}", latest.label, latest.version),
         handler: latest.handler.clone(),
-        message: latest.message.lines().next().unwrap_or_default().to_owned(),
+        message: one_line(&latest.message),
         report: latest.to_string(),
         versions: entry.versions.clone(),
         replay: latest.replay.clone(),
+    }
+}
+
+/// A panic says where in its first line, and what in its second.
+fn one_line(message: &str) -> String {
+    let mut lines = message.lines();
+    let first = lines.next().unwrap_or_default();
+    match lines.next().filter(|_| first.ends_with(':')) {
+        Some(second) => format!("{first} {second}"),
+        None => first.to_owned(),
     }
 }
 
@@ -278,6 +288,12 @@ mod tests {
         );
         assert!(problem.hint.contains("inspect"));
         assert_eq!(unexpected(AdminAnswer::Bad("no such module".into())).code, ProblemCode::BadRequest);
+    }
+
+    #[test]
+    fn a_panic_in_one_line_says_where_and_what() {
+        assert_eq!(one_line("panicked at src/a.rs:7:9:\nboom\nmore"), "panicked at src/a.rs:7:9: boom");
+        assert_eq!(one_line("unreachable\nbacktrace"), "unreachable");
     }
 
     #[test]
