@@ -128,7 +128,7 @@ impl Bed {
 
     /// Puts a call into the mailbox, as another entity of the space sends it.
     pub fn call(&mut self, target: EntityId, method: MethodKey, args: &Bytes) {
-        self.inputs.push_back(Input::Message(Message {
+        self.inputs.push_back(Input::Message(Box::new(Message {
             id: MessageId::default(),
             from: Some(target),
             target,
@@ -143,7 +143,7 @@ impl Bed {
                 deadline_ms: u64::MAX,
                 bounce: None,
             },
-        }));
+        })));
     }
 
     /// Calls entities in no particular order, `events` in all: CPU time of one event in ns.

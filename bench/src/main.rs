@@ -4,7 +4,7 @@
 //! - [`report`]: rows, percentiles, clocks.
 //! - [`modules`], [`bed`]: components, and a space that runs one under virtual time.
 //! - [`call`] with [`native`], [`step`], [`trap`], [`spawn`]: one space in this thread.
-//! - [`scale`]: a whole game in this process.
+//! - [`scale`]: a whole game in this process. [`testkit`], [`soak`]: the same under virtual time.
 //! - [`rpc`], [`idle`], [`swap`]: a server in a process of its own ([`server`], [`echo`], steered
 //!   through [`child`]) and clients in this one ([`load`]).
 
@@ -20,9 +20,11 @@ mod report;
 mod rpc;
 mod scale;
 mod server;
+mod soak;
 mod spawn;
 mod step;
 mod swap;
+mod testkit;
 mod trap;
 
 use anyhow::Result;
@@ -79,6 +81,8 @@ const BENCHMARKS: &[Benchmark] = &[
         about: "64 bytes from a client to a handler and back, over QUIC on loopback",
         run: rpc::run,
     },
+    Benchmark { id: "testkit", about: "tests of a game under virtual time", run: testkit::run },
+    Benchmark { id: "soak", about: "a million events of what comes and goes", run: soak::run },
     Benchmark { id: "swap", about: "new versions under load, in a space of 10,000 entities", run: swap::run },
     Benchmark { id: "idle", about: "connections that do nothing", run: idle::run },
 ];

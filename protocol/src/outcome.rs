@@ -98,6 +98,14 @@ impl Outcome {
         }
     }
 
+    /// Bytes of its value, or of its code and detail.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Outcome::Ok(value) => value.len(),
+            Outcome::Err { code, detail, .. } => code.len() + detail.len(),
+        }
+    }
+
     /// Writes it as one CBOR item.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {

@@ -265,7 +265,6 @@ pub struct Part {
 pub struct Member {
     pub entity: EntityId,
     pub revision: u32,
-    pub pose: Pose,
 }
 
 /// `wit/ticks.wit`, `neighbour`.
@@ -368,8 +367,9 @@ pub trait Imports: Send + std::any::Any {
     fn cancel_timer(&mut self, owner: EntityId, timer: Id);
     // ticks
     fn due(&mut self) -> Vec<Member>;
+    fn poses(&mut self) -> Vec<f32>;
     fn neighbours(&mut self, radius: f32, type_index: Option<u32>) -> (Vec<u32>, Vec<Neighbour>);
-    fn move_all(&mut self, poses: &[Pose]) -> Result<(), Misuse>;
+    fn move_all(&mut self, poses: &[f32]) -> Result<(), Misuse>;
     fn working_on(&mut self, index: u32);
     // spaces
     fn current_space(&mut self) -> Option<EntityId>;

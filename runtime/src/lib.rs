@@ -1,6 +1,7 @@
 //! The game process: spaces, entities, timers, the WASM host, records.
 //!
 //! # Layout
+//! - [`tally`]: how much there is of everything that comes and goes.
 //! - [`driver`]: threads, time and bytes for the cores; or all of it in one thread.
 //! - [`game`]: the core of a process: who is where, clients, versions.
 //! - [`guest`]: what a space and a module instance say to each other; one trait, two kinds.
@@ -23,5 +24,6 @@ pub mod message;
 pub mod record;
 pub mod replicate;
 pub mod space;
+pub mod tally;
 pub mod versions;
 pub mod wasm;

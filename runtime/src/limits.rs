@@ -11,6 +11,8 @@ pub const ENTITIES_MAX: usize = 100_000;
 pub const SPAWNS_PER_EVENT_MAX: usize = 4_096;
 /// Messages, client calls, creations and key-value operations of one event. The same.
 pub const MESSAGES_PER_EVENT_MAX: usize = 4_096;
+/// Bytes in them. Stops one event from filling what a space may keep waiting.
+pub const MESSAGE_BYTES_PER_EVENT_MAX: usize = 16 * 1024 * 1024;
 /// Calls of one entity that wait for an answer. Stops waiting from being a memory leak.
 pub const PENDING_PER_ENTITY_MAX: usize = 256;
 /// Calls in one gathering.
@@ -59,6 +61,8 @@ pub const ERROR_TEXT_BYTES_MAX: usize = 1024;
 /// Messages that wait in one space; more are refused to their author as `overloaded`. Answers,
 /// facts and markers come in on top of it. Stops a slow space from filling memory.
 pub const MAILBOX_MAX: usize = 65_536;
+/// Bytes that wait in a space, each input and 128 bytes beside its arguments. The same.
+pub const MAILBOX_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Senders and sessions that one entity remembers for dedupe; the longest idle ones make room.
 pub const MARKS_PER_ENTITY_MAX: usize = 4_096;
 /// Bytes of stored replies that one entity holds for one session; the oldest make room.
@@ -98,6 +102,8 @@ pub const INSPECT_MEMBERS_MAX: usize = 1_000;
 pub const EVENTS_PER_DRAIN: usize = 1_024;
 /// Commit records that a space keeps, if the configuration says nothing.
 pub const COMMITS_KEPT: usize = 128;
+/// Bytes of the records that a space keeps. The last one is kept whatever it weighs.
+pub const COMMITS_KEPT_BYTES: usize = 512 * 1024;
 /// What happened in a space is at hand for so long afterwards, unless it was too much.
 pub const RECENT_MS: u64 = 10_000;
 /// After so long a new period begins, so that an old one can go. Each costs a copy of what it changes.
@@ -120,6 +126,7 @@ const _: () =
 const _: () = assert!(TICK_PAUSE_MS_MIN <= TICK_PAUSE_MS_MAX, "a pause grows");
 const _: () = assert!(RECENT_PERIOD_MS <= RECENT_MS, "periods overlap what is kept");
 const _: () = assert!(MESSAGES_PER_EVENT_MAX <= MAILBOX_MAX, "an event's messages fit a mailbox");
+const _: () = assert!(MESSAGE_BYTES_PER_EVENT_MAX <= MAILBOX_BYTES_MAX / 2, "so do their bytes");
 
 #[cfg(test)]
 mod tests;

@@ -122,7 +122,7 @@ pub enum Body {
     /// Take over a client (or get the first one, from the host).
     Attach {
         /// The client.
-        client: Client,
+        client: Box<Client>,
         /// View epoch that begins here.
         view: u32,
         /// A client that the target has: replace it, or refuse.
@@ -169,7 +169,7 @@ pub struct Client {
 #[derive(Clone, Debug)]
 pub enum Input {
     /// A message to one of its entities, or one that it must forward.
-    Message(Message),
+    Message(Box<Message>),
     /// A client calls a method of one of its entities by small id.
     Request {
         /// Whose client.
@@ -236,7 +236,7 @@ pub enum Input {
         /// Who gets the id, or not-run `create-failed`.
         answer: AnswerTo,
         /// A client that it gets right after `create` (boot entities).
-        client: Option<Client>,
+        client: Option<Box<Client>>,
     },
     /// Everything that was sent to the entity before its `enter` has arrived; see rule A8.
     Marker {
@@ -268,7 +268,32 @@ pub enum Input {
     Close,
 }
 
+impl Body {
+    /// Bytes of arguments, answers and texts in it.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Body::Call { args, .. } => args.len(),
+            Body::Answer { outcome, .. } => outcome.bytes(),
+            Body::GiveFailed { code, .. } => code.len(),
+            _ => 0,
+        }
+    }
+}
+
 impl Input {
+    /// About how many bytes it keeps in memory, for limits.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        const OVERHEAD: usize = 128;
+        let payload = match self {
+            Input::Message(message) => message.body.bytes(),
+            Input::Request { args, .. } | Input::Create { args, .. } => args.len(),
+            _ => 0,
+        };
+        OVERHEAD + payload
+    }
+
     /// Whether it may be left out, or refused to its author, if too much waits. What others wait
     /// for (answers, moves, swaps, attachments) never is; its number is bounded by what was let in
     /// before.
@@ -290,7 +315,7 @@ impl Input {
 #[derive(Clone, Debug)]
 pub enum Output {
     /// To the entity's place in the directory.
-    Message(Message),
+    Message(Box<Message>),
     /// To the gate of the session that it names (or to all gates).
     Gate(ToGate),
     /// An answer for the admin API.
@@ -417,6 +442,23 @@ pub enum KeyValueOperation {
     GetOrPut { key: String, value: Bytes },
     CompareAndSet { key: String, expected: Option<Bytes>, value: Option<Bytes> },
     Range { first: String, end: String, most: u32 },
+}
+
+impl KeyValueOperation {
+    /// Bytes of keys and values in it.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let length = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
+        match self {
+            KeyValueOperation::Get { key } => key.len(),
+            KeyValueOperation::Put { key, value } => key.len() + length(value),
+            KeyValueOperation::GetOrPut { key, value } => key.len() + value.len(),
+            KeyValueOperation::CompareAndSet { key, expected, value } => {
+                key.len() + length(expected) + length(value)
+            }
+            KeyValueOperation::Range { first, end, .. } => first.len() + end.len(),
+        }
+    }
 }
 
 /// A whole entity on its way from one space to another.

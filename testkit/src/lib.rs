@@ -33,6 +33,7 @@ pub use everwake_protocol::client::Pose;
 pub use everwake_protocol::outcome::{Certainty, Outcome};
 pub use everwake_protocol::{EntityId, Id};
 pub use everwake_runtime::game::report::PublicationReport;
+pub use everwake_runtime::tally::Tally;
 pub use kit::{Component, Kit};
 pub use player::{Called, Player, Request};
-pub use world::{World, WorldBuilder};
+pub use world::{World, WorldBuilder, chaos_of_environment};

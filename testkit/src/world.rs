@@ -15,6 +15,7 @@ use everwake_runtime::game::publish::PublishOptions;
 use everwake_runtime::game::report::{Fact, PublicationReport};
 use everwake_runtime::message::{Crash, LogLine};
 use everwake_runtime::space::Chaos;
+use everwake_runtime::tally::Tally;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ pub struct WorldBuilder {
     config: GameConfig,
     limits: GateLimits,
     chaos: Chaos,
+    events_per_drain: usize,
     modules: Vec<Component>,
 }
 
@@ -91,12 +93,22 @@ impl WorldBuilder {
         self
     }
 
+    /// After so many events in a row others get their turn; 0 = as in production. Few of them interleave spaces finely.
+    #[must_use]
+    pub fn events_per_drain(mut self, events: usize) -> Self {
+        self.events_per_drain = events;
+        self
+    }
+
     /// Starts the game, publishes the modules, and lets everything come to rest.
     #[must_use]
     #[track_caller]
     pub fn start(self) -> World {
-        let spaces =
-            SpaceSettings { chaos: Chaos { seed: self.seed, ..self.chaos }, ..SpaceSettings::default() };
+        let spaces = SpaceSettings {
+            chaos: Chaos { seed: self.seed, ..self.chaos },
+            events_per_drain: self.events_per_drain,
+            ..SpaceSettings::default()
+        };
         let settings = WorldSettings {
             config: self.config,
             spaces,
@@ -124,7 +136,8 @@ impl WorldBuilder {
 
 /// Chaos that the environment asks for, so that a whole suite runs under it: `EVERWAKE_CHAOS=n` drops the
 /// instance after one event in n, `EVERWAKE_TWIN=n` runs one event in n twice.
-fn chaos_of_environment() -> Chaos {
+#[must_use]
+pub fn chaos_of_environment() -> Chaos {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     Chaos { drop_one_in: number("EVERWAKE_CHAOS"), twin_one_in: number("EVERWAKE_TWIN"), ..Chaos::default() }
 }
@@ -140,6 +153,7 @@ impl World {
             config: GameConfig { dev: true, nil_shards: 2, probation_ms: 10_000, ..GameConfig::default() },
             limits: GateLimits::default(),
             chaos: chaos_of_environment(),
+            events_per_drain: 0,
             modules: Vec::new(),
         }
     }
@@ -383,6 +397,22 @@ impl World {
         for space in self.game.spaces() {
             self.game.with_space(space, |core| core.rest());
         }
+    }
+
+    /// How much there is of everything that comes and goes, in the game, at the gate and in clients that are here.
+    /// What is left over when all of it should be gone leaks.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        let mut tally = self.game.tally();
+        let gate = self.gate.status();
+        tally.count("connections", gate.connections);
+        tally.count("sessions of the gate", gate.sessions);
+        tally.count("bytes for clients", gate.queued_bytes);
+        for seat in self.seats.values().filter(|seat| seat.closed.is_none()) {
+            tally.count("entities of clients", seat.core.entities().count());
+            tally.count("requests of clients", seat.core.pending());
+        }
+        tally
     }
 
     /// The game under this world, for what has no name here.

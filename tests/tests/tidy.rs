@@ -67,6 +67,11 @@ fn dependencies_have_reasons() {
 }
 
 #[test]
+fn errors_for_guests_have_names() {
+    check(tidy::errors_have_names(&tree()));
+}
+
+#[test]
 fn nothing_is_left_to_be_done() {
     check(tidy::words(&tree()));
 }

@@ -15,6 +15,8 @@ const COME_IN: Duration = Duration::from_secs(30);
 const LAST_MESSAGES: Duration = Duration::from_secs(10);
 /// Silence after the last message in which a doubled one would come.
 const SILENCE: Duration = Duration::from_millis(500);
+/// From probe to probe, whatever becomes of the ones before: 50 in a second are half of what a client may ask.
+const PROBE_PAUSE: Duration = Duration::from_millis(20);
 /// Every so many messages it asks for the version.
 const VERSION_EVERY: u64 = 5;
 
@@ -63,6 +65,8 @@ pub struct Part {
     pub started: Instant,
     /// Versions that run meanwhile, the first one included; 0 = nobody counts.
     pub versions: usize,
+    /// Says when to probe how long an answer takes; none: not this bot's business.
+    pub probing: Option<watch::Receiver<bool>>,
 }
 
 /// What the talking half brings to the checking half.
@@ -86,7 +90,7 @@ pub async fn play(
         Ok(player) => player,
         Err(error) => return failed(result, checker, &told, format!("{error:#}")),
     };
-    match tokio::time::timeout(COME_IN, come_in(&part, &mut player)).await {
+    match tokio::time::timeout(COME_IN, come_in(&part, &mut player, &mut checker, &mut result)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => return failed(result, checker, &told, format!("{error:#}")),
         Err(_) => return failed(result, checker, &told, "it did not get into its room in time".to_owned()),
@@ -94,12 +98,17 @@ pub async fn play(
     let _ = told.send(Told::Ready);
     let (answers, mut answered) = mpsc::unbounded_channel();
     tokio::spawn(talk(part.clone(), player.caller(), phase.clone(), answers));
+    let (probes, mut probed) = mpsc::unbounded_channel();
+    if let Some(probing) = part.probing.clone() {
+        tokio::spawn(probe(part.started, player.caller(), probing, probes));
+    }
     let mut phases = phase;
     let mut talking = true;
     let said = loop {
         tokio::select! {
             heard = player.next() => {
                 let closed = matches!(heard, Heard::Closed { .. });
+                look(&player, &heard, &mut checker);
                 hear(&part, heard, &mut checker, &mut result);
                 if closed {
                     return close(result, checker);
@@ -124,27 +133,36 @@ pub async fn play(
         }
     };
     drain(&part, &said, &mut player, &mut checker, &mut result).await;
+    while let Ok(probed) = probed.try_recv() {
+        match probed {
+            Ok(sample) => result.probes.push(sample),
+            Err(violation) => checker.violate(violation),
+        }
+    }
     checker.finish(&said, part.versions);
     player.close().await;
     close(result, checker)
 }
 
-async fn come_in(part: &Part, player: &mut Player) -> anyhow::Result<()> {
+async fn come_in(
+    part: &Part,
+    player: &mut Player,
+    checker: &mut Checker,
+    result: &mut BotResult,
+) -> anyhow::Result<()> {
     player.own_with("login").await?;
     player.call_own("login", &[Value::from(part.name.as_str())]).await?;
     player.own_with("join").await?;
     player.call_own("join", &[Value::from(part.room.as_str())]).await?;
-    loop {
-        match player.next().await {
-            Heard::Called { name, args, .. }
-                if name == "joined" && text(&args, 0) == part.room && text(&args, 1) == part.name =>
-            {
-                return Ok(());
-            }
-            Heard::Closed { why } => anyhow::bail!("disconnected: {why}"),
-            _ => {}
+    while !checker.is_here() {
+        let heard = player.next().await;
+        if let Heard::Closed { why } = &heard {
+            anyhow::bail!("disconnected: {why}");
         }
+        look(player, &heard, checker);
+        hear(part, heard, checker, result);
     }
+    Ok(())
 }
 
 /// One message after the other, each after the answer to the one before.
@@ -193,6 +211,34 @@ async fn talk(
     }
 }
 
+/// While it is wanted, calls at a steady rate without waiting for answers: a server that pauses cannot make fewer
+/// calls feel the pause.
+async fn probe(
+    started: Instant,
+    caller: Caller,
+    mut probing: watch::Receiver<bool>,
+    probes: mpsc::UnboundedSender<Result<Sample, Violation>>,
+) {
+    while probing.wait_for(|wanted| *wanted).await.is_ok() {
+        let mut ticks = tokio::time::interval(PROBE_PAUSE);
+        while *probing.borrow() {
+            ticks.tick().await;
+            let (caller, probes) = (caller.clone(), probes.clone());
+            tokio::spawn(async move {
+                let before = Instant::now();
+                let answer = caller.call_own("version", &[]).await;
+                let took_us = u64::try_from(before.elapsed().as_micros()).unwrap_or(u64::MAX);
+                let sample = Sample { at_ms: since_ms(started), took_us };
+                let failed = |error: crate::play::CallFailed| Violation::CallFailed {
+                    method: "version",
+                    why: error.to_string(),
+                };
+                let _ = probes.send(answer.map(|_| sample).map_err(failed));
+            });
+        }
+    }
+}
+
 async fn timed<T>(part: &Part, answers: &mpsc::UnboundedSender<Answer>, call: impl Future<Output = T>) -> T {
     let before = Instant::now();
     let answer = call.await;
@@ -201,11 +247,28 @@ async fn timed<T>(part: &Part, answers: &mpsc::UnboundedSender<Answer>, call: im
     answer
 }
 
+/// What became of the own mirror.
+fn look(player: &Player, heard: &Heard, checker: &mut Checker) {
+    let (entity, changed) = match heard {
+        Heard::Created(entity) => (*entity, None),
+        Heard::Changed(entity, names) => (*entity, Some(names)),
+        _ => return,
+    };
+    let Some(own) = player.own().filter(|own| own.id == entity) else { return };
+    let told = own.values.iter().filter(|(name, _)| changed.is_none_or(|changed| changed.contains(name)));
+    for (name, value) in told {
+        checker.mirrored(name, value.as_str().unwrap_or_default());
+    }
+}
+
 fn hear(part: &Part, heard: Heard, checker: &mut Checker, result: &mut BotResult) {
     match heard {
         Heard::Called { name, args, .. } if name == "said" => {
             let seq = args.get(3).and_then(Value::as_u64).unwrap_or(0);
             checker.told(text(&args, 0), text(&args, 1), text(&args, 2), seq);
+        }
+        Heard::Called { name, args, .. } if name == "joined" => {
+            checker.joined(text(&args, 0), text(&args, 1));
         }
         Heard::Version { generation, .. } => {
             checker.saw_generation(generation);
@@ -240,6 +303,7 @@ async fn drain(
     let last = Instant::now() + LAST_MESSAGES;
     let mut until = if checker.has_all(said) { Instant::now() + SILENCE } else { last };
     while let Ok(heard) = tokio::time::timeout_at(until.into(), player.next()).await {
+        look(player, &heard, checker);
         if matches!(heard, Heard::Closed { .. }) {
             hear(part, heard, checker, result);
             return;

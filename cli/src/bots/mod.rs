@@ -1,11 +1,12 @@
 //! `everwake bots`: many clients that check what they are told, and tolerate nothing.
 //!
-//! - [`check`]: what one bot checks, with a self-test. [`chat`]: what a bot in the chat does.
+//! - [`check`]: what one bot checks, and `self_test` whether it does. [`chat`]: what a bot in the chat does.
 //! - [`swarm`]: all bots, and the publications that happen meanwhile. [`report`]: the end.
 
 pub mod chat;
 pub mod check;
 pub mod report;
+mod self_test;
 pub mod swarm;
 
 use crate::admin::client::AdminAddress;
@@ -83,7 +84,7 @@ pub fn run(command: BotsCommand, terminal: &Terminal) -> anyhow::Result<ExitCode
             "Use at least one bot, one room, and a rate of up to 100 in a second.",
         ));
     }
-    check::self_test().map_err(|why| hinted(format!("The checkers are broken: {why}"), FAULT))?;
+    self_test::self_test().map_err(|why| hinted(format!("The checkers are broken: {why}"), FAULT))?;
     terminal.good("Every checker notices its wrong sequence.");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let report = runtime.block_on(swarm::run(&bots, terminal))?;

@@ -29,6 +29,8 @@ pub struct BotResult {
     pub versions: usize,
     /// Its calls.
     pub samples: Vec<Sample>,
+    /// Calls that it made around publications, at a steady rate.
+    pub probes: Vec<Sample>,
     /// The first violations.
     pub violations: Vec<Violation>,
     /// All violations, by name.
@@ -69,9 +71,9 @@ pub struct Report {
     pub calls: usize,
     /// Latency of calls.
     pub rpc: Percentiles,
-    /// Latency of calls that were answered in the 100 ms before a swap.
+    /// Latency of probes that were answered in the 100 ms before a swap.
     pub rpc_before_swaps: Percentiles,
-    /// Latency of calls that were answered in the 100 ms after a swap.
+    /// Latency of probes that were answered in the 100 ms after a swap.
     pub rpc_after_swaps: Percentiles,
     /// Fewest and most versions that a bot met.
     pub versions_seen: (usize, usize),
@@ -108,6 +110,10 @@ impl Percentiles {
     }
 }
 
+fn latency<'a>(samples: impl Iterator<Item = &'a Sample>) -> Percentiles {
+    Percentiles::of(samples.map(|it| it.took_us as f64 / 1000.0).collect())
+}
+
 /// Most violations that are told one by one.
 const EXAMPLES_MAX: usize = 20;
 
@@ -120,9 +126,10 @@ impl Report {
         swaps: Vec<Swap>,
         swaps_failed: Vec<String>,
     ) -> Self {
-        let samples = || results.iter().flat_map(|it| it.samples.iter());
-        let latency = |near: &dyn Fn(&Sample) -> bool| {
-            Percentiles::of(samples().filter(|it| near(it)).map(|it| it.took_us as f64 / 1000.0).collect())
+        let samples: Vec<&Sample> = results.iter().flat_map(|it| &it.samples).collect();
+        let probes: Vec<&Sample> = results.iter().flat_map(|it| &it.probes).collect();
+        let around = |near: &dyn Fn(&Swap, u64) -> bool| {
+            latency(probes.iter().copied().filter(|it| swaps.iter().any(|swap| near(swap, it.at_ms))))
         };
         let mut violations: BTreeMap<String, u64> = BTreeMap::new();
         for (name, count) in results.iter().flat_map(|it| &it.counts) {
@@ -141,14 +148,12 @@ impl Report {
             duration_ms,
             said: results.iter().map(|it| it.said).sum(),
             told: results.iter().map(|it| it.told).sum(),
-            calls: samples().count(),
-            rpc: latency(&|_| true),
-            rpc_before_swaps: latency(&|it| {
-                swaps.iter().any(|swap| (swap.at_ms.saturating_sub(NEAR_MS)..swap.at_ms).contains(&it.at_ms))
+            calls: samples.len(),
+            rpc: latency(samples.iter().copied()),
+            rpc_before_swaps: around(&|swap, at_ms| {
+                (swap.at_ms.saturating_sub(NEAR_MS)..swap.at_ms).contains(&at_ms)
             }),
-            rpc_after_swaps: latency(&|it| {
-                swaps.iter().any(|swap| (swap.at_ms..swap.at_ms + NEAR_MS).contains(&it.at_ms))
-            }),
+            rpc_after_swaps: around(&|swap, at_ms| (swap.at_ms..swap.at_ms + NEAR_MS).contains(&at_ms)),
             versions_seen: (seen.clone().min().unwrap_or(0), seen.max().unwrap_or(0)),
             pause_ms: Percentiles::of(swaps.iter().map(|it| it.pause_p99_ms).collect()),
             swaps,
@@ -169,6 +174,13 @@ impl Report {
         let spread = |it: &Percentiles| {
             format!("p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms ({})", it.p50, it.p99, it.max, it.count)
         };
+        // Of fewer than a hundred the p99 is the longest one by another name.
+        let of_probes = |it: &Percentiles| match it.count {
+            100.. => format!("{} probes", spread(it)),
+            _ => {
+                format!("p50 {:.2} ms, max {:.2} ms ({}), too few probes for a p99", it.p50, it.max, it.count)
+            }
+        };
         let mut lines = vec![
             row(
                 "bots, rooms, time",
@@ -181,8 +193,8 @@ impl Report {
         if !self.swaps.is_empty() {
             lines.push(row("publications", self.swaps.len().to_string()));
             lines.push(row("pause (p99 of a swap)", spread(&self.pause_ms)));
-            lines.push(row("rpc 100 ms before a swap", spread(&self.rpc_before_swaps)));
-            lines.push(row("rpc 100 ms after a swap", spread(&self.rpc_after_swaps)));
+            lines.push(row("rpc 100 ms before a swap", of_probes(&self.rpc_before_swaps)));
+            lines.push(row("rpc 100 ms after a swap", of_probes(&self.rpc_after_swaps)));
         }
         if self.violations.is_empty() {
             lines.push(row("violations", "none".to_owned()));
@@ -206,7 +218,18 @@ mod tests {
             Sample { at_ms: 1050, took_us: 3000 },
             Sample { at_ms: 5000, took_us: 2000 },
         ];
-        BotResult { name: name.into(), said: 3, told: 6, versions: 2, samples, ..BotResult::default() }
+        let probes =
+            (900..1100).map(|at_ms| Sample { at_ms, took_us: if at_ms < 1000 { 900 } else { 3000 } });
+        let probes = probes.collect();
+        BotResult {
+            name: name.into(),
+            said: 3,
+            told: 6,
+            versions: 2,
+            samples,
+            probes,
+            ..BotResult::default()
+        }
     }
 
     fn swaps() -> Vec<Swap> {
@@ -224,8 +247,8 @@ mod tests {
             versions met by a bot     2 to 2
             publications              1
             pause (p99 of a swap)     p50 0.50 ms, p99 0.50 ms, max 0.50 ms (1)
-            rpc 100 ms before a swap  p50 1.00 ms, p99 1.00 ms, max 1.00 ms (2)
-            rpc 100 ms after a swap   p50 3.00 ms, p99 3.00 ms, max 3.00 ms (2)
+            rpc 100 ms before a swap  p50 0.90 ms, p99 0.90 ms, max 0.90 ms (200) probes
+            rpc 100 ms after a swap   p50 3.00 ms, p99 3.00 ms, max 3.00 ms (200) probes
             violations                none"#]]
         .assert_eq(&report.table());
     }
@@ -244,6 +267,21 @@ mod tests {
             "{table}"
         );
         assert!(table.contains("The version is refused."));
+    }
+
+    #[test]
+    fn a_handful_of_probes_has_no_p99() {
+        let mut few = bot("a");
+        few.probes.truncate(150);
+        let table = Report::new(1, 5000, &[few], swaps(), vec![]).table();
+        assert!(
+            table.contains("before a swap  p50 0.90 ms, p99 0.90 ms, max 0.90 ms (100) probes"),
+            "{table}"
+        );
+        assert!(
+            table.contains("after a swap   p50 3.00 ms, max 3.00 ms (50), too few probes for a p99"),
+            "{table}"
+        );
     }
 
     #[test]

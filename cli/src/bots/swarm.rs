@@ -18,6 +18,11 @@ use tokio::task::JoinHandle;
 
 /// Bots that connect at once: a crowd, not a flood.
 const CONNECTING_MAX: usize = 16;
+/// Bots that probe how long answers take around publications: 1,000 calls in a second together, so that the 100 ms
+/// on each side of one publication have a p99.
+const PROBING_MAX: usize = 20;
+/// They begin so long before a publication, and end so long after it.
+const PROBING_AROUND: Duration = Duration::from_millis(200);
 /// How long bots may take to stop talking.
 const COUNTING: Duration = Duration::from_secs(15);
 
@@ -31,7 +36,8 @@ pub async fn run(bots: &ChatBots, terminal: &Terminal) -> anyhow::Result<Report>
     let started = Instant::now();
     let (phase, phases) = watch::channel(Phase::default());
     let (tell, mut told) = mpsc::unbounded_channel();
-    let playing = begin(bots, components.len(), started, &tell, &phases).await?;
+    let (probe, probing) = watch::channel(false);
+    let playing = begin(bots, components.len(), started, &tell, (&phases, &probing)).await?;
     drop(tell);
     await_all(&playing, &mut told).await?;
     terminal.say(format!(
@@ -43,7 +49,7 @@ pub async fn run(bots: &ChatBots, terminal: &Terminal) -> anyhow::Result<Report>
     let talking = Instant::now();
     phase.send_replace(Phase::Talking);
     let publishing =
-        admin.clone().map(|admin| tokio::spawn(publish_all(admin, components, bots.every, started)));
+        admin.clone().map(|admin| tokio::spawn(publish_all(admin, components, bots.every, started, probe)));
     tokio::time::sleep(bots.duration).await;
     let (swaps, swaps_failed) = match publishing {
         Some(publishing) => publishing.await?,
@@ -85,7 +91,7 @@ async fn begin(
     published: usize,
     started: Instant,
     tell: &mpsc::UnboundedSender<Told>,
-    phases: &watch::Receiver<Phase>,
+    (phases, probing): (&watch::Receiver<Phase>, &watch::Receiver<bool>),
 ) -> anyhow::Result<Vec<JoinHandle<BotResult>>> {
     let endpoint = Endpoint::open(&bots.gate)?;
     let versions = if published > 0 { published + 1 } else { bots.versions };
@@ -100,6 +106,7 @@ async fn begin(
             pause: Duration::from_secs_f64(1.0 / bots.rate),
             started,
             versions,
+            probing: (published > 0 && bot < PROBING_MAX).then(|| probing.clone()),
         };
         let (endpoint, module, door) = (endpoint.clone(), bots.module.clone(), door.clone());
         let (tell, phases) = (tell.clone(), phases.clone());
@@ -160,6 +167,7 @@ async fn publish_all(
     components: Vec<Vec<u8>>,
     every: Duration,
     started: Instant,
+    probe: watch::Sender<bool>,
 ) -> (Vec<Swap>, Vec<String>) {
     let (mut swaps, mut failed) = (Vec::new(), Vec::new());
     let mut ticks = tokio::time::interval(every);
@@ -167,6 +175,8 @@ async fn publish_all(
     ticks.tick().await;
     for component in components {
         ticks.tick().await;
+        probe.send_replace(true);
+        tokio::time::sleep(PROBING_AROUND).await;
         let admin = admin.clone();
         let query = PublishQuery { note: "bots".to_owned(), irreversible: false, supersede: true };
         let published = tokio::task::spawn_blocking(move || admin.publish(&component, &query)).await;
@@ -177,6 +187,8 @@ async fn publish_all(
             Ok(Err(error)) => failed.push(format!("{error:#}")),
             Err(error) => failed.push(error.to_string()),
         }
+        tokio::time::sleep(PROBING_AROUND).await;
+        probe.send_replace(false);
     }
     (swaps, failed)
 }

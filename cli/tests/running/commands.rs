@@ -164,5 +164,8 @@ fn a_swarm_finds_nothing_wrong_while_versions_come() {
     let report = json(&std::fs::read_to_string(desk.path("out.json")).unwrap());
     assert_eq!(report["bots"], 6, "{report}");
     assert_eq!(report["swaps"].as_array().map(Vec::len), Some(2), "{report}");
+    for side in ["rpc_before_swaps", "rpc_after_swaps"] {
+        assert!(report[side]["count"].as_u64() > Some(6), "less than two probes a bot: {report}");
+    }
     assert_eq!(dev.interrupt().0, 0);
 }

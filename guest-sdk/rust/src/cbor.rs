@@ -79,6 +79,17 @@ pub fn map(out: &mut Vec<u8>, entries: usize) {
     head(out, 5, entries as u64);
 }
 
+/// Whether two values are the same bytes. Eight at a time: what the compiler makes of `==` is a call
+/// that compares single bytes, and it was the dearest function of a module.
+#[inline]
+pub fn same(one: &[u8], other: &[u8]) -> bool {
+    let ((words, rest), (other_words, other_rest)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
+    let equal = |(a, b): (&[u8; 8], &[u8; 8])| u64::from_le_bytes(*a) == u64::from_le_bytes(*b);
+    one.len() == other.len()
+        && words.iter().zip(other_words).all(equal)
+        && rest.iter().zip(other_rest).all(|(a, b)| a == b)
+}
+
 /// Reads items one after the other.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
@@ -157,12 +168,14 @@ impl<'a> Reader<'a> {
         self.expect(0, "expected an unsigned integer")
     }
 
-    /// Reads an integer.
+    /// Reads an integer that fits 64 bits with a sign.
     #[inline]
-    pub fn integer(&mut self) -> Result<i128, Malformed> {
-        match self.head()? {
-            (0, number) => Ok(i128::from(number)),
-            (1, number) => Ok(-1 - i128::from(number)),
+    pub fn integer(&mut self) -> Result<i64, Malformed> {
+        let (major, number) = self.head()?;
+        let number = i64::try_from(number).map_err(|_| Malformed("an integer out of range"))?;
+        match major {
+            0 => Ok(number),
+            1 => Ok(!number),
             _ => Err(Malformed("expected an integer")),
         }
     }
@@ -189,7 +202,10 @@ impl<'a> Reader<'a> {
                 self.byte()?;
                 Ok(f64::from_be_bytes(self.fixed()?))
             }
-            Some(0x00..=0x3b) => Ok(self.integer()? as f64),
+            Some(0x00..=0x3b) => match self.head()? {
+                (0, number) => Ok(number as f64),
+                (_, number) => Ok(-1.0 - number as f64),
+            },
             _ => Err(Malformed("expected a number")),
         }
     }
@@ -299,8 +315,34 @@ mod tests {
         for number in [i64::MIN, -1, 0, i64::MAX] {
             let mut out = Vec::new();
             integer(&mut out, number);
-            assert_eq!(Reader::new(&out).integer(), Ok(i128::from(number)));
+            assert_eq!(Reader::new(&out).integer(), Ok(number));
         }
+    }
+
+    #[test]
+    fn the_same_bytes_are_the_same() {
+        for length in 0..20 {
+            let one: Vec<u8> = (0..length).collect();
+            assert!(same(&one, &one.clone()));
+            assert!(!same(&one, &[one.as_slice(), &[0]].concat()));
+            for place in 0..one.len() {
+                let mut other = one.clone();
+                other[place] ^= 0x80;
+                assert!(!same(&one, &other), "{length} bytes that differ at {place}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let mut out = Vec::new();
+        unsigned(&mut out, 1 << 63);
+        assert!(Reader::new(&out).integer().is_err());
+        assert_eq!(Reader::new(&out).unsigned(), Ok(1 << 63));
+        out.clear();
+        head(&mut out, 1, 1 << 63);
+        assert!(Reader::new(&out).integer().is_err());
+        assert_eq!(Reader::new(&out).float(), Ok(-((1u64 << 63) as f64)));
     }
 
     #[test]

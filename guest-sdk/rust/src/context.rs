@@ -37,7 +37,7 @@ pub enum Origin {
 
 /// The running event.
 pub struct Context {
-    pub(crate) residents: Residents,
+    pub(crate) residents: Box<Residents>,
     loader: LoaderOf,
     /// The entities at hand, the innermost last, with the index of their type.
     frames: Vec<(Id, u32)>,
@@ -51,7 +51,7 @@ pub struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(event: &logic::Event, mut residents: Residents, loader: LoaderOf) -> Self {
+    pub(crate) fn new(event: &logic::Event, mut residents: Box<Residents>, loader: LoaderOf) -> Self {
         let mut frames = std::mem::take(&mut residents.frames);
         frames.clear();
         frames.push((event.entity.into(), event.type_index));
@@ -74,7 +74,7 @@ impl Context {
     }
 
     /// Gives what outlives the event back.
-    pub(crate) fn close(mut self) -> Residents {
+    pub(crate) fn close(mut self) -> Box<Residents> {
         self.residents.frames = self.frames;
         self.residents
     }

@@ -178,11 +178,39 @@ impl Visitor for LoadOne<'_> {
     }
 }
 
-/// Takes the attributes as what the host has: `before` gets the plain ones, encoded one
-/// after the other.
+/// The plain attributes, encoded one after the other.
+#[derive(Default)]
+pub(crate) struct Plain {
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
+}
+
+impl Plain {
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    #[inline]
+    fn push<A: Attribute>(&mut self, value: &A) -> (usize, &[u8]) {
+        let start = self.bytes.len();
+        value.encode(&mut self.bytes);
+        self.ends.push(self.bytes.len() as u32);
+        (self.ends.len() - 1, self.bytes.get(start..).unwrap_or_default())
+    }
+
+    #[inline]
+    fn get(&self, place: usize) -> &[u8] {
+        let start = place.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        let end = self.ends.get(place).copied().unwrap_or(0);
+        self.bytes.get(start as usize..end as usize).unwrap_or_default()
+    }
+}
+
+/// Takes the attributes as what the host has.
 pub(crate) struct Adopt<'a> {
     pub(crate) token: u32,
-    pub(crate) before: &'a mut Vec<u8>,
+    pub(crate) before: &'a mut Plain,
 }
 
 impl Visitor for Adopt<'_> {
@@ -191,19 +219,16 @@ impl Visitor for Adopt<'_> {
         if A::LOGGED {
             value.adopt(Owner { token: self.token, index });
         } else {
-            value.encode(self.before);
+            self.before.push(value);
         }
     }
 }
 
 /// Writes what is different from `before`, and makes the next `before`.
-///
-/// An encoded item is never the beginning of another one, so "the old bytes begin with the
-/// new item" means that it is equal, without looking for the end of the old one.
 pub(crate) struct Patch<'a> {
     pub(crate) token: u32,
-    pub(crate) before: Reader<'a>,
-    pub(crate) after: &'a mut Vec<u8>,
+    pub(crate) before: &'a Plain,
+    pub(crate) after: &'a mut Plain,
     pub(crate) patch: &'a mut Vec<u8>,
 }
 
@@ -213,17 +238,10 @@ impl Visitor for Patch<'_> {
         if A::LOGGED {
             return value.flush(Owner { token: self.token, index }, self.patch);
         }
-        let start = self.after.len();
-        value.encode(self.after);
-        let now = self.after.get(start..).unwrap_or_default();
-        match self.before.rest().strip_prefix(now) {
-            Some(rest) => self.before = Reader::new(rest),
-            None => {
-                cbor::unsigned(self.patch, u64::from(index));
-                self.patch.extend_from_slice(now);
-                let old = self.before.item();
-                debug_assert!(old.is_ok(), "`before` holds one item for each plain attribute");
-            }
+        let (place, now) = self.after.push(value);
+        if !cbor::same(now, self.before.get(place)) {
+            cbor::unsigned(self.patch, u64::from(index));
+            self.patch.extend_from_slice(now);
         }
     }
 }

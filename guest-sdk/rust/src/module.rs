@@ -63,7 +63,7 @@ fn loader_of<M: Module>(type_index: u32) -> Option<Loader> {
 
 thread_local! {
     /// A cache: what is loaded may be dropped between any two events.
-    static RESIDENTS: RefCell<Residents> = RefCell::default();
+    static RESIDENTS: RefCell<Option<Box<Residents>>> = const { RefCell::new(None) };
     static HOOKED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -95,7 +95,7 @@ pub(crate) fn handle_with<M: Module, R>(
 ) -> Result<R, Error> {
     install_panic_hook();
     let _ = poison::take();
-    let residents = RESIDENTS.take();
+    let residents = RESIDENTS.take().unwrap_or_default();
     let mut cx = Context::new(event, residents, loader_of::<M>);
     let result = act(&mut cx);
     let result = match poison::take() {
@@ -108,7 +108,7 @@ pub(crate) fn handle_with<M: Module, R>(
     } else {
         residents.roll_back();
     }
-    RESIDENTS.set(residents);
+    RESIDENTS.set(Some(residents));
     result
 }
 
@@ -133,17 +133,20 @@ fn run<M: Module>(cx: &mut Context, event: &Event) -> Result<(), Error> {
 
 /// `logic.forget`.
 pub fn forget(entities: &[wit::Id]) {
-    RESIDENTS.with_borrow_mut(|residents| entities.iter().for_each(|id| residents.forget((*id).into())));
+    RESIDENTS.with_borrow_mut(|residents| {
+        let residents = residents.get_or_insert_default();
+        entities.iter().for_each(|id| residents.forget((*id).into()));
+    });
 }
 
 /// Drops all that is loaded, as a fresh instance would have it.
 pub fn forget_all() {
-    RESIDENTS.with_borrow_mut(Residents::clear);
+    RESIDENTS.take();
 }
 
 /// `logic.snapshot`.
 pub fn snapshot(entity: wit::Id) -> Option<Vec<u8>> {
-    RESIDENTS.with_borrow_mut(|residents| residents.snapshot(entity.into()))
+    RESIDENTS.with_borrow_mut(|residents| residents.as_mut()?.snapshot(entity.into()))
 }
 
 /// `logic.migrate`.

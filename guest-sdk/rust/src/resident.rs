@@ -9,9 +9,9 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
-use crate::cbor::{Malformed, Reader};
+use crate::cbor::Malformed;
 use crate::context::Context;
-use crate::entity::{Adopt, Entity, Patch, Snapshot, load};
+use crate::entity::{Adopt, Entity, Patch, Plain, Snapshot, load};
 use crate::failure::Error;
 use crate::host;
 use crate::id::Id;
@@ -22,7 +22,7 @@ pub(crate) trait Resident {
     /// Runs one event of it.
     fn deliver(&mut self, cx: &mut Context, delivery: Delivery, args: Args<'_>) -> Result<(), Error>;
     /// Appends what changed since the last time.
-    fn patch(&mut self, patch: &mut Vec<u8>, scratch: &mut Vec<u8>);
+    fn patch(&mut self, patch: &mut Vec<u8>, scratch: &mut Plain);
     /// Appends all attributes.
     fn snapshot(&mut self, out: &mut Vec<u8>);
     /// Itself, to find its type.
@@ -32,7 +32,7 @@ pub(crate) trait Resident {
 /// The struct, and what the host has of its plain attributes.
 pub(crate) struct Loaded<T> {
     pub(crate) entity: T,
-    before: Vec<u8>,
+    before: Plain,
     token: u32,
 }
 
@@ -40,7 +40,7 @@ impl<T: Entity + Methods> Loaded<T> {
     /// From what the host has.
     pub(crate) fn new(state: &[u8], token: u32) -> Result<Self, Malformed> {
         let mut entity = load::<T>(state)?;
-        let mut before = Vec::with_capacity(state.len());
+        let mut before = Plain::default();
         entity.visit(&mut Adopt { token, before: &mut before });
         Ok(Self { entity, before, token })
     }
@@ -59,10 +59,10 @@ impl<T: Entity + Methods> Resident for Loaded<T> {
         }
     }
 
-    fn patch(&mut self, patch: &mut Vec<u8>, scratch: &mut Vec<u8>) {
+    fn patch(&mut self, patch: &mut Vec<u8>, scratch: &mut Plain) {
         scratch.clear();
         let written = patch.len();
-        let before = Reader::new(&self.before);
+        let before = &self.before;
         self.entity.visit(&mut Patch { token: self.token, before, after: scratch, patch });
         if patch.len() > written {
             std::mem::swap(&mut self.before, scratch);
@@ -139,7 +139,7 @@ pub(crate) struct Residents {
     /// Memory of the contexts' frames.
     pub(crate) frames: Vec<(Id, u32)>,
     patch: Vec<u8>,
-    scratch: Vec<u8>,
+    scratch: Plain,
     /// What was computed for a space, by its type.
     pub(crate) caches: HashMap<(Option<Id>, TypeId), Rc<dyn Any>>,
 }
@@ -242,13 +242,5 @@ impl Residents {
         let mut out = Vec::new();
         loaded.snapshot(&mut out);
         Some(out)
-    }
-
-    /// Forgets everything.
-    pub(crate) fn clear(&mut self) {
-        self.slots.clear();
-        self.caches.clear();
-        self.touched.clear();
-        self.fresh.clear();
     }
 }

@@ -1,6 +1,7 @@
 //! Ticks: the loop over the due entities, with one import for all poses and one for all
 //! neighbours. It does not know how the host splits a tick; a handler must not depend on it.
 
+use std::cell::OnceCell;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
@@ -29,7 +30,8 @@ pub struct BulkTick<'a> {
 }
 
 struct Shared {
-    due: Vec<host::ticks::Member>,
+    /// Asked for once somebody wants to know: a bulk step may do without.
+    due: OnceCell<Vec<host::ticks::Member>>,
     poses: Vec<Pose>,
     moved: bool,
     dt: f32,
@@ -46,6 +48,10 @@ struct Known {
 }
 
 impl Shared {
+    fn due(&self) -> &[host::ticks::Member] {
+        self.due.get_or_init(host::ticks::due)
+    }
+
     fn neighbours(&mut self, radius: f32, type_index: Option<u32>) -> usize {
         let same =
             |known: &Known| known.radius.to_bits() == radius.to_bits() && known.type_index == type_index;
@@ -61,7 +67,7 @@ impl Shared {
     /// Takes over what was moved by id.
     fn follow(&mut self, cx: &Context) {
         for (id, to) in cx.moved.borrow_mut().drain(..) {
-            let at = self.due.iter().position(|member| Id::from(member.entity) == id);
+            let at = self.due().iter().position(|member| Id::from(member.entity) == id);
             if let Some(pose) = at.and_then(|at| self.poses.get_mut(at)) {
                 *pose = to;
             }
@@ -154,22 +160,22 @@ impl BulkTick<'_> {
 
     /// How many entities are due.
     pub fn len(&self) -> usize {
-        self.shared.due.len()
+        self.shared.poses.len()
     }
 
     /// Whether nobody is due.
     pub fn is_empty(&self) -> bool {
-        self.shared.due.is_empty()
+        self.shared.poses.is_empty()
     }
 
     /// Who is due, in the order of [`poses`](Self::poses).
     pub fn due(&self) -> impl Iterator<Item = Id> {
-        self.shared.due.iter().map(|member| member.entity.into())
+        self.shared.due().iter().map(|member| member.entity.into())
     }
 
     /// Who is due at a place in that order.
     pub fn entity(&self, at: usize) -> Option<Id> {
-        self.shared.due.get(at).map(|member| member.entity.into())
+        self.shared.due().get(at).map(|member| member.entity.into())
     }
 
     /// Where the due entities stand.
@@ -225,16 +231,22 @@ impl DerefMut for BulkTick<'_> {
 pub(crate) fn run<T: InModule>(cx: &mut Context, args: Args<'_>) -> Result<(), Error> {
     let mut params = args.open()?;
     let (dt_ms, lag_ms) = (params.next::<f64>("dt")?, params.next::<f64>("lag")?);
-    let due = host::ticks::due();
-    let poses = due.iter().map(|member| member.pose.into()).collect();
+    let flat = host::ticks::poses();
+    let poses = flat.as_chunks().0.iter().map(|numbers| Pose::of_numbers(*numbers)).collect();
     let lag = Duration::from_millis(lag_ms.max(0.0) as u64);
-    let mut shared =
-        Shared { due, poses, moved: false, dt: (dt_ms / 1_000.0) as f32, lag, known: Vec::new() };
+    let mut shared = Shared {
+        due: OnceCell::new(),
+        poses,
+        moved: false,
+        dt: (dt_ms / 1_000.0) as f32,
+        lag,
+        known: Vec::new(),
+    };
     match T::TICK {
         TickForm::Never => return Ok(()),
         TickForm::Bulk => T::bulk_tick(&mut BulkTick { cx, shared: &mut shared })?,
         TickForm::Each => {
-            for at in 0..shared.due.len() {
+            for at in 0..shared.poses.len() {
                 run_one::<T>(cx, &mut shared, at)?;
                 shared.follow(cx);
             }
@@ -242,14 +254,14 @@ pub(crate) fn run<T: InModule>(cx: &mut Context, args: Args<'_>) -> Result<(), E
     }
     shared.follow(cx);
     if shared.moved {
-        let poses: Vec<_> = shared.poses.iter().map(|pose| (*pose).into()).collect();
-        host::ticks::move_all(&poses);
+        let flat: Vec<_> = shared.poses.iter().map(|pose| pose.numbers()).collect();
+        host::ticks::move_all(flat.as_flattened());
     }
     Ok(())
 }
 
 fn run_one<T: InModule>(cx: &mut Context, shared: &mut Shared, at: usize) -> Result<(), Error> {
-    let Some(member) = shared.due.get(at) else { return Ok(()) };
+    let Some(member) = shared.due().get(at) else { return Ok(()) };
     let id: Id = member.entity.into();
     let revision = member.revision;
     host::ticks::working_on(at as u32);

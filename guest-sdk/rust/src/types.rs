@@ -215,6 +215,15 @@ impl Pose {
         Self { x, y: 0.0, z, yaw: 0.0 }
     }
 
+    /// As poses cross in bulk.
+    pub(crate) const fn numbers(self) -> [f32; 4] {
+        [self.x, self.y, self.z, self.yaw]
+    }
+
+    pub(crate) const fn of_numbers([x, y, z, yaw]: [f32; 4]) -> Self {
+        Self { x, y, z, yaw }
+    }
+
     /// The place without the direction.
     pub const fn place(self) -> Vec3 {
         Vec3 { x: self.x, y: self.y, z: self.z }

@@ -44,7 +44,7 @@ pub fn from_bytes<T: Value>(bytes: &[u8]) -> Result<T, Malformed> {
 }
 
 macro_rules! integers {
-    ($($type:ty as $wide:ty, $write:ident, $text:literal;)*) => {$(
+    ($($type:ty as $wide:ty, $walk:ident, $text:literal;)*) => {$(
         impl Value for $type {
             fn type_text(_: &mut Definitions) -> String {
                 $text.into()
@@ -56,12 +56,12 @@ macro_rules! integers {
 
             #[inline]
             fn encode(&self, out: &mut Vec<u8>) {
-                cbor::$write(out, *self as $wide);
+                cbor::$walk(out, *self as $wide);
             }
 
             #[inline]
             fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-                Self::try_from(reader.integer()?).map_err(|_| Malformed(concat!("out of range for ", $text)))
+                Self::try_from(reader.$walk()?).map_err(|_| Malformed(concat!("out of range for ", $text)))
             }
         }
     )*};

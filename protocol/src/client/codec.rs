@@ -35,9 +35,19 @@ pub const POSITION_HEAD_BYTES: usize = 13;
 pub const PLACED_BYTES: usize = 19;
 
 impl Pose {
+    /// x, y, z, yaw.
+    pub const fn numbers(self) -> [f32; 4] {
+        [self.x, self.y, self.z, self.yaw]
+    }
+
+    /// The pose of four numbers as [`Pose::numbers`] gives them.
+    pub const fn of_numbers([x, y, z, yaw]: [f32; 4]) -> Pose {
+        Pose { x, y, z, yaw }
+    }
+
     /// True if all four are numbers that are not infinite.
     pub fn is_finite(&self) -> bool {
-        [self.x, self.y, self.z, self.yaw].into_iter().all(f32::is_finite)
+        self.numbers().into_iter().all(f32::is_finite)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::game::{GameConfig, GameCore, GameInput, GameOutput};
 use crate::guest::GuestSource;
 use crate::message::{Crash, Input, LogLine};
 use crate::space::SpaceCore;
+use crate::tally::Tally;
 use bytes::Bytes;
 use everwake_protocol::EntityId;
 use everwake_protocol::cluster::{ToGame, ToGate};
@@ -207,6 +208,16 @@ impl World {
     /// Looks at one space's core, or does something to it between two events.
     pub fn with_space<T>(&mut self, space: EntityId, look: impl FnOnce(&mut SpaceCore) -> T) -> Option<T> {
         self.cells.get(&space).map(|cell| look(&mut cell.core.core()))
+    }
+
+    /// How much there is of everything that comes and goes.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        self.core.tally(&mut tally);
+        self.cells.values().for_each(|cell| cell.core.core().tally(&mut tally));
+        tally.count("answers to operators", self.answers.len());
+        tally
     }
 
     /// Destroys everything in order; see [`World::finished`].

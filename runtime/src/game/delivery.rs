@@ -14,7 +14,7 @@ use everwake_protocol::{EntityId, Id, SessionId};
 
 impl GameCore {
     /// Brings a message to its target's space, now or when it has arrived there.
-    pub(super) fn deliver(&mut self, message: Message) {
+    pub(super) fn deliver(&mut self, message: Box<Message>) {
         if let Body::Attach { client, .. } = &message.body {
             let known = self.sessions.find(client.session);
             let there = self.directory.module_of(message.target);
@@ -88,7 +88,7 @@ impl GameCore {
         }
     }
 
-    fn undeliverable_message(&mut self, message: Message, code: &'static str) {
+    fn undeliverable_message(&mut self, message: Box<Message>, code: &'static str) {
         match message.body {
             Body::Call { answer, bounce, .. } => {
                 if let (Some(call), Some(sender)) = (bounce, message.from) {
@@ -101,7 +101,7 @@ impl GameCore {
                 let fired = self.message(owner, Body::WatchFired { watch, reason: 0 });
                 self.deliver(fired);
             }
-            Body::Attach { client, answer, .. } => self.attach_failed(client, message.target, answer, code),
+            Body::Attach { client, answer, .. } => self.attach_failed(*client, message.target, answer, code),
             Body::Answer { .. }
             | Body::Unwatch { .. }
             | Body::WatchFired { .. }

@@ -187,7 +187,7 @@ impl Directory {
                 parking.since_ms = now_ms;
                 let (late, kept): (Vec<Input>, _) = parking.inputs.drain(..).partition(Input::is_refusable);
                 parking.inputs = kept.into();
-                parking.bytes = parking.inputs.iter().map(input_bytes).sum();
+                parking.bytes = parking.inputs.iter().map(Input::bytes).sum();
                 expired.extend(late);
             }
         }
@@ -204,7 +204,7 @@ impl Directory {
     pub fn route(&mut self, entity: EntityId, input: Input) -> Routed {
         let Some(at) = self.entities.get_mut(&entity) else { return Routed::Unknown(input) };
         let Some(parking) = at.parking.as_mut() else { return Routed::To(at.space, input) };
-        let bytes = input_bytes(&input);
+        let bytes = input.bytes();
         let full = parking.inputs.len() >= PARKED_INPUTS_MAX || parking.bytes + bytes > PARKED_BYTES_MAX;
         if full && input.is_refusable() {
             return Routed::Overloaded(input);
@@ -218,7 +218,7 @@ impl Directory {
     /// Notes that a space was handed something.
     pub fn handed(&mut self, space: EntityId, input: &Input) {
         if let Some(row) = self.spaces.get_mut(&space) {
-            let bytes = u32::try_from(input_bytes(input)).unwrap_or(u32::MAX);
+            let bytes = u32::try_from(input.bytes()).unwrap_or(u32::MAX);
             row.waiting.push_back(bytes);
             row.waiting_bytes += bytes as usize;
         }
@@ -277,24 +277,14 @@ impl Directory {
         (self.entities.len(), self.spaces.len(), self.parked)
     }
 
+    /// How many entities are on their way, and how many inputs spaces have not taken.
+    pub fn waiting(&self) -> (usize, usize) {
+        (self.blocked.len(), self.spaces.values().map(|row| row.waiting.len()).sum())
+    }
+
     fn count(&mut self, space: EntityId, by: isize) {
         if let Some(row) = self.spaces.get_mut(&space) {
             row.entities = row.entities.saturating_add_signed(by);
         }
     }
-}
-
-/// About how many bytes an input keeps in memory, for limits.
-pub fn input_bytes(input: &Input) -> usize {
-    use crate::message::Body;
-    const OVERHEAD: usize = 128;
-    let payload = match input {
-        Input::Message(message) => match &message.body {
-            Body::Call { args, .. } => args.len(),
-            _ => 0,
-        },
-        Input::Request { args, .. } | Input::Create { args, .. } => args.len(),
-        _ => 0,
-    };
-    OVERHEAD + payload
 }

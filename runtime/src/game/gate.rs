@@ -91,7 +91,7 @@ impl GameCore {
         }
         self.directory.place(boot, shard, None, 0);
         let answer = self.ticket(Ticket::Boot(session));
-        let (args, pose, client) = (NO_ARGS, Pose::default(), Some(client));
+        let (args, pose, client) = (NO_ARGS, Pose::default(), Some(Box::new(client)));
         self.hand(shard, Input::Create { entity: boot, type_name, args, pose, answer, client });
     }
 

@@ -26,6 +26,16 @@ impl KeyValueMap {
         Self { rows: BTreeMap::new(), bytes: 0, bytes_max }
     }
 
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// Applies one operation; what a limit forbids changes nothing.
     pub fn apply(&mut self, operation: KeyValueOperation) -> Outcome {
         match operation {

@@ -13,7 +13,7 @@
 //! - [`key_value`]: the ordered map of a module.
 //! - [`modules`]: what runs: shards, services, versions and their history.
 //! - [`publish`], [`rollout`], [`probation`]: from bytes to a version that is trusted.
-//! - [`admin`], [`report`], [`json`]: what operators ask, and what they are told.
+//! - [`admin`], [`report`], [`json`]: what operators ask, and what they are told. `tally`: what there is.
 
 pub mod admin;
 pub mod config;
@@ -30,6 +30,7 @@ pub mod publish;
 pub mod report;
 pub mod rollout;
 pub mod sessions;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -402,11 +403,11 @@ impl GameCore {
     }
 
     /// A message of the core's own.
-    fn message(&mut self, target: EntityId, body: crate::message::Body) -> Message {
+    fn message(&mut self, target: EntityId, body: crate::message::Body) -> Box<Message> {
         let counter = self.mint();
         let id = MessageId { sender: Id::derive(&[b"core", &self.seed]), epoch: 1, counter };
         let class = crate::message::Class::Volatile;
-        Message { id, from: None, target, class, trace: Id::ZERO, hops: 0, body }
+        Box::new(Message { id, from: None, target, class, trace: Id::ZERO, hops: 0, body })
     }
 
     /// A ticket for an answer to the core itself.

@@ -148,6 +148,12 @@ impl Sessions {
         self.by_id.is_empty()
     }
 
+    /// How many sessions, how many entities of theirs, and how many entities that they called.
+    pub fn sizes(&self) -> (usize, usize, usize) {
+        let targets = self.by_id.values().map(|session| session.targets.len()).sum();
+        (self.by_id.len(), self.by_own.len(), targets)
+    }
+
     /// How many play a module.
     pub fn count(&self, module: &str) -> usize {
         self.by_id.values().filter(|session| session.module == module).count()

@@ -96,7 +96,7 @@ pub enum RecordedInput {
         args: Bytes,
         pose: Pose,
         answer: AnswerTo,
-        client: Option<Client>,
+        client: Option<Box<Client>>,
     },
     Marker {
         entity: EntityId,
@@ -149,7 +149,7 @@ impl RecordedInput {
     #[must_use]
     pub fn of(input: &Input) -> RecordedInput {
         match input.clone() {
-            Input::Message(message) => RecordedInput::Message(message),
+            Input::Message(message) => RecordedInput::Message(*message),
             Input::Request { session, request, acknowledged, target, method, deadline_ms, args } => {
                 RecordedInput::Request { session, request, acknowledged, target, method, deadline_ms, args }
             }
@@ -178,7 +178,7 @@ impl RecordedInput {
         versions: &dyn Fn(VersionHash) -> Option<Arc<ModuleVersion>>,
     ) -> Result<Input, VersionHash> {
         Ok(match self {
-            RecordedInput::Message(message) => Input::Message(message),
+            RecordedInput::Message(message) => Input::Message(Box::new(message)),
             RecordedInput::Request { session, request, acknowledged, target, method, deadline_ms, args } => {
                 Input::Request { session, request, acknowledged, target, method, deadline_ms, args }
             }

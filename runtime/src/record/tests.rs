@@ -171,7 +171,7 @@ struct Script {
 impl Script {
     fn call(&mut self, method: usize, args: &[u8]) -> Input {
         self.counter += 1;
-        Input::Message(Message {
+        Input::Message(Box::new(Message {
             id: MessageId { sender: Id([9; 4]), epoch: 1, counter: self.counter },
             from: None,
             target: AVATAR,
@@ -186,7 +186,7 @@ impl Script {
                 deadline_ms: u64::MAX,
                 bounce: None,
             },
-        })
+        }))
     }
 }
 

@@ -161,6 +161,12 @@ impl Interest {
         !self.dirty.is_empty() && !self.observers.is_empty()
     }
 
+    /// How many are somewhere, how many look around, and how many they see.
+    pub(super) fn sizes(&self) -> (usize, usize, usize) {
+        let present = self.places.iter().filter(|place| place.present).count();
+        (present, self.observers.len(), self.observers.iter().map(|observer| observer.seen.len()).sum())
+    }
+
     pub(super) fn touch(&mut self, row: Row) {
         if let Some(place) = self.places.get_mut(row.index())
             && !place.dirty

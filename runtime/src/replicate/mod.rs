@@ -18,7 +18,7 @@
 //! - `interest`: who should see whom.
 //! - `view`: what one client has in view, and which positions it knows.
 //! - `stage`: the order in which one input's frames leave.
-//! - `limits`: named limits.
+//! - `limits`: named limits. `tally`: how much of everything there is.
 
 mod events;
 mod interest;
@@ -29,6 +29,7 @@ mod roster;
 mod sight;
 mod sights;
 mod stage;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod values;

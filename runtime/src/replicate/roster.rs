@@ -60,6 +60,11 @@ impl Roster {
         self.rows.iter_mut().flatten()
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
     /// Place of a row in the order of arrival; last if nobody is there.
     pub(super) fn slot(&self, row: Row) -> u64 {
         self.row(row).map_or(u64::MAX, |mirror| mirror.slot)

@@ -46,6 +46,11 @@ pub(super) enum Charged {
 }
 
 impl Charges {
+    /// How many clients and methods are watched.
+    pub(super) fn len(&self) -> usize {
+        self.by_client.len()
+    }
+
     /// A client's call of a method (by the hash of its name) made the handler crash.
     pub(super) fn crashed(&mut self, session: SessionId, method: u64, now_ms: u64) {
         if self.by_client.len() >= CHARGES_MAX {

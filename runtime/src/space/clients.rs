@@ -16,7 +16,7 @@ impl Space {
         &mut self,
         target: EntityId,
         giver: Option<EntityId>,
-        offer: (Client, u32),
+        offer: (Box<Client>, u32),
         replace: bool,
         answer: AnswerTo,
     ) {
@@ -36,7 +36,7 @@ impl Space {
             let detach = self.message(Some(target), giver, Body::Detach { session, reason: GIVEN_AWAY });
             self.route(detach);
         }
-        self.bind(target, client);
+        self.bind(target, *client);
         self.answer(target, answer, Outcome::null());
     }
 
@@ -44,11 +44,11 @@ impl Space {
     pub(super) fn refuse_client(
         &mut self,
         taker: EntityId,
-        client: Client,
+        client: Box<Client>,
         answer: AnswerTo,
         code: &'static str,
     ) {
-        self.fifo.push(Output::ClientRefused { client: Box::new(client), taker, answer, code });
+        self.fifo.push(Output::ClientRefused { client, taker, answer, code });
     }
 
     /// Nobody took the client that an entity gave.

@@ -3,7 +3,9 @@
 //! The one seam that replay, twin mode, durability and tests hang on. Records are kept in a ring
 //! and their buffers are used again.
 
+use super::weight;
 use crate::guest::{EventKind, Origin, TrapKind, VersionHash};
+use crate::limits;
 use crate::message::{Input, Message};
 use crate::versions::MethodKey;
 use everwake_protocol::client::Pose;
@@ -197,45 +199,50 @@ impl Commit {
 }
 
 /// A record whose buffers grew over this is not used again.
-const USED_AGAIN_BYTES_MAX: usize = 16 * 1024;
+const USED_AGAIN_BYTES_MAX: usize = 512 * 1024;
 
-/// The last records: at least `kept`, and all from a sequence that somebody else needs.
+/// The last records: at least `kept` within [`limits::COMMITS_KEPT_BYTES`], and all from a sequence that
+/// somebody else needs.
 #[derive(Debug)]
 pub(super) struct CommitRing {
-    records: VecDeque<Commit>,
+    /// Boxed: an event opens one, fills it and puts it back.
+    records: VecDeque<Box<Commit>>,
     kept: usize,
+    bytes: usize,
     kept_from: u64,
     sequence: u64,
 }
 
 impl CommitRing {
     pub(super) fn new(kept: usize) -> CommitRing {
-        CommitRing { records: VecDeque::new(), kept: kept.max(1), kept_from: u64::MAX, sequence: 0 }
+        CommitRing { records: VecDeque::new(), kept: kept.max(1), bytes: 0, kept_from: u64::MAX, sequence: 0 }
     }
 
     /// An empty record with old buffers and the next sequence.
-    pub(super) fn open(&mut self) -> Commit {
+    pub(super) fn open(&mut self) -> Box<Commit> {
         self.sequence += 1;
         let old = self.pop_old();
         // Many may have become free at once: they go two by two, so that no event pays for all.
         drop(self.pop_old());
-        let old = old.filter(|old| old.delta_bytes.capacity() <= USED_AGAIN_BYTES_MAX);
-        let mut commit = old.unwrap_or_else(Commit::empty);
+        let old = old.filter(|old| weight::commit(old) <= USED_AGAIN_BYTES_MAX);
+        let mut commit = old.unwrap_or_else(|| Box::new(Commit::empty()));
         commit.reset();
         commit.sequence = self.sequence;
         commit
     }
 
-    fn pop_old(&mut self) -> Option<Commit> {
-        let is_old = self.records.len() >= self.kept
-            && self.records.front().is_some_and(|first| first.sequence < self.kept_from);
-        if is_old { self.records.pop_front() } else { None }
+    fn pop_old(&mut self) -> Option<Box<Commit>> {
+        let too_many = self.records.len() >= self.kept || self.bytes > limits::COMMITS_KEPT_BYTES;
+        let is_old = too_many && self.records.front().is_some_and(|first| first.sequence < self.kept_from);
+        let old = if is_old { self.records.pop_front() } else { None }?;
+        self.bytes -= weight::commit(&old);
+        Some(old)
     }
 
     /// Keeps a record.
-    pub(super) fn keep(&mut self, commit: Commit) -> Option<&Commit> {
+    pub(super) fn keep(&mut self, commit: Box<Commit>) {
+        self.bytes += weight::commit(&commit);
         self.records.push_back(commit);
-        self.records.back()
     }
 
     /// Keeps what has this sequence and what follows, whatever the count.
@@ -251,18 +258,18 @@ impl CommitRing {
 
     /// Oldest first.
     pub(super) fn records(&self) -> impl DoubleEndedIterator<Item = &Commit> {
-        self.records.iter()
+        self.records.iter().map(|record| &**record)
     }
 
     /// One of them by its sequence.
     pub(super) fn record(&self, sequence: u64) -> Option<&Commit> {
         let place = self.records.binary_search_by_key(&sequence, |record| record.sequence).ok()?;
-        self.records.get(place)
+        self.records.get(place).map(|record| &**record)
     }
 
     /// The newest one, to add to it.
     pub(super) fn newest_mut(&mut self) -> Option<&mut Commit> {
-        self.records.back_mut()
+        self.records.back_mut().map(|record| &mut **record)
     }
 
     /// Goes on counting behind `sequence`.

@@ -179,7 +179,7 @@ impl SpaceCore {
     #[must_use]
     pub fn queued(&self) -> usize {
         let mailbox = &self.shared().mailbox;
-        mailbox.items.len() + mailbox.facts.len()
+        mailbox.items().len() + mailbox.facts.len()
     }
 
     /// Outputs that wait for the store.
@@ -471,7 +471,7 @@ impl SpaceCore {
 impl Space {
     /// Opens the transaction of the prepared frame's event, and says how the guest gets it.
     pub(super) fn begin(&mut self, seed: [u32; 4]) -> Event {
-        let born = self.running.frame.birth.and_then(|newborn| self.conceived(newborn));
+        let born = self.running.frame.birth.as_deref().copied().and_then(|newborn| self.conceived(newborn));
         self.running.begin(seed);
         if let Some(slot) = born {
             self.running.frame.slot = born;

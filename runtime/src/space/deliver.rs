@@ -4,7 +4,7 @@
 
 use super::charge::Charged;
 use super::entity::{Entity, Slot};
-use super::mailbox::{Fact, Item};
+use super::mailbox::{Fact, Item, Waiting};
 use super::running::Frame;
 use super::state::Space;
 use crate::guest::{EventKind, Hook, Origin};
@@ -35,31 +35,14 @@ pub(super) enum Next {
     Rehearse { ticket: u64, version: Arc<ModuleVersion> },
 }
 
-/// A call on its way to a method.
-struct Incoming {
-    target: EntityId,
-    origin: Origin,
-    caller: Option<EntityId>,
-    session: Option<SessionId>,
-    answer: AnswerTo,
-    bounce: Option<Id>,
-    deadline_ms: u64,
-    trace: Id,
-    args: Bytes,
-    mark: Option<(Id, u64)>,
-}
-
 impl Space {
     /// Takes the next fact, or the next item if there is none.
     pub(super) fn next(&mut self) -> Next {
         if let Some(fact) = self.mailbox.facts.pop_front() {
             return self.next_fact(fact);
         }
-        let Some(item) = self.mailbox.items.pop_front() else { return Next::Idle };
-        let slot = item.addressee().and_then(|entity| self.world.slot(entity));
-        if let Some(entity) = slot.and_then(|slot| self.world.get_mut(slot)) {
-            entity.queued = entity.queued.saturating_sub(1);
-        }
+        let Some(Waiting { slot, item }) = self.mailbox.pop() else { return Next::Idle };
+        let slot = self.addressee(&item, slot);
         match item {
             Item::Input(Input::Message(message)) => self.take_message(message, slot),
             Item::Input(request @ Input::Request { .. }) => self.take_request(request),
@@ -68,6 +51,18 @@ impl Space {
             Item::Expired { entity, call } => self.expire(entity, call),
             Item::DeferredExpired { entity, deferred } => self.expire_deferred(entity, deferred),
         }
+    }
+
+    /// Where the addressee of an item lies now; `hint` says where it lay when the item came.
+    fn addressee(&mut self, item: &Item, hint: Option<Slot>) -> Option<Slot> {
+        let id = item.addressee()?;
+        let slot = match hint.filter(|slot| self.world.get(*slot).is_some_and(|there| there.id == id)) {
+            Some(slot) => slot,
+            None => self.world.slot(id)?,
+        };
+        let entity = self.world.get_mut(slot)?;
+        entity.queued = entity.queued.saturating_sub(1);
+        Some(slot)
     }
 
     /// Written where the event runs, so that it is not moved about.
@@ -80,7 +75,7 @@ impl Space {
         match fact {
             Fact::Hook { entity, hook, args } => self.hook(entity, hook, args),
             Fact::Attach { entity, client } => {
-                self.bind(entity, client);
+                self.bind(entity, *client);
                 Next::Done
             }
             Fact::Gone { entity } => {
@@ -145,7 +140,7 @@ impl Space {
     }
 
     /// Its target went on, or the directory does not know yet that it is gone.
-    fn pass_on(&mut self, mut message: Message) -> Next {
+    fn pass_on(&mut self, mut message: Box<Message>) -> Next {
         if message.id == MessageId::default() {
             message.id = self.next_message_id();
         }
@@ -153,7 +148,7 @@ impl Space {
         Next::Done
     }
 
-    fn take_message(&mut self, message: Message, slot: Option<Slot>) -> Next {
+    fn take_message(&mut self, message: Box<Message>, slot: Option<Slot>) -> Next {
         let Some((slot, entity)) = slot.and_then(|slot| Some((slot, self.world.get_mut(slot)?))) else {
             return self.pass_on(message);
         };
@@ -169,18 +164,19 @@ impl Space {
             mark = Some((message.id.sender, count));
         }
         if by_client {
-            return self.take_forwarded_request(message);
+            return self.take_forwarded_request(*message);
         }
-        let Message { from, target, trace, body, .. } = message;
+        let Message { from, target, trace, body, .. } = *message;
         match body {
             Body::Call { method, args, origin, answer, deadline_ms, bounce } => {
                 let origin = if origin == Origin::Operator { Origin::Operator } else { host_or_entity(from) };
-                let (caller, session) = (from, None);
+                let slot = Some(slot);
                 #[rustfmt::skip]
-                let incoming = Incoming {
-                    target, origin, caller, session, answer, bounce, deadline_ms, trace, args, mark,
+                let frame = Frame {
+                    kind: EventKind::Call, entity: target, slot, type_index: 0, method: 0, origin,
+                    caller: from, session: None, answer, deadline_ms, trace, args, mark, birth: None,
                 };
-                self.take_call(incoming, slot, |version, entity| lookup(version, entity, method))
+                self.take_call(frame, bounce, |version, entity| lookup(version, entity, method))
             }
             Body::Answer { call, outcome } => self.take_answer(target, call, outcome, from, trace),
             Body::Watch { watch, owner } => {
@@ -283,85 +279,71 @@ impl Space {
         }
         let owner = self.world.sessions.get(&session).copied();
         let own = owner == Some(target);
-        let incoming = Incoming {
-            target,
+        let frame = Frame {
+            kind: EventKind::Call,
+            entity: target,
+            slot: self.world.slot(target),
             origin: if own { Origin::OwnClient } else { Origin::OtherClient },
             caller: owner,
             session: Some(session),
             answer: waiting.0,
-            bounce: None,
             deadline_ms: waiting.1,
             trace,
             args,
             mark: Some((session.0, number)),
+            ..Frame::default()
         };
-        let Some(slot) = self.world.slot(target) else { return Next::Done };
-        self.take_call(incoming, slot, method)
+        self.take_call(frame, None, method)
     }
 
-    /// The last checks of a call, whoever it is from.
+    /// The last checks of a call, whoever it is from; `method` finds what the frame does not say yet.
     fn take_call(
         &mut self,
-        incoming: Incoming,
-        slot: Slot,
+        mut frame: Frame,
+        bounce: Option<Id>,
         method: impl FnOnce(&ModuleVersion, &Entity) -> Result<u32, &'static str>,
     ) -> Next {
-        let Some(entity) = self.world.get(slot) else { return Next::Done };
+        let Some(entity) = frame.slot.and_then(|slot| self.world.get(slot)) else { return Next::Done };
         let checked = match entity.dying {
             true => Err(code::GONE),
             false => method(&self.version, entity)
-                .and_then(|method| self.exposed(entity, method, &incoming).map(|()| method)),
+                .and_then(|method| self.exposed(entity, method, &frame).map(|()| method)),
         };
         let method = match checked {
             Ok(method) => method,
             Err(code) => {
-                self.turn_away_call(incoming, code);
+                self.turn_away_call(frame, bounce, code);
                 return Next::Done;
             }
         };
-        let type_index = entity.type_index;
-        if let Some(session) = incoming.session {
-            let name = self.method_name_hash(type_index, method);
+        (frame.type_index, frame.method) = (entity.type_index, method);
+        if let Some(session) = frame.session {
+            let name = self.method_name_hash(frame.type_index, method);
             match self.charges.check(session, name, self.now_ms) {
                 Charged::Run => {}
                 Charged::Refuse => {
-                    self.turn_away_call(incoming, code::LIMIT);
+                    self.turn_away_call(frame, bounce, code::LIMIT);
                     return Next::Done;
                 }
                 Charged::Kick => {
-                    self.turn_away_call(incoming, code::LIMIT);
+                    self.turn_away_call(frame, bounce, code::LIMIT);
                     self.kick_for_crashes(session);
                     return Next::Done;
                 }
             }
         }
-        if let (Some(bounce), Some(from)) = (incoming.bounce, incoming.caller) {
+        if let (Some(bounce), Some(from)) = (bounce, frame.caller) {
             // Taken: the sender may forget the bounce.
             let answer = AnswerTo::Entity { entity: from, call: bounce };
-            self.answer(incoming.target, answer, Outcome::null());
+            self.answer(frame.entity, answer, Outcome::null());
         }
-        self.prepare(Frame {
-            kind: EventKind::Call,
-            entity: incoming.target,
-            slot: Some(slot),
-            type_index,
-            method,
-            origin: incoming.origin,
-            caller: incoming.caller,
-            session: incoming.session,
-            answer: incoming.answer,
-            deadline_ms: incoming.deadline_ms,
-            trace: incoming.trace,
-            args: incoming.args,
-            mark: incoming.mark,
-            birth: None,
-        })
+        self.prepare(frame)
     }
 
-    fn turn_away_call(&mut self, incoming: Incoming, code: &str) {
-        let Incoming { target, answer, bounce, caller, .. } = incoming;
-        self.answer(target, answer, Outcome::not_run(code));
-        if let (Some(bounce), Some(from)) = (bounce, caller) {
+    fn turn_away_call(&mut self, frame: Frame, bounce: Option<Id>, code: &str) {
+        let target = frame.entity;
+        self.answer(target, frame.answer, Outcome::not_run(code));
+        if let (Some(bounce), Some(from)) = (bounce, frame.caller) {
             let to = AnswerTo::Entity { entity: from, call: bounce };
             self.answer(target, to, Outcome::not_run(code));
         }
@@ -372,20 +354,7 @@ impl Space {
     /// in the midst of a commit that is the commit's own.
     pub(super) fn turn_away(&mut self, item: Item, code: &'static str) {
         match item {
-            Item::Input(Input::Message(Message { from, target, body, .. })) => match body {
-                Body::Call { answer, bounce, .. } => {
-                    self.answer(target, answer, Outcome::not_run(code));
-                    if let (Some(call), Some(entity)) = (bounce, from) {
-                        self.answer(target, AnswerTo::Entity { entity, call }, Outcome::not_run(code));
-                    }
-                }
-                Body::Watch { watch, owner } => {
-                    let fired = self.message(None, owner, Body::WatchFired { watch, reason: 0 });
-                    self.route(fired);
-                }
-                Body::Attach { client, answer, .. } => self.refuse_client(target, client, answer, code),
-                _ => {}
-            },
+            Item::Input(Input::Message(message)) => self.turn_away_message(*message, code),
             Item::Input(Input::Request { session, request, target, deadline_ms, .. }) => {
                 let outcome =
                     if code == code::GONE { Outcome::unknown(code) } else { Outcome::not_run(code) };
@@ -399,28 +368,46 @@ impl Space {
         }
     }
 
+    fn turn_away_message(&mut self, message: Message, code: &'static str) {
+        let Message { from, target, body, .. } = message;
+        match body {
+            Body::Call { answer, bounce, .. } => {
+                self.answer(target, answer, Outcome::not_run(code));
+                if let (Some(call), Some(entity)) = (bounce, from) {
+                    self.answer(target, AnswerTo::Entity { entity, call }, Outcome::not_run(code));
+                }
+            }
+            Body::Watch { watch, owner } => {
+                let fired = self.message(None, owner, Body::WatchFired { watch, reason: 0 });
+                self.route(fired);
+            }
+            Body::Attach { client, answer, .. } => self.refuse_client(target, client, answer, code),
+            _ => {}
+        }
+    }
+
     /// Default deny: who may call this method of this entity.
-    fn exposed(&self, entity: &Entity, method: u32, incoming: &Incoming) -> Result<(), &'static str> {
+    fn exposed(&self, entity: &Entity, method: u32, frame: &Frame) -> Result<(), &'static str> {
         let table = self.version.types.get(entity.type_index as usize);
         let Some(method) = table.and_then(|table| table.methods.get(method as usize)) else {
             return Err(code::NO_SUCH_METHOD);
         };
         let exposure = method.exposure;
-        let allowed = match incoming.origin {
+        let allowed = match frame.origin {
             Origin::Host => true,
             Origin::Operator => exposure != Exposure::Internal,
             Origin::Entity => match exposure {
                 Exposure::Server | Exposure::OwnClient | Exposure::AllClients => true,
-                Exposure::Internal => incoming.caller == Some(entity.id),
+                Exposure::Internal => frame.caller == Some(entity.id),
                 Exposure::Operator => false,
             },
             Origin::OwnClient => matches!(exposure, Exposure::OwnClient | Exposure::AllClients),
             Origin::OtherClient => {
                 exposure == Exposure::AllClients
-                    && incoming.session.is_some_and(|session| self.replicator.sees(session, entity.id))
+                    && frame.session.is_some_and(|session| self.replicator.sees(session, entity.id))
             }
         };
-        let former = incoming.session.is_some() && entity.body.former == incoming.session;
+        let former = frame.session.is_some() && entity.body.former == frame.session;
         let for_owner = matches!(exposure, Exposure::OwnClient | Exposure::AllClients);
         match allowed {
             true => Ok(()),
@@ -449,13 +436,13 @@ impl Space {
         method: u32,
         deadline_ms: u64,
         args: Bytes,
-    ) -> Option<Message> {
+    ) -> Option<Box<Message>> {
         let methods = self
             .version
             .types
             .iter()
             .find_map(|table| table.methods.get(*table.method_by_id.get(&method)? as usize));
-        Some(Message {
+        Some(Box::new(Message {
             id: MessageId { sender: session.0, epoch: 0, counter: request },
             from: self.world.sessions.get(&session).copied(),
             target,
@@ -470,7 +457,7 @@ impl Space {
                 deadline_ms,
                 bounce: None,
             },
-        })
+        }))
     }
 }
 

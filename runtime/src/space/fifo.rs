@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 /// See the head of this file.
 #[derive(Debug, Default)]
 pub(super) struct Fifo {
+    /// What waits for nothing; nothing waits before it.
+    ready: Vec<Output>,
     entries: VecDeque<(u64, Output)>,
     /// Highest journal sequence that the space has assigned; 0 while there is no store.
     hold: u64,
@@ -21,7 +23,11 @@ impl Fifo {
     }
 
     pub(super) fn push(&mut self, output: Output) {
-        self.entries.push_back((self.hold, output));
+        if self.hold <= self.confirmed && self.entries.is_empty() {
+            self.ready.push(output);
+        } else {
+            self.entries.push_back((self.hold, output));
+        }
     }
 
     /// The store has everything up to `sequence`.
@@ -31,6 +37,7 @@ impl Fifo {
 
     /// Moves what may leave to `out`.
     pub(super) fn release(&mut self, out: &mut Vec<Output>) {
+        out.append(&mut self.ready);
         while let Some((hold, _)) = self.entries.front() {
             if *hold > self.confirmed {
                 return;
@@ -43,7 +50,7 @@ impl Fifo {
 
     /// How many outputs wait.
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.ready.len() + self.entries.len()
     }
 }
 

@@ -40,7 +40,7 @@ impl Space {
             "version": self.version.hash.to_string(),
             "generation": self.version.generation,
             "entities": self.world.len(),
-            "queued": self.mailbox.items.len(),
+            "queued": self.mailbox.items().len(),
             "held": self.fifo.len(),
             "waiting": self.agenda.len(),
             "events": self.commits.sequence(),
@@ -75,7 +75,7 @@ impl Space {
             };
             attributes.insert(name.to_owned(), Json::String(text));
         }
-        let paused = entity.fault.until_ms.saturating_sub(self.now_ms);
+        let paused = entity.pause_until_ms.saturating_sub(self.now_ms);
         json!({
             "id": entity.id.to_string(),
             "type": self.type_name(entity.type_index),

@@ -20,7 +20,7 @@ pub(super) struct Birth {
     pub(super) frame: Frame,
     pub(super) constructor: bool,
     answer: AnswerTo,
-    client: Option<Client>,
+    client: Option<Box<Client>>,
 }
 
 /// What an event puts into the world before its handler runs.
@@ -40,7 +40,7 @@ impl Space {
         args: Bytes,
         pose: Pose,
         answer: AnswerTo,
-        client: Option<Client>,
+        client: Option<Box<Client>>,
     ) -> Option<Birth> {
         let type_index = *self.version.type_by_name.get(type_name)?;
         let declared = self.version.manifest.types.get(type_index as usize)?;
@@ -60,7 +60,7 @@ impl Space {
             type_index,
             method: Hook::Construct as u32,
             args: if args.is_empty() { empty_array() } else { args },
-            birth: Some(newborn),
+            birth: Some(Box::new(newborn)),
             ..Frame::default()
         };
         Some(Birth { frame, constructor, answer, client })

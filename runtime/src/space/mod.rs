@@ -18,10 +18,11 @@
 //! - `life`, `clients`, `travel`, `tick`, `swap`, `parked`: what happens to entities.
 //! - [`commit`], [`snapshot`]: records, and the whole space as data.
 //! - `recent`, `images`, `weight`: the last seconds, kept within limits.
-//! - `chaos`, `charge`, `crash`, `inspect`: disturbing, blaming, explaining.
+//! - `chaos`, `charge`, `crash`, `inspect`, `tally`: disturbing, blaming, explaining, counting.
 //! - [`model`]: a native guest made of closures, for tests and simulation.
 
 mod agenda;
+mod arena;
 pub mod attributes_serde;
 mod chaos;
 mod charge;
@@ -48,6 +49,7 @@ mod settle;
 pub mod snapshot;
 mod state;
 mod swap;
+mod tally;
 mod tick;
 mod transaction;
 mod travel;

@@ -2,7 +2,7 @@
 
 use super::mailbox::Item;
 use super::state::Space;
-use crate::message::{Body, Input, Message, Parked};
+use crate::message::{Body, Input, Parked};
 use crate::versions::{MethodKey, MethodLookup, ModuleVersion};
 use std::collections::BTreeMap;
 
@@ -25,10 +25,12 @@ pub(super) fn parked(space: &Space, version: &ModuleVersion) -> Vec<Parked> {
             note(entity.type_index, watch.method, "watch");
         }
     }
-    for item in &space.mailbox.items {
+    for item in space.mailbox.items() {
         match item {
-            Item::Input(Input::Message(Message { target, body: Body::Call { method, .. }, .. })) => {
-                if let Some(entity) = space.world.by_id(*target) {
+            Item::Input(Input::Message(message)) => {
+                if let Body::Call { method, .. } = &message.body
+                    && let Some(entity) = space.world.by_id(message.target)
+                {
                     note(entity.type_index, *method, "mailbox");
                 }
             }

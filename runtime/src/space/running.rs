@@ -29,12 +29,12 @@ pub(super) struct Running {
     /// Changes by small attribute id, equal writes left out, in order.
     pub(super) deltas: Vec<(Slot, u32, u32)>,
     pub(super) delta_bytes: Vec<u8>,
-    /// A patch under way.
-    pub(super) scratch: Vec<u8>,
     /// What leaves at commit, in call order.
     pub(super) staged: Vec<Staged>,
     /// Requests among `staged` that count as messages.
     pub(super) messages: usize,
+    /// Bytes in them.
+    pub(super) message_bytes: usize,
     pub(super) spawns: usize,
     pub(super) answered: Answered,
     pub(super) log: Vec<(LogLevel, String)>,
@@ -67,7 +67,7 @@ pub(super) struct Frame {
     /// Mark that the event's input moved.
     pub(super) mark: Option<(Id, u64)>,
     /// The entity that begins with this event.
-    pub(super) birth: Option<super::life::Newborn>,
+    pub(super) birth: Option<Box<super::life::Newborn>>,
 }
 
 impl Default for Frame {
@@ -127,12 +127,7 @@ pub(super) enum Step {
 #[derive(Clone, Debug)]
 pub(super) enum Staged {
     /// A message of an entity to another.
-    Message {
-        from: EntityId,
-        target: EntityId,
-        durable: bool,
-        body: crate::message::Body,
-    },
+    Message(Box<crate::message::Message>),
     /// The answer to the running call, or to one that was taken over.
     Answer {
         to: AnswerTo,
@@ -191,6 +186,7 @@ impl Running {
         self.delta_bytes.clear();
         self.staged.clear();
         self.messages = 0;
+        self.message_bytes = 0;
         self.spawns = 0;
         self.answered = Answered::Open;
         self.log.clear();

@@ -11,7 +11,7 @@ use super::running::{Answered, Frame, Staged, Step};
 use super::state::{Space, is_visible, no_args, one_id};
 use crate::guest::{EventKind, GuestError, Hook, Trap, TrapKind};
 use crate::limits;
-use crate::message::{AnswerTo, Body, Class, Output};
+use crate::message::{AnswerTo, Body, Message, Output};
 use crate::replicate::Change;
 use everwake_protocol::client::Pose;
 use everwake_protocol::outcome::{Outcome, code};
@@ -65,7 +65,7 @@ impl Space {
     }
 
     /// A record with the head of the running event.
-    pub(super) fn open_commit(&mut self, verdict: CommitVerdict) -> Commit {
+    pub(super) fn open_commit(&mut self, verdict: CommitVerdict) -> Box<Commit> {
         let mut commit = self.commits.open();
         let frame = &self.running.frame;
         commit.space = self.config.id;
@@ -88,7 +88,7 @@ impl Space {
     }
 
     /// A record of something that the host does by itself.
-    pub(super) fn open_own_commit(&mut self, entity: EntityId) -> Commit {
+    pub(super) fn open_own_commit(&mut self, entity: EntityId) -> Box<Commit> {
         let seed = self.seeds.next();
         self.running.frame = Frame { entity, ..Frame::default() };
         self.begin(seed);
@@ -232,15 +232,14 @@ impl Space {
         kicked: &mut Vec<(EntityId, SessionId)>,
     ) {
         match staged {
-            Staged::Message { from, target, durable, body } => {
-                if let Body::Attach { client, .. } = &body {
-                    let what = ClientEffect::Offered { taker: target };
+            Staged::Message(message) => {
+                if let (Body::Attach { client, .. }, Some(from)) = (&message.body, message.from) {
+                    let (session, taker) = (client.session, message.target);
+                    let what = ClientEffect::Offered { taker };
                     commit.effects.push(Effect::Client { entity: from, what });
-                    self.fifo.push(Output::ClientOffered { session: client.session, taker: target });
+                    self.fifo.push(Output::ClientOffered { session, taker });
                 }
-                let mut message = self.message(Some(from), target, body);
-                message.class = if durable { Class::Durable } else { Class::Volatile };
-                commit.outbox.push(message.clone());
+                commit.outbox.push(Message::clone(&message));
                 self.route(message);
             }
             Staged::Answer { to, from, outcome } => self.settle_answer(from, to, outcome, commit),
@@ -271,16 +270,17 @@ impl Space {
 
     fn settle_answer(&mut self, from: EntityId, to: AnswerTo, outcome: Outcome, commit: &mut Commit) {
         match to {
+            AnswerTo::Nobody => return,
             AnswerTo::Entity { entity, call } => {
                 let body = Body::Answer { call, outcome: outcome.clone() };
-                commit.outbox.push(self.message(Some(from), entity, body));
+                commit.outbox.push(*self.message(Some(from), entity, body));
             }
             AnswerTo::Client { request, .. } => {
                 let outcome = outcome.to_bytes();
                 let what = ClientEffect::Replied { request, outcome };
                 commit.effects.push(Effect::Client { entity: from, what });
             }
-            AnswerTo::Nobody | AnswerTo::Operator { .. } => {}
+            AnswerTo::Operator { .. } => {}
         }
         self.answer(from, to, outcome);
     }

@@ -3,7 +3,7 @@
 use super::charge::{ChargeSnapshot, Charges};
 use super::config::{SpaceConfig, SpaceKind};
 use super::core::SpaceCore;
-use super::entity::{Entity, Intent, TickFault};
+use super::entity::{Entity, Intent};
 use super::state::Space;
 use crate::guest::VersionHash;
 use crate::message::EntityBody;
@@ -56,7 +56,7 @@ pub struct EntitySnapshot {
     pub intent: Option<(Option<EntityId>, Pose, u32)>,
     pub intents: u32,
     pub watched: bool,
-    pub tick_pause: (u64, u32),
+    pub tick_pause: (u64, u8),
     pub giving: bool,
     pub body: EntityBody,
 }
@@ -170,7 +170,7 @@ impl Space {
         entity.local = local;
         entity.intent = intent.map(|(to, pose, number)| Intent { to, pose, number });
         entity.intents = intents;
-        entity.fault = TickFault { until_ms: old.tick_pause.0, strikes: old.tick_pause.1 };
+        (entity.pause_until_ms, entity.strikes) = old.tick_pause;
         entity.giving = old.giving;
         self.schedule(&entity);
         let client = entity.body.client.clone();
@@ -196,7 +196,7 @@ impl EntitySnapshot {
             intent: entity.intent.map(|intent| (intent.to, intent.pose, intent.number)),
             intents: entity.intents,
             watched: entity.watched,
-            tick_pause: (entity.fault.until_ms, entity.fault.strikes),
+            tick_pause: (entity.pause_until_ms, entity.strikes),
             giving: entity.giving,
             body: entity.body.clone(),
         }

@@ -4,10 +4,11 @@
 //! touch is in it; the instance and the recorder are not.
 
 use super::agenda::{Agenda, Due};
+use super::arena::Arena;
 use super::charge::Charges;
 use super::commit::CommitRing;
 use super::config::{SpaceConfig, SpaceKind};
-use super::entity::Entity;
+use super::entity::{Entity, Slot};
 use super::fifo::Fifo;
 use super::mailbox::{Fact, Item, Mailbox};
 use super::recent::Recent;
@@ -16,7 +17,6 @@ use super::seeds::Seeds;
 use super::tick::Ticks;
 use super::world::World;
 use crate::guest::Hook;
-use crate::limits;
 use crate::message::{AnswerTo, Body, Class, Input, Message, Output};
 use crate::replicate::{self, Change, ReplicaInput, ReplicaOutput, Replicator};
 use crate::versions::{ModuleVersion, TypeTable};
@@ -44,6 +44,8 @@ pub(super) struct Space {
     /// For the replicator, since it was fed last.
     pub(super) changes: Vec<Change>,
     pub(super) running: Running,
+    /// Of what events send.
+    pub(super) arena: Arena,
     pub(super) ticks: Ticks,
     pub(super) commits: CommitRing,
     pub(super) recent: Recent,
@@ -93,6 +95,7 @@ impl Space {
             replica_out: Vec::new(),
             changes: Vec::new(),
             running: Running::default(),
+            arena: Arena::default(),
             ticks: Ticks::new(&version),
             commits: CommitRing::new(config.commits_kept),
             recent: Recent::default(),
@@ -140,16 +143,19 @@ impl Space {
 
     /// Puts something into the mailbox, or refuses it to its author.
     pub(super) fn push(&mut self, item: Item) {
-        if self.mailbox.items.len() >= limits::MAILBOX_MAX
-            && matches!(&item, Item::Input(input) if input.is_refusable())
-        {
+        if self.mailbox.is_full() && matches!(&item, Item::Input(input) if input.is_refusable()) {
             self.counts.overloaded += 1;
             return self.turn_away(item, code::OVERLOADED);
         }
-        if let Some(entity) = item.addressee().and_then(|entity| self.world.by_id_mut(entity)) {
+        let slot = item.addressee().and_then(|entity| self.world.slot(entity));
+        self.enqueue(item, slot);
+    }
+
+    fn enqueue(&mut self, item: Item, slot: Option<Slot>) {
+        if let Some(entity) = slot.and_then(|slot| self.world.get_mut(slot)) {
             entity.queued += 1;
         }
-        self.mailbox.items.push_back(item);
+        self.mailbox.push(slot, item);
     }
 
     /// Moves what is due from the agenda to the mailbox.
@@ -172,7 +178,7 @@ impl Space {
     }
 
     /// Sends a message: to the mailbox if the target is here, else out.
-    pub(super) fn route(&mut self, mut message: Message) {
+    pub(super) fn route(&mut self, mut message: Box<Message>) {
         if self.world.by_id(message.target).is_some_and(|target| target.local) {
             return self.push(Item::Input(Input::Message(message)));
         }
@@ -188,8 +194,8 @@ impl Space {
     }
 
     /// A message of this space's, not yet numbered.
-    pub(super) fn message(&self, from: Option<EntityId>, target: EntityId, body: Body) -> Message {
-        Message {
+    pub(super) fn message(&self, from: Option<EntityId>, target: EntityId, body: Body) -> Box<Message> {
+        Box::new(Message {
             id: MessageId::default(),
             from,
             target,
@@ -197,7 +203,7 @@ impl Space {
             trace: self.running.frame.trace,
             hops: 0,
             body,
-        }
+        })
     }
 
     /// Answers a call in the name of `from`.

@@ -5,7 +5,7 @@
 //! A tick that fails is run again in the same tick without the member that is at fault (rule A10).
 
 use super::config::SpaceKind;
-use super::entity::{Entity, Slot, TickFault};
+use super::entity::{Entity, Slot};
 use super::running::Frame;
 use super::state::Space;
 use crate::guest::{EventKind, TrapKind};
@@ -153,7 +153,7 @@ impl Space {
                 && !member.dying
                 && !member.leaving
                 && (member.watched || !sleeps)
-                && member.fault.until_ms <= self.now_ms
+                && member.pause_until_ms <= self.now_ms
         });
         members.map(|(slot, _)| slot).collect()
     }
@@ -189,8 +189,10 @@ impl Space {
     /// The members of a tick that went well.
     pub(super) fn tick_went_well(&mut self) {
         for slot in &self.running.due {
-            if let Some(member) = self.world.get_mut(*slot) {
-                member.fault = TickFault::default();
+            if let Some(member) = self.world.get_mut(*slot)
+                && member.strikes > 0
+            {
+                (member.strikes, member.pause_until_ms) = (0, 0);
             }
         }
     }
@@ -199,9 +201,9 @@ impl Space {
     pub(super) fn pause_ticks(&mut self, slot: Slot) -> Option<EntityId> {
         let now_ms = self.now_ms;
         let member = self.world.get_mut(slot)?;
-        let pause = limits::TICK_PAUSE_MS_MIN << member.fault.strikes.min(16);
-        member.fault.until_ms = now_ms + pause.min(limits::TICK_PAUSE_MS_MAX);
-        member.fault.strikes += 1;
+        let pause = limits::TICK_PAUSE_MS_MIN << member.strikes.min(16);
+        member.pause_until_ms = now_ms + pause.min(limits::TICK_PAUSE_MS_MAX);
+        member.strikes = member.strikes.saturating_add(1);
         Some(member.id)
     }
 }

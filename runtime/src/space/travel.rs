@@ -153,7 +153,7 @@ impl Space {
     /// Asks the directory for a sign that everything sent before has arrived.
     fn flush(&mut self, id: EntityId, epoch: u32) {
         let id_of_message = self.next_message_id();
-        self.fifo.push(Output::Message(Message {
+        self.fifo.push(Output::Message(Box::new(Message {
             id: id_of_message,
             from: None,
             target: id,
@@ -161,6 +161,6 @@ impl Space {
             trace: Default::default(),
             hops: 0,
             body: Body::Flush { epoch },
-        }));
+        })));
     }
 }

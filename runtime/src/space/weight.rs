@@ -3,9 +3,8 @@
 use super::commit::{ClientEffect, Commit, Effect};
 use super::entity::Entity;
 use super::snapshot::EntitySnapshot;
-use crate::message::{Body, Input, Message};
+use crate::message::{Input, Message};
 use everwake_protocol::EntityId;
-use everwake_protocol::outcome::Outcome;
 
 /// What one entry of a map costs beside its value.
 const ENTRY_BYTES: usize = 64;
@@ -35,7 +34,7 @@ pub(super) fn commit(commit: &Commit) -> usize {
 /// Something that came in.
 pub(super) fn input(input: &Input) -> usize {
     let kept = match input {
-        Input::Message(carried) => message(carried) - size_of::<Message>(),
+        Input::Message(carried) => message(carried),
         Input::Request { args, .. } | Input::Create { args, .. } => args.len(),
         Input::Moved { motion, .. } => motion.len(),
         Input::Install(traveller) => {
@@ -48,13 +47,7 @@ pub(super) fn input(input: &Input) -> usize {
 }
 
 fn message(message: &Message) -> usize {
-    let kept = match &message.body {
-        Body::Call { args, .. } => args.len(),
-        Body::Answer { outcome: Outcome::Ok(value), .. } => value.len(),
-        Body::Answer { outcome: Outcome::Err { detail, .. }, .. } => detail.len(),
-        _ => 0,
-    };
-    size_of::<Message>() + kept
+    size_of::<Message>() + message.body.bytes()
 }
 
 fn effect(effect: &Effect) -> usize {

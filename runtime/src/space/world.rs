@@ -27,6 +27,11 @@ pub(super) struct World {
 }
 
 impl World {
+    /// How many there are by id, in order, and by type.
+    pub(super) fn sizes(&self) -> [usize; 3] {
+        [self.by_id.len(), self.order.len(), self.by_type.values().map(BTreeMap::len).sum()]
+    }
+
     /// Puts an entity in; it is the last in order and has a revision that no other had here.
     pub(super) fn insert(&mut self, mut entity: Entity) -> Slot {
         self.entered += 1;

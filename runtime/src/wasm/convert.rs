@@ -69,11 +69,7 @@ pub(super) fn state_out(state: guest::LoadedState) -> entities::State {
 }
 
 pub(super) fn member_out(member: guest::Member) -> ticks::Member {
-    ticks::Member {
-        entity: entity_out(member.entity),
-        revision: member.revision,
-        pose: pose_out(member.pose),
-    }
+    ticks::Member { entity: entity_out(member.entity), revision: member.revision }
 }
 
 pub(super) fn neighbour_out(neighbour: guest::Neighbour) -> ticks::Neighbour {

@@ -97,10 +97,13 @@ impl Imports for Recorder {
     fn due(&mut self) -> Vec<Member> {
         Vec::new()
     }
+    fn poses(&mut self) -> Vec<f32> {
+        Vec::new()
+    }
     fn neighbours(&mut self, _: f32, _: Option<u32>) -> (Vec<u32>, Vec<Neighbour>) {
         (Vec::new(), Vec::new())
     }
-    fn move_all(&mut self, _: &[Pose]) -> Result<(), Misuse> {
+    fn move_all(&mut self, _: &[f32]) -> Result<(), Misuse> {
         Ok(())
     }
     fn working_on(&mut self, _: u32) {}

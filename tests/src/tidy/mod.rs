@@ -5,12 +5,14 @@
 
 mod crates;
 mod documents;
+mod errors;
 mod source;
 mod tree;
 mod words;
 
 pub use crates::{Dependency, Package, Workspace, direction, homes, purity};
 pub use documents::{dependencies_are_told, paths_exist};
+pub use errors::errors_have_names;
 pub use source::{heads, sizes};
 pub use tree::{File, Tree, root_is_tidy};
 pub use words::{ignored_tests, words};

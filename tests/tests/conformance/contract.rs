@@ -5,7 +5,7 @@ use std::path::Path;
 use wit_parser::{Resolve, WorldItem};
 
 /// Functions that only look. They have no case, as there is nothing to undo.
-const READS: [&str; 11] = [
+const READS: [&str; 12] = [
     "calls.caller",
     "clients.client-of",
     "entities.load",
@@ -17,6 +17,7 @@ const READS: [&str; 11] = [
     "spaces.pose-of",
     "ticks.due",
     "ticks.neighbours",
+    "ticks.poses",
 ];
 
 /// What the case of a function is like.

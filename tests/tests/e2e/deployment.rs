@@ -10,7 +10,7 @@ use everwake_runtime::game::admin::AdminAnswer;
 use everwake_runtime::game::publish::PublishOptions;
 use everwake_runtime::game::report::PublicationReport;
 use everwake_runtime::wasm::{Engine, EngineConfig, Loader};
-use everwake_testkit::{Component, Kit};
+use everwake_testkit::{Component, Kit, chaos_of_environment};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -47,7 +47,7 @@ impl Deployment {
         let engine = Engine::new(EngineConfig { instances: 256, ..EngineConfig::default() }).unwrap();
         let settings = GameSettings {
             config: GameConfig::dev(2),
-            spaces: SpaceSettings::default(),
+            spaces: SpaceSettings { chaos: chaos_of_environment(), ..SpaceSettings::default() },
             workers: 2,
             loader: Box::new(WasmLoader::new(Loader::new(engine))),
         };

@@ -5,5 +5,7 @@
 mod built;
 mod chat;
 mod crowd;
+mod relay;
+mod soak;
 mod trouble;
 mod yard;

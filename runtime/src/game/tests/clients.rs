@@ -126,17 +126,15 @@ fn movements_and_good_byes_follow_the_client_to_its_new_entity() {
     assert!(matches!(to_space(&out, lobby).as_slice(), [Input::Moved { target, .. }] if *target == avatar));
     let out = stage.handle(GameInput::Gate(ToGame::Closed { session: SESSION, reason: 4 }));
     let told = to_space(&out, lobby);
-    assert!(
-        matches!(told.as_slice(), [Input::Message(Message { body: Body::Detach { reason: 4, .. }, .. })]),
-        "{told:?}"
-    );
+    let [Input::Message(message)] = told.as_slice() else { panic!("{told:?}") };
+    assert!(matches!(message.body, Body::Detach { reason: 4, .. }), "{told:?}");
 }
 
-fn attach(stage: &mut Stage, giver: EntityId, taker: EntityId) -> Message {
+fn attach(stage: &mut Stage, giver: EntityId, taker: EntityId) -> Box<Message> {
     let info = stage.core.sessions.find(SESSION).expect("the session").info.clone();
     let mut message = stage.call(giver, taker);
     message.body = Body::Attach {
-        client: Client { session: SESSION, info, view: 3 },
+        client: Box::new(Client { session: SESSION, info, view: 3 }),
         view: 3,
         replace: false,
         answer: AnswerTo::Entity { entity: giver, call: Id([4; 4]) },
@@ -171,8 +169,8 @@ fn detached(out: &[GameOutput], space: EntityId) -> Vec<EntityId> {
     let inputs = to_space(out, space).into_iter();
     inputs
         .filter_map(|input| match input {
-            Input::Message(Message { target, body: Body::Detach { session: SESSION, .. }, .. }) => {
-                Some(*target)
+            Input::Message(message) => {
+                matches!(message.body, Body::Detach { session: SESSION, .. }).then_some(message.target)
             }
             _ => None,
         })
@@ -223,7 +221,7 @@ fn a_client_that_is_refused_stays_with_its_giver_and_ends_with_it() {
     stage.says(lobby, vec![registered(avatar, 1)]);
     let refused = |stage: &mut Stage| {
         let Body::Attach { client, answer, .. } = attach(stage, id(50), avatar).body else { panic!() };
-        Output::ClientRefused { client: Box::new(client), taker: avatar, answer, code: "has-client" }
+        Output::ClientRefused { client, taker: avatar, answer, code: "has-client" }
     };
     stage.says(shard, vec![offered(avatar)]);
     let output = refused(&mut stage);
@@ -369,9 +367,8 @@ fn an_operator_calls_a_method_and_sees_its_answer() {
     let (_, out) = stage.ask(call("poke"));
     assert!(matches!(facts(&out).as_slice(), [Fact::Operator { who, .. }] if who == "root"));
     let handed = to_space(&out, shard);
-    let [Input::Message(Message { body: Body::Call { answer: AnswerTo::Operator { ticket }, .. }, .. })] =
-        handed.as_slice()
-    else {
+    let [Input::Message(message)] = handed.as_slice() else { panic!("a call: {handed:?}") };
+    let Body::Call { answer: AnswerTo::Operator { ticket }, .. } = &message.body else {
         panic!("a call: {handed:?}");
     };
     let outcome = Outcome::Ok(Bytes::from_static(&[0x07]));

@@ -109,10 +109,10 @@ impl Stage {
     }
 
     /// A call from one entity to another, as a space sends it.
-    pub fn call(&mut self, from: EntityId, target: EntityId) -> Message {
+    pub fn call(&mut self, from: EntityId, target: EntityId) -> Box<Message> {
         self.counter += 1;
         let answer = AnswerTo::Entity { entity: from, call: Id([9, 9, 9, self.counter as u32]) };
-        Message {
+        Box::new(Message {
             id: MessageId { sender: from.0, epoch: 1, counter: self.counter },
             from: Some(from),
             target,
@@ -127,7 +127,7 @@ impl Stage {
                 deadline_ms: u64::MAX,
                 bounce: None,
             },
-        }
+        })
     }
 }
 
@@ -169,9 +169,10 @@ pub(super) fn answers(out: &[GameOutput], space: EntityId) -> Vec<(EntityId, Str
     to_space(out, space)
         .into_iter()
         .filter_map(|input| match input {
-            Input::Message(Message { target, body: Body::Answer { outcome, .. }, .. }) => {
-                Some((*target, code_of(outcome)))
-            }
+            Input::Message(message) => match &message.body {
+                Body::Answer { outcome, .. } => Some((message.target, code_of(outcome))),
+                _ => None,
+            },
             _ => None,
         })
         .collect()

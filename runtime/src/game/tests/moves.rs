@@ -64,8 +64,8 @@ fn what_is_sent_during_a_move_arrives_after_it_in_order() {
     let (mut stage, one, two, walker) = rooms();
     let lobby = service_shard("yard", "Lobby", 0);
     stage.says(lobby, vec![registered(lobby, 1)]);
-    let messages: Vec<Message> = (0..4).map(|_| stage.call(lobby, walker)).collect();
-    let [first, second, third, fourth] = <[Message; 4]>::try_from(messages).unwrap();
+    let messages: Vec<Box<Message>> = (0..4).map(|_| stage.call(lobby, walker)).collect();
+    let [first, second, third, fourth] = <[Box<Message>; 4]>::try_from(messages).unwrap();
 
     let asked = Output::EnterAsked { entity: walker, space: Some(two), intent: 1 };
     let out = stage.says(lobby, vec![Output::Message(first.clone())]);
@@ -330,9 +330,10 @@ fn key_value_operations_answer_their_owners_in_order() {
     let found: Vec<_> = to_space(&out, lobby)
         .into_iter()
         .filter_map(|input| match input {
-            Input::Message(Message { body: Body::Answer { call, outcome }, .. }) => {
-                Some((*call, outcome.clone()))
-            }
+            Input::Message(message) => match &message.body {
+                Body::Answer { call, outcome } => Some((*call, outcome.clone())),
+                _ => None,
+            },
             _ => None,
         })
         .collect();

@@ -93,11 +93,15 @@ const CASES: &[Case] = &[
         assert!(cx.host.due().is_empty());
         Ok(())
     }),
+    ("poses", |cx| {
+        assert!(cx.host.poses().is_empty());
+        Ok(())
+    }),
     ("neighbours", |cx| {
         assert_eq!(cx.host.neighbours(10.0, None), (vec![], vec![]));
         Ok(())
     }),
-    ("move_all", |cx| Ok(cx.host.move_all(&[Pose { x: 99.0, ..Pose::default() }])?)),
+    ("move_all", |cx| Ok(cx.host.move_all(&[99.0, 0.0, 0.0, 0.0])?)),
     ("working_on", |cx| {
         cx.host.working_on(0);
         Ok(())
@@ -189,6 +193,7 @@ const READS: &[&str] = &[
     "load",
     "caller",
     "due",
+    "poses",
     "neighbours",
     "move_all",
     "working_on",

@@ -158,7 +158,7 @@ fn a_message_that_comes_twice_runs_once() {
     let mut bed = talkers(&[2], |_| Ok(()));
     for counter in [1, 2, 2, 1, 3] {
         let method = bed.key(AVATAR, "other");
-        bed.inputs.push_back(Input::Message(Message {
+        bed.inputs.push_back(Input::Message(Box::new(Message {
             id: MessageId { sender: id(77).0, epoch: 1, counter },
             from: Some(id(STRANGER)),
             target: id(2),
@@ -173,7 +173,7 @@ fn a_message_that_comes_twice_runs_once() {
                 deadline_ms: u64::MAX,
                 bounce: None,
             },
-        }));
+        })));
     }
     bed.run();
     assert_eq!(bed.noted().len(), 3);
@@ -277,6 +277,23 @@ fn what_a_client_says_again_and_again_is_left_out_when_too_much_waits() {
     assert_eq!(bed.core.queued(), 0);
     let snapshot = bed.core.snapshot().unwrap();
     assert!(snapshot.entities.iter().all(|entity| entity.body.client.is_none()), "a fact is never left out");
+}
+
+#[test]
+fn few_large_requests_fill_a_mailbox_too() {
+    let mut bed = talkers(&[2], |_| Ok(()));
+    bed.attach(2, 1);
+    let large = Bytes::from(vec![0x80; crate::limits::MAILBOX_BYTES_MAX / 64]);
+    for request in 1..=65 {
+        bed.request(1, request, 2, "open");
+        let Some(Input::Request { args, .. }) = bed.inputs.back_mut() else { panic!("a request") };
+        *args = large.clone();
+    }
+    bed.run();
+    assert_eq!(bed.core.counts().overloaded, 1, "the last one");
+    bed.request(1, 66, 2, "open");
+    bed.run();
+    assert_eq!(bed.core.counts().overloaded, 1, "there is room again");
 }
 
 #[test]

@@ -90,6 +90,11 @@ fn of_calls() -> Vec<Case> {
             let (me, part) = (cx.me(), part(cx, id(STRANGER), "act"));
             again(count, || cx.host.post(me, part.clone()))
         }),
+        case("16 MiB of messages of an event", MESSAGE_BYTES_PER_EVENT_MAX / ARGS_BYTES_MAX, |cx, count| {
+            let args = list_of(ARGS_BYTES_MAX);
+            let (me, part) = (cx.me(), Part { args, ..part(cx, id(STRANGER), "act") });
+            again(count, || cx.host.post(me, part.clone()))
+        }),
         case("64 KiB of arguments", ARGS_BYTES_MAX, |cx, bytes| {
             let (me, part) = (cx.me(), Part { args: list_of(bytes), ..part(cx, id(STRANGER), "act") });
             Ok(cx.host.post(me, part)?)
@@ -138,6 +143,11 @@ fn of_state() -> Vec<Case> {
         }),
         case("256 bytes of a filter value", FILTER_VALUE_BYTES_MAX, |cx, bytes| {
             Ok(cx.host.broadcast("x".into(), Comparison::Equal, text(bytes), AVATAR, 0, args(&[1]))?)
+        }),
+        case("16 MiB of messages of an event", MESSAGE_BYTES_PER_EVENT_MAX / ARGS_BYTES_MAX, |cx, count| {
+            let args = list_of(ARGS_BYTES_MAX);
+            let (me, part) = (cx.me(), Part { args, ..part(cx, id(STRANGER), "act") });
+            again(count, || cx.host.post(me, part.clone()))
         }),
         case("64 KiB of arguments", ARGS_BYTES_MAX, |cx, bytes| {
             let me = cx.me();

@@ -240,7 +240,7 @@ impl Bed {
     }
 
     fn push_message(&mut self, from: Option<EntityId>, target: u32, body: Body) {
-        self.inputs.push_back(Input::Message(Message {
+        self.inputs.push_back(Input::Message(Box::new(Message {
             id: MessageId::default(),
             from,
             target: id(target),
@@ -248,7 +248,7 @@ impl Bed {
             trace: Id::ZERO,
             hops: 0,
             body,
-        }));
+        })));
     }
 
     /// The same, and what came of it.
@@ -273,7 +273,7 @@ impl Bed {
     /// Messages that left since the last time; flushes of arrivals are left out.
     fn sent(&self) -> Vec<&Message> {
         let messages = self.out.iter().filter_map(|output| match output {
-            Output::Message(message) => Some(message),
+            Output::Message(message) => Some(&**message),
             _ => None,
         });
         messages.filter(|message| !matches!(message.body, Body::Flush { .. })).collect()
@@ -307,7 +307,7 @@ impl Bed {
 
     fn attach(&mut self, target: u32, session_number: u32) {
         let body = Body::Attach {
-            client: client(session_number),
+            client: Box::new(client(session_number)),
             view: 1,
             replace: false,
             answer: AnswerTo::Nobody,

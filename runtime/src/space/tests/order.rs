@@ -66,7 +66,7 @@ fn a_made_entity_is_constructed_then_created_then_ready() {
         args: Bytes::new(),
         pose: Pose::default(),
         answer: AnswerTo::Operator { ticket: 9 },
-        client: Some(client(1)),
+        client: Some(Box::new(client(1))),
     });
     bed.run();
     let lines = bed.noted();
@@ -189,7 +189,7 @@ fn what_a_constructor_writes_into_a_list_is_there_once() {
         args: Bytes::new(),
         pose: Pose::default(),
         answer: AnswerTo::Nobody,
-        client: Some(client(1)),
+        client: Some(Box::new(client(1))),
     });
     bed.pass(1_000);
     let told = |bytes: &[u8]| {

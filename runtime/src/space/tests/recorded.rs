@@ -24,12 +24,11 @@ fn wander(cx: &mut Context<'_>, slow: &AtomicBool) -> Result<(), Stop> {
         }
     }
     let seed = cx.event.seed;
-    let moved = (0u32..).zip(&due).map(|(index, member)| {
-        let (x, z) = (member.pose.x + step(seed, index), member.pose.z + step(seed, index + 1_000));
-        Pose { x, z, ..member.pose }
-    });
-    let moved: Vec<Pose> = moved.collect();
-    cx.host.move_all(&moved)?;
+    let mut poses = cx.host.poses();
+    for (index, [x, _, z, _]) in (0u32..).zip(poses.as_chunks_mut::<4>().0) {
+        (*x, *z) = (*x + step(seed, index), *z + step(seed, index + 1_000));
+    }
+    cx.host.move_all(&poses)?;
     for member in &due {
         let ticked = cx.number(member.entity, 0)?;
         cx.set(member.entity, 0, ticked + 1)?;

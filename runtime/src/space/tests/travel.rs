@@ -161,7 +161,7 @@ fn messages_take_the_long_way_until_the_flush_is_back() {
     let sent = bed.sent()[0].clone();
     assert!(flush.as_ref().unwrap().id.counter < sent.id.counter);
     bed.inputs.push_back(Input::Message(flush.unwrap()));
-    bed.inputs.push_back(Input::Message(sent));
+    bed.inputs.push_back(Input::Message(Box::new(sent)));
     bed.run();
     bed.call(3, "act");
     assert_eq!(bed.noted(), ["other 2", "other 2"]);

@@ -44,12 +44,13 @@ pub(super) fn patch(space: &mut Space, entity: EntityId, changes: &[u8]) -> Resu
     let Some(table) = version.types.get(entity.type_index as usize) else {
         return Err(Misuse("patch of an entity without a type".into()));
     };
-    let mut scratch = std::mem::take(&mut running.scratch);
-    scratch.clear();
-    scratch.extend_from_slice(changes);
-    cbor::canonicalize_nans(&mut scratch);
-    let done = apply_all(&scratch, table, entity, slot, running);
-    running.scratch = scratch;
+    let done = if cbor::may_hold_nan(changes) {
+        let mut own = changes.to_vec();
+        cbor::canonicalize_nans(&mut own);
+        apply_all(&own, table, entity, slot, running)
+    } else {
+        apply_all(changes, table, entity, slot, running)
+    };
     done.map_err(|problem| Misuse(format!("patch of {}: {problem}", entity.id)))
 }
 
@@ -181,7 +182,7 @@ pub(super) fn create(
     }
     let type_name = declared.name.clone();
     let args = arguments(args)?;
-    space.count_messages(1)?;
+    space.count_messages(1, args.len())?;
     let call = space.wait(then)?;
     let entity = EntityId(space.running.mint(space.config.id));
     let create = Box::new(Creation { entity, type_name, args, place: at });

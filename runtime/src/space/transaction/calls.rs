@@ -5,7 +5,7 @@ use super::super::state::Space;
 use super::{arguments, limit, value};
 use crate::guest::{Continuation, EventKind, GuestError, Origin, Part};
 use crate::limits;
-use crate::message::{AnswerTo, Body, Deferred, Pending};
+use crate::message::{AnswerTo, Body, Class, Deferred, Pending};
 use bytes::Bytes;
 use everwake_protocol::outcome::Outcome;
 use everwake_protocol::{EntityId, Id, cbor};
@@ -13,7 +13,7 @@ use everwake_protocol::{EntityId, Id, cbor};
 pub(super) fn call(space: &mut Space, part: Part, then: &Continuation) -> Result<(), GuestError> {
     let target = part.target;
     let body = call_body(space, part)?;
-    space.count_messages(1)?;
+    space.count_messages(1, body.bytes())?;
     let call = space.wait(then)?;
     let deadline = deadline_of(space, then.owner, call);
     stage_call(space, then.owner, target, body, (call, deadline));
@@ -29,7 +29,7 @@ pub(super) fn send(
     space.owner(sender)?;
     let target = part.target;
     let mut body = call_body(space, part)?;
-    space.count_messages(1)?;
+    space.count_messages(1, body.bytes())?;
     if let Some((method, context)) = bounce {
         let pending = Pending {
             method: space.continuation(sender, method, &context)?,
@@ -43,7 +43,7 @@ pub(super) fn send(
             *bounce = Some(call);
         }
     }
-    space.stage(Staged::Message { from: sender, target, durable: true, body });
+    space.stage_message(sender, target, Class::Durable, body);
     Ok(())
 }
 
@@ -51,8 +51,8 @@ pub(super) fn post(space: &mut Space, sender: EntityId, part: Part) -> Result<()
     space.owner(sender)?;
     let target = part.target;
     let body = call_body(space, part)?;
-    space.count_messages(1)?;
-    space.stage(Staged::Message { from: sender, target, durable: false, body });
+    space.count_messages(1, body.bytes())?;
+    space.stage_message(sender, target, Class::Volatile, body);
     Ok(())
 }
 
@@ -65,7 +65,8 @@ pub(super) fn gather(space: &mut Space, parts: Vec<Part>, then: &Continuation) -
     for part in parts {
         bodies.push((part.target, call_body(space, part)?));
     }
-    space.count_messages(count.max(1))?;
+    let bytes = bodies.iter().map(|(_, body)| body.bytes()).sum();
+    space.count_messages(count.max(1), bytes)?;
     let mut pending = space.pending(then)?;
     pending.gather = Some(vec![None; count]);
     let deadline = pending.deadline_ms;
@@ -89,7 +90,7 @@ fn stage_call(space: &mut Space, owner: EntityId, target: EntityId, mut body: Bo
         *answer = AnswerTo::Entity { entity: owner, call: waiting.0 };
         *deadline_ms = waiting.1;
     }
-    space.stage(Staged::Message { from: owner, target, durable: false, body });
+    space.stage_message(owner, target, Class::Volatile, body);
 }
 
 fn deadline_of(space: &Space, owner: EntityId, call: Id) -> u64 {
@@ -98,10 +99,10 @@ fn deadline_of(space: &Space, owner: EntityId, call: Id) -> u64 {
 }
 
 /// A call that nobody waits for yet.
-fn call_body(space: &Space, part: Part) -> Result<Body, GuestError> {
+fn call_body(space: &mut Space, part: Part) -> Result<Body, GuestError> {
     Ok(Body::Call {
         method: space.method_key(part.type_index, part.method)?,
-        args: arguments(part.args)?,
+        args: space.arena.keep(arguments(part.args)?),
         origin: Origin::Entity,
         answer: AnswerTo::Nobody,
         deadline_ms: u64::MAX,

@@ -5,7 +5,7 @@ use super::super::state::Space;
 use super::{arguments, limit};
 use crate::guest::{Audience, Continuation, GuestError};
 use crate::limits;
-use crate::message::{AnswerTo, Body};
+use crate::message::{AnswerTo, Body, Class};
 use crate::replicate::Change;
 use bytes::Bytes;
 use everwake_protocol::EntityId;
@@ -27,7 +27,7 @@ pub(super) fn give(
         return Err(GuestError::Busy);
     }
     let Some(mut client) = entity.body.client.clone() else { return Err(GuestError::NotFound) };
-    space.count_messages(1)?;
+    space.count_messages(1, 0)?;
     let call = space.wait(then)?;
     let (slot, entity) = space.owner(giver)?;
     entity.giving = true;
@@ -35,8 +35,8 @@ pub(super) fn give(
     client.view = client.view.wrapping_add(1);
     let view = client.view;
     let answer = AnswerTo::Entity { entity: then.owner, call };
-    let body = Body::Attach { client, view, replace, answer };
-    space.stage(Staged::Message { from: giver, target: taker, durable: false, body });
+    let body = Body::Attach { client: Box::new(client), view, replace, answer };
+    space.stage_message(giver, taker, Class::Volatile, body);
     Ok(())
 }
 
@@ -62,7 +62,7 @@ pub(super) fn call(
     let type_index = owner.type_index;
     let method = client_method(space, type_index, method)?;
     let args = arguments(args)?;
-    space.count_messages(1)?;
+    space.count_messages(1, args.len())?;
     space.stage(Staged::Clients(Box::new(Change::ClientCall { entity, audience, method, args })));
     Ok(())
 }
@@ -124,7 +124,7 @@ pub(super) fn broadcast(
     let type_id = space.table(type_index)?.id;
     let method = client_method(space, type_index, method)?;
     let args = arguments(args)?;
-    space.count_messages(1)?;
+    space.count_messages(1, args.len())?;
     let change = Change::Broadcast { key, compare, value, type_id, method, args };
     space.stage(Staged::Clients(Box::new(change)));
     Ok(())

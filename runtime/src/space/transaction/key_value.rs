@@ -84,7 +84,7 @@ fn check_value(value: Option<&Bytes>) -> Result<(), GuestError> {
 
 fn stage(space: &mut Space, operation: KeyValueOperation, then: &Continuation) -> Result<(), GuestError> {
     space.capable("key-value")?;
-    space.count_messages(1)?;
+    space.count_messages(1, operation.bytes())?;
     let call = space.wait(then)?;
     space.stage(Staged::KeyValue { owner: then.owner, call, operation: Box::new(operation) });
     Ok(())

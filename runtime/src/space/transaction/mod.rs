@@ -23,7 +23,7 @@ use crate::guest::{
     Misuse, Neighbour, Part, Place,
 };
 use crate::limits;
-use crate::message::Pending;
+use crate::message::{Body, Class, Pending};
 use crate::versions::{MethodKey, TypeTable};
 use bytes::Bytes;
 use everwake_protocol::client::Pose;
@@ -129,10 +129,13 @@ impl Imports for Space {
     fn due(&mut self) -> Vec<Member> {
         ticks::due(self)
     }
+    fn poses(&mut self) -> Vec<f32> {
+        ticks::poses(self)
+    }
     fn neighbours(&mut self, radius: f32, type_index: Option<u32>) -> (Vec<u32>, Vec<Neighbour>) {
         ticks::neighbours(self, radius, type_index)
     }
-    fn move_all(&mut self, poses: &[Pose]) -> Result<(), Misuse> {
+    fn move_all(&mut self, poses: &[f32]) -> Result<(), Misuse> {
         let done = ticks::move_all(self, poses);
         self.note_misuse(done)
     }
@@ -352,13 +355,23 @@ impl Space {
         Ok(call)
     }
 
-    /// Takes the room that `count` messages need.
-    fn count_messages(&mut self, count: usize) -> Result<(), GuestError> {
+    /// Takes the room that `count` messages of `bytes` in all need.
+    fn count_messages(&mut self, count: usize, bytes: usize) -> Result<(), GuestError> {
         if self.running.messages + count > limits::MESSAGES_PER_EVENT_MAX {
             return Err(limit("4,096 messages of an event"));
         }
+        if self.running.message_bytes + bytes > limits::MESSAGE_BYTES_PER_EVENT_MAX {
+            return Err(limit("16 MiB of messages of an event"));
+        }
         self.running.messages += count;
+        self.running.message_bytes += bytes;
         Ok(())
+    }
+
+    fn stage_message(&mut self, from: EntityId, target: EntityId, class: Class, body: Body) {
+        let mut message = self.message(Some(from), target, body);
+        message.class = class;
+        self.stage(Staged::Message(message));
     }
 
     fn stage(&mut self, staged: Staged) {
@@ -412,7 +425,7 @@ fn value(value: Bytes) -> Result<Bytes, GuestError> {
 
 /// Makes NaNs canonical. The bytes are well-formed CBOR.
 fn canonical(bytes: Bytes) -> Bytes {
-    if !bytes.iter().any(|byte| matches!(byte, 0xfa | 0xfb)) {
+    if !cbor::may_hold_nan(&bytes) {
         return bytes;
     }
     let mut own = bytes.try_into_mut().unwrap_or_else(|shared| shared.as_ref().into());

@@ -12,7 +12,18 @@ pub(super) fn due(space: &Space) -> Vec<Member> {
         return Vec::new();
     }
     let due = space.running.due.iter().filter_map(|slot| space.world.get(*slot));
-    due.map(|entity| Member { entity: entity.id, revision: entity.revision, pose: entity.pose }).collect()
+    due.map(|entity| Member { entity: entity.id, revision: entity.revision }).collect()
+}
+
+pub(super) fn poses(space: &Space) -> Vec<f32> {
+    if !space.in_tick() {
+        return Vec::new();
+    }
+    let mut poses = Vec::with_capacity(space.running.due.len() * 4);
+    for entity in space.running.due.iter().filter_map(|slot| space.world.get(*slot)) {
+        poses.extend_from_slice(&entity.pose.numbers());
+    }
+    poses
 }
 
 pub(super) fn neighbours(space: &Space, radius: f32, type_index: Option<u32>) -> (Vec<u32>, Vec<Neighbour>) {
@@ -38,16 +49,19 @@ pub(super) fn neighbours(space: &Space, radius: f32, type_index: Option<u32>) ->
     (offsets, found)
 }
 
-pub(super) fn move_all(space: &mut Space, poses: &[Pose]) -> Result<(), Misuse> {
+pub(super) fn move_all(space: &mut Space, poses: &[f32]) -> Result<(), Misuse> {
     if !space.in_tick() {
         return Ok(());
     }
+    let (poses, []) = poses.as_chunks::<4>() else {
+        return Err(Misuse(format!("{} numbers are no whole poses", poses.len())));
+    };
     if poses.len() > space.running.due.len() {
         return Err(Misuse(format!("{} poses for {} due entities", poses.len(), space.running.due.len())));
     }
     let Space { world, running, .. } = space;
     for (slot, pose) in running.due.iter().zip(poses) {
-        let pose = checked_pose(*pose).map_err(|error| Misuse(error.to_string()))?;
+        let pose = checked_pose(Pose::of_numbers(*pose)).map_err(|error| Misuse(error.to_string()))?;
         let Some(entity) = world.get_mut(*slot) else { continue };
         let old = std::mem::replace(&mut entity.pose, pose);
         if old != pose {

@@ -1,11 +1,11 @@
 //! `wit/watches.wit`: learning that another entity is gone.
 
-use super::super::running::{Staged, Step};
+use super::super::running::Step;
 use super::super::state::Space;
 use super::limit;
 use crate::guest::GuestError;
 use crate::limits;
-use crate::message::{Body, Watch};
+use crate::message::{Body, Class, Watch};
 use bytes::Bytes;
 use everwake_protocol::{EntityId, Id};
 
@@ -17,7 +17,7 @@ pub(super) fn watch(
     context: Bytes,
 ) -> Result<Id, GuestError> {
     let method = space.continuation(owner, method, &context)?;
-    space.count_messages(1)?;
+    space.count_messages(1, 0)?;
     let watch = space.running.mint(space.config.id);
     let (slot, entity) = space.owner(owner)?;
     if entity.body.watches.len() >= limits::WATCHES_PER_ENTITY_MAX {
@@ -27,7 +27,7 @@ pub(super) fn watch(
     entity.body.watches.insert(watch, Watch { target, method, context });
     space.running.steps.push(Step::WatchAdded { slot, watch });
     let body = Body::Watch { watch, owner };
-    space.stage(Staged::Message { from: owner, target, durable: false, body });
+    space.stage_message(owner, target, Class::Volatile, body);
     Ok(watch)
 }
 
@@ -38,5 +38,5 @@ pub(super) fn unwatch(space: &mut Space, owner: EntityId, watch: Id) {
     let target = old.target;
     space.running.steps.push(Step::WatchRemoved { slot, watch, old: Box::new(old) });
     let body = Body::Unwatch { watch, owner };
-    space.stage(Staged::Message { from: owner, target, durable: false, body });
+    space.stage_message(owner, target, Class::Volatile, body);
 }

@@ -1,6 +1,7 @@
 //! The desk, the halls and the runners.
 
 use super::cx::{Ended, at, bytes, fail, get, given, one, push, set, text, then};
+use everwake_protocol::client::Pose;
 use everwake_runtime::guest::{Hook, Place, TrapKind};
 use everwake_runtime::space::model::{Context, Model, Stop};
 use everwake_testkit::Value;
@@ -61,7 +62,8 @@ fn inhabit(cx: &mut Context<'_>) -> Ended {
 
 fn run(cx: &mut Context<'_>) -> Ended {
     let due = cx.host.due();
-    let mut poses: Vec<_> = due.iter().map(|member| member.pose).collect();
+    let mut poses: Vec<_> =
+        cx.host.poses().as_chunks().0.iter().map(|numbers| Pose::of_numbers(*numbers)).collect();
     let mut moved = false;
     for (place, member) in due.iter().enumerate() {
         cx.host.working_on(place as u32);
@@ -85,5 +87,6 @@ fn run(cx: &mut Context<'_>) -> Ended {
             _ => {}
         }
     }
-    if moved { Ok(cx.host.move_all(&poses)?) } else { Ok(()) }
+    let flat: Vec<_> = poses.iter().map(|pose| pose.numbers()).collect();
+    if moved { Ok(cx.host.move_all(flat.as_flattened())?) } else { Ok(()) }
 }

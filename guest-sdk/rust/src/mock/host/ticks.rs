@@ -8,9 +8,17 @@ pub(crate) fn due() -> Vec<Member> {
         let due = tx.due.as_deref().unwrap_or_default();
         let member = |id: &Id| {
             let entity = tx.state.entities.get(id)?;
-            Some(Member { entity: (*id).into(), revision: entity.revision, pose: entity.pose.into() })
+            Some(Member { entity: (*id).into(), revision: entity.revision })
         };
         due.iter().filter_map(member).collect()
+    })
+}
+
+pub(crate) fn poses() -> Vec<f32> {
+    with(|tx| {
+        let due = tx.due.as_deref().unwrap_or_default();
+        let entities = due.iter().filter_map(|id| tx.state.entities.get(id));
+        entities.flat_map(|entity| entity.pose.numbers()).collect()
     })
 }
 
@@ -26,11 +34,12 @@ pub(crate) fn neighbours(radius: f32, type_index: Option<u32>) -> Neighbourhoods
     })
 }
 
-pub(crate) fn move_all(poses: &[WitPose]) {
+pub(crate) fn move_all(poses: &[f32]) {
     with(|tx| {
         let due = tx.due.clone().unwrap_or_default();
+        let (poses, []) = poses.as_chunks::<4>() else { panic!("no whole poses") };
         for (id, to) in due.iter().zip(poses) {
-            let Ok(to) = pose(*to) else { panic!("a pose that is not finite") };
+            let Ok(to) = pose(Pose::of_numbers(*to).into()) else { panic!("a pose that is not finite") };
             if let Some(entity) = tx.state.entities.get_mut(id) {
                 entity.pose = to;
             }
