@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::BuildError;
 use crate::cargo::{self, Message, Plan};
+use crate::mark;
 use crate::toolchain::{TARGET, Toolchain, program};
 
 /// How much the compiler tries.
@@ -134,11 +135,16 @@ impl Build {
         let component = messages
             .component
             .ok_or_else(|| BuildError::NoComponent { reason: "cargo names no .wasm file".into() })?;
-        let bytes =
+        let mut bytes =
             std::fs::read(&component).map_err(|error| BuildError::Io { path: component.clone(), error })?;
         if !bytes.starts_with(COMPONENT_HEADER) {
             return Err(BuildError::NoComponent { reason: "the linker made a core module".into() });
         }
+        mark::add(&mut bytes, self.profile);
+        // Beside cargo's file, which is cargo's: it may be the same one the next time.
+        let component = component.with_extension("module.wasm");
+        std::fs::write(&component, &bytes)
+            .map_err(|error| BuildError::Io { path: component.clone(), error })?;
         Ok(Built { component, bytes, package: plan.name, warnings: messages.warnings })
     }
 

@@ -5,16 +5,19 @@
 //!
 //! # Layout
 //! - [`build`], [`Build`]: from a folder to the bytes of a component.
+//! - [`profile_of`]: how a component was built.
 //! - [`Toolchain`]: where compiler, target and linker are.
 //! - [`new_project`]: a folder that builds.
 
 mod build;
 mod cargo;
 mod error;
+mod mark;
 mod project;
 mod toolchain;
 
 pub use build::{Build, Built, Profile, Progress, build};
 pub use error::BuildError;
+pub use mark::profile_of;
 pub use project::{NewProjectError, SdkSource, new_project};
 pub use toolchain::Toolchain;

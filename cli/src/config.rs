@@ -98,7 +98,10 @@ impl Config {
                 "docs/guide/config.md lists every key with its default.",
             ),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Config::default()),
-            Err(error) => Err(error).hint(format!("The file `{}` cannot be read.", file.display()), ""),
+            Err(error) => Err(error).hint(
+                format!("The file `{}` cannot be read.", file.display()),
+                "It is text in UTF-8, and you must be allowed to read it; without it the defaults hold.",
+            ),
         }
     }
 

@@ -513,6 +513,8 @@ pub struct Rehearsal {
     pub reversible: bool,
     /// What waits for a method that the new version does not have.
     pub parked: Vec<Parked>,
+    /// How long each space would pause, in microseconds, where a driver has measured it.
+    pub pause_micros: Vec<u64>,
 }
 
 /// Work in flight that names a method which a version lacks.

@@ -4,7 +4,7 @@ use super::types::{
     CallAnswer, CallRequest, CrashGroup, Problem, ProblemCode, PublicationReport, PublishQuery,
     RecordRequest, Recording, RollbackRequest, Status, VersionEntry,
 };
-use crate::failure::{HintExt as _, because, hinted};
+use crate::failure::{FAULT, HintExt as _, because, hinted};
 use crate::state;
 use clap::Args;
 use serde::Serialize;
@@ -167,11 +167,15 @@ impl AdminClient {
 
 /// A problem of the server, as an error with its hint. The problem itself stays in the chain.
 fn failure_of(problem: Problem) -> anyhow::Error {
-    let hint = match (problem.hint.is_empty(), problem.code) {
-        (false, _) => problem.hint.clone(),
-        (true, ProblemCode::Busy) => "Try again in a moment.".to_owned(),
-        (true, _) => String::new(),
+    // A server of another version may have none.
+    let hint = match (problem.hint.as_str(), problem.code) {
+        ("", ProblemCode::Busy | ProblemCode::Unavailable) => "Try again in a moment.",
+        ("", ProblemCode::Unauthorized) => "Give the server's token: `--token TOKEN`.",
+        ("", ProblemCode::Failed) => FAULT,
+        ("", _) => "`everwake status` says what runs there.",
+        (hint, _) => hint,
     };
+    let hint = hint.to_owned();
     let message = problem.message.clone();
     because(problem, message, hint)
 }

@@ -5,6 +5,7 @@ use super::types::{
     COMPONENT_BYTES_MAX, CallRequest, Problem, ProblemCode, PublicationReport, PublishQuery,
     REQUEST_BYTES_MAX, RecordRequest, RollbackRequest,
 };
+use crate::failure::FAULT;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Query, Request, State};
@@ -187,7 +188,8 @@ async fn answer<T: Serialize + Send + 'static>(
         Ok(Ok(value)) => Json(value).into_response(),
         Ok(Err(problem)) => problem.into_response(),
         Err(error) => {
-            Problem::new(ProblemCode::Failed, format!("The request ended badly: {error}"), "").into_response()
+            let message = format!("The request ended badly: {error}");
+            Problem::new(ProblemCode::Failed, message, FAULT).into_response()
         }
     }
 }

@@ -21,7 +21,7 @@ pub struct Problem {
     pub code: ProblemCode,
     /// For people.
     pub message: String,
-    /// What to do; may be empty.
+    /// What to do.
     #[serde(default)]
     pub hint: String,
 }

@@ -10,7 +10,7 @@ mod self_test;
 pub mod swarm;
 
 use crate::admin::client::AdminAddress;
-use crate::failure::hinted;
+use crate::failure::{FAULT, HintExt as _, hinted};
 use crate::play::GateAddress;
 use crate::terminal::Terminal;
 use clap::{Args, Subcommand};
@@ -84,13 +84,17 @@ pub fn run(command: BotsCommand, terminal: &Terminal) -> anyhow::Result<ExitCode
             "Use at least one bot, one room, and a rate of up to 100 in a second.",
         ));
     }
-    self_test::self_test().map_err(|why| hinted(format!("The checkers are broken: {why}"), ""))?;
+    self_test::self_test().map_err(|why| hinted(format!("The checkers are broken: {why}"), FAULT))?;
     terminal.good("Every checker notices its wrong sequence.");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let report = runtime.block_on(swarm::run(&bots, terminal))?;
     runtime.shutdown_timeout(Duration::from_millis(200));
     if let Some(file) = &bots.json {
-        std::fs::write(file, serde_json::to_string_pretty(&report)?)?;
+        let written = std::fs::write(file, serde_json::to_string_pretty(&report)?);
+        written.hint(
+            format!("The report cannot be written to `{}`.", file.display()),
+            "Give `--json` a file where you may write.",
+        )?;
     }
     terminal.data(&report.table());
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

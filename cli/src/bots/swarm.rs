@@ -6,7 +6,7 @@ use super::report::{BotResult, Report, Swap};
 use crate::admin::client::AdminClient;
 use crate::admin::types::{Pauses, PublishQuery, VersionEntry};
 use crate::commands::publish::describe;
-use crate::failure::{HintExt as _, hinted};
+use crate::failure::{FAULT, HintExt as _, hinted};
 use crate::play::Endpoint;
 use crate::terminal::Terminal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -134,7 +134,7 @@ async fn await_all(
                     "`everwake status` says whether the chat runs, `everwake crashes` what failed.",
                 ));
             }
-            None => return Err(hinted("The bots ended before they began.", "")),
+            None => return Err(hinted("The bots ended before they began.", FAULT)),
         }
     }
     Ok(())

@@ -125,7 +125,7 @@ fn explain(dir: &Path, error: BuildError) -> anyhow::Error {
 }
 
 fn split_hint(text: &str) -> (&str, &str) {
-    text.split_once("\nhint: ").unwrap_or((text, ""))
+    text.split_once("\nhint: ").unwrap_or((text, "Does `cargo check` work in that folder?"))
 }
 
 fn bar(name: &str) -> ProgressBar {

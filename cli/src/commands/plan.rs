@@ -1,7 +1,7 @@
 //! `everwake plan`
 
 use super::build::{self, Profile};
-use super::publish::{Terms, tell};
+use super::publish::{Terms, tell, warn_of_dev_build};
 use crate::admin::client::{AdminAddress, AdminClient};
 use crate::terminal::Terminal;
 use clap::Args;
@@ -36,5 +36,7 @@ pub struct PlanCommand {
 pub fn run(command: &PlanCommand, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let client = AdminClient::find(&command.address)?;
     let component = build::component_of(&command.source, Profile::Release, terminal)?;
-    tell(&client.plan(&component, &command.terms.query(""))?, command.json, terminal)
+    let mut report = client.plan(&component, &command.terms.query(""))?;
+    warn_of_dev_build(&mut report, &component);
+    tell(&report, command.json, terminal)
 }

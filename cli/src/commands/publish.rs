@@ -7,9 +7,12 @@ use crate::admin::types::{Pauses, PublicationReport, PublishQuery};
 use crate::clock::duration_words;
 use crate::terminal::Terminal;
 use clap::Args;
+use everwake_builder::profile_of;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+
+const DEV_BUILD: &str = "this is a development build, optimised less and slower to play\nhint: `everwake build` without `--dev` makes one for players; of a folder `publish` makes it itself";
 
 /// Makes a version live while everybody plays on.
 ///
@@ -62,8 +65,16 @@ impl Terms {
 pub fn run(command: &PublishCommand, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let client = AdminClient::find(&command.address)?;
     let component = build::component_of(&command.source, Profile::Release, terminal)?;
-    let report = client.publish(&component, &command.terms.query(&command.note))?;
+    let mut report = client.publish(&component, &command.terms.query(&command.note))?;
+    warn_of_dev_build(&mut report, &component);
     tell(&report, command.json, terminal)
+}
+
+/// Adds to a report that the component is built for development, if it is.
+pub fn warn_of_dev_build(report: &mut PublicationReport, component: &[u8]) {
+    if profile_of(component) == Some(Profile::Dev) {
+        report.warnings.push(DEV_BUILD.to_owned());
+    }
 }
 
 /// Prints a report, and exits as it says.
@@ -88,6 +99,10 @@ pub fn describe(report: &PublicationReport) -> String {
     lines.extend(report.changes.iter().map(|it| format!("  {}", indented(it))));
     if let Some(pause) = &report.pause {
         lines.push(format!("  {}", pauses(pause)));
+    }
+    if let Some(pause) = &report.expected_pause {
+        let note = "estimated by rehearsal: a new instance, and `migrate` one way";
+        lines.push(format!("  expected {} ({note})", pauses(pause)));
     }
     if report.published && report.probation_ms > 0 {
         let probation = duration_words(Duration::from_millis(report.probation_ms));
@@ -167,6 +182,28 @@ mod tests {
               pause: p50 150 µs, p99 310 µs, longest 1 ms
               It takes itself back if it crashes too often within 10.0 s."#]]
         .assert_eq(&describe(&report));
+    }
+
+    #[test]
+    fn a_development_build_is_published_with_a_warning() {
+        let mut report = report();
+        warn_of_dev_build(&mut report, b"\0asm\x0d\0\x01\0");
+        assert!(report.warnings.is_empty(), "who knows how it was built");
+        let marked = [b"\0asm\x0d\0\x01\0\0\x14\x10everwake-profile".as_slice(), b"dev"].concat();
+        warn_of_dev_build(&mut report, &marked);
+        assert!(describe(&report).contains("  warning: this is a development build"));
+    }
+
+    #[test]
+    fn a_plan_says_what_pause_to_expect() {
+        let expected_pause = Some(Pauses { spaces: 2, p50_us: 90, p99_us: 400, max_us: 400 });
+        let text = describe(&PublicationReport { expected_pause, ..report() });
+        assert!(
+            text.ends_with(
+                "expected pause: p50 90 µs, p99 400 µs, longest 400 µs (estimated by rehearsal: a new instance, and `migrate` one way)"
+            ),
+            "{text}"
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::build::{self, Profile};
 use crate::config::Limits;
 use crate::dev::{components, host};
-use crate::failure::{HintExt as _, hinted};
+use crate::failure::{FAULT, HintExt as _, hinted};
 use crate::state;
 use crate::terminal::Terminal;
 use bytes::Bytes;
@@ -18,6 +18,10 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+
+/// Where a replay gets what ran from.
+const COMPONENTS: &str =
+    "The components that ran lie beside a recording; `--components DIR` names another folder.";
 
 /// Exit code of a replay that differs.
 const DIFFERENT: u8 = 1;
@@ -61,11 +65,12 @@ pub fn run(command: &ReplayCommand, terminal: &Terminal) -> anyhow::Result<ExitC
     let cache = code_cache()?;
     let mut versions = Versions::new(host::loader(&Limits::default(), &cache)?);
     let beside = command.components.clone().unwrap_or_else(|| folder_of(&command.recording));
-    for file in
-        components::files(&beside).hint(format!("The folder `{}` cannot be read.", beside.display()), "")?
+    for file in components::files(&beside)
+        .hint(format!("The folder `{}` cannot be read.", beside.display()), COMPONENTS)?
     {
-        let bytes = std::fs::read(&file)?;
-        versions.add(bytes).hint(format!("The component `{}` cannot be used.", file.display()), "")?;
+        let message = || format!("The component `{}` cannot be used.", file.display());
+        let bytes = std::fs::read(&file).hint(message(), COMPONENTS)?;
+        versions.add(bytes).hint(message(), COMPONENTS)?;
     }
     let on = match &command.module {
         Some(source) => Some(versions.add(build::component_of(source, Profile::Release, terminal)?)?),
@@ -159,9 +164,9 @@ fn replay_one(
     differences_max: usize,
 ) -> anyhow::Result<Option<ReplayReport>> {
     let name = || format!("The recording `{}` cannot be replayed.", file.display());
-    let source = File::open(file).hint(name(), "")?;
+    let source = File::open(file).hint(name(), "Is it there, and may you read it?")?;
     let reader = RecordingReader::open(BufReader::new(source))
-        .hint(name(), "Was it made by this version of `everwake`?")?;
+        .hint(name(), "Recordings are read by the version of `everwake` that made them.")?;
     if on.as_ref().is_some_and(|on| on.manifest.name != reader.start().module) {
         return Ok(None);
     }
@@ -169,10 +174,12 @@ fn replay_one(
     let mut guests = versions.loader.source();
     let report = replay(reader, &|hash| versions.by_hash.get(&hash).cloned(), guests.as_mut(), &options);
     let hint = match &report {
-        Err(ReplayError::UnknownVersion(_)) => {
-            "The components that ran lie beside a recording; `--components DIR` names another folder."
+        Err(ReplayError::UnknownVersion(_)) => COMPONENTS,
+        Err(ReplayError::Swap(_)) => "Replay it without `--module`, or give that version a `migrate`.",
+        Err(ReplayError::Recording(_)) => {
+            "The file is damaged; what came before may replay if it is cut there."
         }
-        _ => "",
+        Err(ReplayError::Restore(_)) | Ok(_) => FAULT,
     };
     report.hint(name(), hint).map(Some)
 }
@@ -191,7 +198,10 @@ impl Versions {
     }
 
     fn add(&mut self, bytes: Vec<u8>) -> anyhow::Result<Arc<ModuleVersion>> {
-        let loaded = self.loader.load(Bytes::from(bytes)).map_err(|why| hinted(why, ""))?;
+        let loaded = self
+            .loader
+            .load(Bytes::from(bytes))
+            .map_err(|why| hinted(why, "Build it again with `everwake build`."))?;
         let name = loaded.checked.manifest().name.clone();
         let lineage = self.lineages.entry(name.clone()).or_insert_with(|| Lineage::new(name));
         let (next, version) = lineage.publish(loaded.checked, loaded.hash, lineage.generation() + 1)?;

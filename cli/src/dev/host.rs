@@ -2,7 +2,7 @@
 
 use super::ports::{self, Protocol};
 use crate::config::Limits;
-use crate::failure::{HintExt as _, because, hinted};
+use crate::failure::{FAULT, HintExt as _, because, hinted};
 use everwake_gate::{CertificateSource, Gate, GateConfig, GateError, GateLimits};
 use everwake_protocol::Id;
 use everwake_protocol::cluster::{ToGame, ToGate};
@@ -70,8 +70,9 @@ pub async fn bind(settings: &HostSettings) -> anyhow::Result<Ports> {
     let admin = (Ipv4Addr::LOCALHOST, settings.admin_port);
     let admin =
         TcpListener::bind(admin).await.map_err(|error| explain(error, Protocol::Tcp, settings.admin_port))?;
-    let seed = entropy::seed().hint("The operating system gives no random bytes.", "")?;
-    let (id, _) = seed.split_first_chunk::<16>().ok_or_else(|| hinted("The seed is too short.", ""))?;
+    let seed =
+        entropy::seed().hint("The operating system gives no random bytes.", "Is `/dev/urandom` there?")?;
+    let (id, _) = seed.split_first_chunk::<16>().ok_or_else(|| hinted("The seed is too short.", FAULT))?;
     let config = GateConfig {
         listen: settings.gate,
         certificate: CertificateSource::Development,

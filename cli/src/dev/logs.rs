@@ -61,6 +61,7 @@ impl<S: Subscriber> Layer<S> for GuestLines {
 #[derive(Default)]
 struct GuestLine {
     module: String,
+    version: String,
     handler: String,
     message: String,
 }
@@ -75,7 +76,10 @@ impl GuestLine {
             Level::WARN => Tone::Warning,
             _ => Tone::Plain,
         };
-        Some(Notice::new(tone, format!("[{} {}] {}", self.module, self.handler, harmless(&self.message))))
+        // Enough of the hash to tell versions apart.
+        let version = self.version.get(..6).unwrap_or(&self.version);
+        let text = format!("[{}@{version} {}] {}", self.module, self.handler, harmless(&self.message));
+        Some(Notice::new(tone, text))
     }
 }
 
@@ -84,6 +88,7 @@ impl Visit for GuestLine {
         let text = format!("{value:?}");
         match field.name() {
             "module" => self.module = text,
+            "version" => self.version = text,
             "handler" => self.handler = text,
             "message" => self.message = text,
             _ => {}
@@ -101,12 +106,12 @@ mod tests {
         let log = Log::default();
         let subscriber = Registry::default().with(GuestLines { screen: Screen::Log(log.clone()) });
         tracing::subscriber::with_default(subscriber, || {
-            let (module, handler) = ("chat", "Avatar::say");
-            tracing::info!(target: GUESTS, %module, %handler, "hello \x1b[2J");
+            let (module, version, handler) = ("chat", "0123456789ab", "Avatar::say");
+            tracing::info!(target: GUESTS, %module, %version, %handler, "hello \x1b[2J");
             tracing::debug!(target: GUESTS, %module, %handler, "too quiet");
             tracing::info!(target: GUESTS, module, "a fact");
             tracing::error!("something of the host's");
         });
-        assert_eq!(log.lines(), ["[chat Avatar::say] hello \u{fffd}[2J"]);
+        assert_eq!(log.lines(), ["[chat@012345 Avatar::say] hello \u{fffd}[2J"]);
     }
 }

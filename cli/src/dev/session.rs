@@ -61,7 +61,7 @@ enum Event {
     /// A build has ended.
     Built(ModuleIndex, anyhow::Result<Built>, Duration),
     /// A publication has ended.
-    Published(ModuleIndex, Result<PublicationReport, String>, Duration),
+    Published(ModuleIndex, Result<Box<PublicationReport>, String>, Duration),
     /// Something happened in the game.
     Game(GameEvent),
     /// Somebody wants it to end.
@@ -309,7 +309,12 @@ impl Session {
         self.published(module, report, Duration::ZERO);
     }
 
-    fn published(&mut self, module: ModuleIndex, report: Result<PublicationReport, String>, took: Duration) {
+    fn published(
+        &mut self,
+        module: ModuleIndex,
+        report: Result<Box<PublicationReport>, String>,
+        took: Duration,
+    ) {
         let report = match report {
             Ok(report) => report,
             Err(why) => {
@@ -386,10 +391,10 @@ fn publish_bytes(
     components: &Components,
     terms: PublishOptions,
     bytes: Vec<u8>,
-) -> Result<PublicationReport, String> {
+) -> Result<Box<PublicationReport>, String> {
     let bytes = Bytes::from(bytes);
     let report = match game.publish(bytes.clone(), "saved", terms) {
-        Ok(AdminAnswer::Publication(report)) => *report,
+        Ok(AdminAnswer::Publication(report)) => report,
         Ok(AdminAnswer::Bad(why)) => return Err(why),
         Ok(other) => return Err(format!("The game answers something else: {other:?}")),
         Err(stopped) => return Err(stopped.to_string()),

@@ -6,6 +6,7 @@ use crate::admin::types::{
     CallAnswer, CallRequest, CrashGroup, GameStatus, Problem, ProblemCode, PublicationReport, PublishQuery,
     RecordRequest, Recording, RollbackRequest, Status, VersionEntry,
 };
+use crate::failure::FAULT;
 use bytes::Bytes;
 use everwake_protocol::EntityId;
 use everwake_runtime::driver::{GameHandle, RecordError, Recorded, Stopped};
@@ -21,6 +22,10 @@ use tokio::sync::mpsc::UnboundedSender;
 
 /// Who an operator at the admin API is, for the audit: there is one token.
 const OPERATOR: &str = "admin-api";
+
+/// Hints of problems that say what is wrong, but not what to do.
+const STOPPED: &str = "Start it again with `everwake dev DIR`.";
+const LOOK: &str = "`everwake status` and `everwake versions` say what runs, `everwake inspect` what lives.";
 
 /// A running deployment.
 pub struct Steering {
@@ -55,7 +60,7 @@ impl Steering {
     fn ask(&self, request: AdminRequest) -> Result<AdminAnswer, Problem> {
         self.game
             .ask(request)
-            .map_err(|Stopped| Problem::new(ProblemCode::Unavailable, "The game has stopped.", ""))
+            .map_err(|Stopped| Problem::new(ProblemCode::Unavailable, "The game has stopped.", STOPPED))
     }
 
     fn start_recording(&self, folder: PathBuf) -> Result<Recording, Problem> {
@@ -209,17 +214,27 @@ fn crash_group(fingerprint: String, entry: &CrashEntry) -> CrashGroup {
         module: latest.module.clone(),
         version: format!("{} {}", latest.label, latest.version),
         handler: latest.handler.clone(),
-        message: latest.message.lines().next().unwrap_or_default().to_owned(),
+        message: one_line(&latest.message),
         report: latest.to_string(),
         versions: entry.versions.clone(),
         replay: latest.replay.clone(),
     }
 }
 
+/// A panic says where in its first line, and what in its second.
+fn one_line(message: &str) -> String {
+    let mut lines = message.lines();
+    let first = lines.next().unwrap_or_default();
+    match lines.next().filter(|_| first.ends_with(':')) {
+        Some(second) => format!("{first} {second}"),
+        None => first.to_owned(),
+    }
+}
+
 /// An answer that says no.
 fn unexpected(answer: AdminAnswer) -> Problem {
     match answer {
-        AdminAnswer::Bad(why) => Problem::new(ProblemCode::BadRequest, why, ""),
+        AdminAnswer::Bad(why) => Problem::new(ProblemCode::BadRequest, why, LOOK),
         AdminAnswer::Failed { code, detail, certainty } => {
             let detail = if detail.is_null() { String::new() } else { format!(": {detail}") };
             let hint = match code.as_str() {
@@ -228,12 +243,16 @@ fn unexpected(answer: AdminAnswer) -> Problem {
                     "Operators call every method by its exact name, but none that only `on!` names."
                 }
                 "bad-arguments" => "Give one argument for each parameter, of its type.",
-                _ => "",
+                "timed-out" | "trapped" => "`everwake crashes --full` shows what happened.",
+                "overloaded" | "unavailable" => "Try again in a moment; `everwake status` shows what waits.",
+                _ => "The module's own code says no: look for this text in its source.",
             };
             let kind = if code == "gone" { ProblemCode::NotFound } else { ProblemCode::Refused };
             Problem::new(kind, format!("The call is answered with `{code}` ({certainty}){detail}."), hint)
         }
-        other => Problem::new(ProblemCode::Failed, format!("The game answers something else: {other:?}"), ""),
+        other => {
+            Problem::new(ProblemCode::Failed, format!("The game answers something else: {other:?}"), FAULT)
+        }
     }
 }
 
@@ -251,7 +270,8 @@ fn record_problem(error: RecordError) -> Problem {
 }
 
 fn failed(error: impl std::fmt::Display) -> Problem {
-    Problem::new(ProblemCode::Failed, format!("The answer cannot be written: {error}"), "")
+    let hint = "Is there room on the disk, and may the server write there?";
+    Problem::new(ProblemCode::Failed, format!("The answer cannot be written: {error}"), hint)
 }
 
 #[cfg(test)]
@@ -268,6 +288,12 @@ mod tests {
         );
         assert!(problem.hint.contains("inspect"));
         assert_eq!(unexpected(AdminAnswer::Bad("no such module".into())).code, ProblemCode::BadRequest);
+    }
+
+    #[test]
+    fn a_panic_in_one_line_says_where_and_what() {
+        assert_eq!(one_line("panicked at src/a.rs:7:9:\nboom\nmore"), "panicked at src/a.rs:7:9: boom");
+        assert_eq!(one_line("unreachable\nbacktrace"), "unreachable");
     }
 
     #[test]

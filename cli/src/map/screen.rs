@@ -48,12 +48,16 @@ pub async fn run_module(gate: &GateAddress, module: &str, log: &Log) -> anyhow::
     drop(raw);
     player.close().await;
     match ended {
-        Some(why) => Err(crate::failure::hinted(
-            format!("The connection is closed: {why}"),
-            "Is the server still running? `everwake status` tells.",
-        )),
+        Some(why) => Err(closed(&why)),
         None => Ok(()),
     }
+}
+
+fn closed(why: &str) -> anyhow::Error {
+    crate::failure::hinted(
+        format!("The connection is closed: {why}"),
+        "Is the server still running? `everwake status` tells.",
+    )
 }
 
 /// Prints plain frames, a second apart.
@@ -71,7 +75,7 @@ pub async fn print(
         tokio::pin!(next);
         loop {
             tokio::select! {
-                heard = player.next() => if let Some(why) = drawing.hear(heard) { anyhow::bail!("The connection is closed: {why}") },
+                heard = player.next() => if let Some(why) = drawing.hear(heard) { return Err(closed(&why)) },
                 () = &mut next => break,
             }
         }

@@ -64,7 +64,8 @@ fn sdk(wanted: Option<&Path>, binary: &Path) -> anyhow::Result<SdkSource> {
 /// The builder's hint becomes a hint of ours.
 fn explain(error: NewProjectError) -> anyhow::Error {
     let text = error.to_string();
-    let (message, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
+    let (message, hint) =
+        text.split_once("\nhint: ").unwrap_or((&text, "Name a new folder in one where you may write."));
     hinted(message, hint)
 }
 

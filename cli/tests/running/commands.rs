@@ -20,6 +20,7 @@ fn versions_are_planned_published_listed_and_taken_back() {
     let mut dev = desk.dev(&[]);
     let plan = desk.good(&["plan", "v2.wasm"]);
     assert!(plan.contains("spaces would swap") && plan.contains("attribute `mood`: string is new"), "{plan}");
+    assert!(plan.contains("  expected pause: p50 ") && plan.contains("warning: this is a dev"), "{plan}");
     let published = json(&desk.good(&["publish", "v2.wasm", "--note", "moods", "--json"]));
     assert_eq!((&published["exit"], &published["generation"]), (&0.into(), &2.into()), "{published}");
     dev.until("generation 2");

@@ -154,6 +154,9 @@ impl Cell {
         let taken = inputs.len();
         let mut outputs = Vec::new();
         self.meter.begin(Instant::now(), swap_in(&inputs));
+        if let Some(version) = rehearsal_in(&inputs) {
+            self.meter.rehearses(version);
+        }
         let wake_ms = {
             let mut core = self.core();
             let mut source = MeteredSource { inner: source, meter: self.meter.clone() };
@@ -161,6 +164,7 @@ impl Cell {
             self.look_after(&mut core, now_ms, events > 0, recording);
             core.next_wake_ms()
         };
+        self.estimate(&mut outputs, source);
         if outputs.iter().any(|output| matches!(output, Output::Swapped(report) if report.failed.is_some())) {
             self.meter.cancel();
         }
@@ -175,6 +179,16 @@ impl Cell {
             back.push(GameInput::Paused { space: self.id, version, micros });
         }
         Drained { inputs: back, busy }
+    }
+
+    /// Adds to a rehearsal how long the swap would take.
+    fn estimate(&self, outputs: &mut [Output], source: &mut dyn GuestSource) {
+        for output in outputs {
+            if let Output::Rehearsed { rehearsal, .. } = output {
+                let pause = self.meter.rehearsed(source);
+                rehearsal.pause_micros.extend(pause.and_then(|pause| u64::try_from(pause.as_micros()).ok()));
+            }
+        }
     }
 
     /// A worker lets go of it. True if it has to go into the queue again, else when to wake it.
@@ -245,6 +259,13 @@ impl Cell {
 
 /// It has more to do.
 pub(super) struct Requeue;
+
+fn rehearsal_in(inputs: &VecDeque<Input>) -> Option<VersionHash> {
+    inputs.iter().rev().find_map(|input| match input {
+        Input::Rehearse { version, .. } => Some(version.hash),
+        _ => None,
+    })
+}
 
 fn swap_in(inputs: &VecDeque<Input>) -> Option<VersionHash> {
     inputs.iter().rev().find_map(|input| match input {

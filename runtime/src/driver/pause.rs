@@ -21,6 +21,8 @@ pub struct PauseMeter(Arc<Shared>);
 struct Shared {
     /// A swap is under way: events are timed.
     timed: AtomicBool,
+    /// A rehearsal is under way: `migrate` is timed.
+    rehearses: AtomicBool,
     meter: Mutex<Meter>,
 }
 
@@ -33,6 +35,10 @@ struct Meter {
     /// The space had more to do when its last drain ended.
     busy: bool,
     swap: Option<Swap>,
+    /// The version that is rehearsed.
+    rehearsed: Option<VersionHash>,
+    /// Time in `migrate` since the rehearsal was asked for.
+    migrating: Duration,
     done: Vec<(VersionHash, Duration)>,
 }
 
@@ -78,6 +84,28 @@ impl PauseMeter {
     pub fn cancel(&self) {
         self.lock().swap = None;
         self.0.timed.store(false, Ordering::Relaxed);
+    }
+
+    /// A rehearsal of a version waits in the space.
+    pub fn rehearses(&self, version: VersionHash) {
+        let mut meter = self.lock();
+        meter.rehearsed = Some(version);
+        meter.migrating = Duration::ZERO;
+        self.0.rehearses.store(true, Ordering::Relaxed);
+    }
+
+    /// The rehearsal is over: how long the swap would pause the space, about. That is the making of an
+    /// instance, which is tried here, and `migrate` one way, of which a rehearsal does two. The first
+    /// event's own time is not in it.
+    pub fn rehearsed(&self, source: &mut dyn GuestSource) -> Option<Duration> {
+        self.0.rehearses.store(false, Ordering::Relaxed);
+        let (version, migrating) = {
+            let mut meter = self.lock();
+            (meter.rehearsed.take()?, meter.migrating)
+        };
+        let begin = Instant::now();
+        drop(source.instantiate(version).ok()?);
+        Some(begin.elapsed() + migrating / 2)
     }
 
     /// The pauses that have ended since the last time.
@@ -156,7 +184,13 @@ impl Guest for MeteredGuest {
         to: u32,
         state: &[u8],
     ) -> Result<Result<Bytes, GuestError>, Trap> {
-        self.inner.migrate(type_index, from, to, state)
+        if !self.meter.0.rehearses.load(Ordering::Relaxed) {
+            return self.inner.migrate(type_index, from, to, state);
+        }
+        let begin = Instant::now();
+        let migrated = self.inner.migrate(type_index, from, to, state);
+        self.meter.lock().migrating += begin.elapsed();
+        migrated
     }
 
     fn memory_bytes(&self) -> (usize, usize) {

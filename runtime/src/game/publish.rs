@@ -4,7 +4,7 @@
 
 use super::limits::{MODULES_MAX, REHEARSAL_MS_MAX};
 use super::modules::{Module, Next};
-use super::report::{Fact, PublicationReport, VersionState, full_hash};
+use super::report::{Fact, Pauses, PublicationReport, VersionState, full_hash};
 use super::rollout::Rollout;
 use super::{GameCore, GameOutput, LoadedModule};
 use crate::guest::VersionHash;
@@ -416,6 +416,7 @@ impl Candidate {
         report.spaces = spaces;
         report.entities = found.entities;
         report.migrated = found.migrated;
+        report.expected_pause = Pauses::of(&found.pause_micros).filter(|_| plan);
         for Parked { type_name, method, kind, count } in &found.parked {
             report.refusals.push(format!(
                 "{count} x {kind}: `{type_name}::{method}` is waited for, and the new version lacks it\n\
@@ -468,6 +469,7 @@ impl Rehearsal {
         self.reversible &= other.reversible;
         self.failures.extend(other.failures);
         self.failures.truncate(FAILURES_SHOWN);
+        self.pause_micros.extend(other.pause_micros);
         for parked in other.parked {
             let same = |known: &&mut Parked| {
                 (&known.type_name, &known.method, known.kind)

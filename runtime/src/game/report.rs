@@ -42,6 +42,10 @@ pub struct PublicationReport {
     pub migrated: usize,
     /// The pauses so far; none if nothing was swapped.
     pub pause: Option<Pauses>,
+    /// Of a plan: the pauses to expect, estimated. A space's is the time to make an instance and, of what the
+    /// rehearsal spent in `migrate` there and back, half. The first event itself is not in it.
+    #[serde(default)]
+    pub expected_pause: Option<Pauses>,
     /// True if the version is head now.
     pub published: bool,
     /// How long it is watched, in ms; a version that fails goes back by itself if `reversible`.

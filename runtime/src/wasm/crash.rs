@@ -141,12 +141,18 @@ impl fmt::Display for CrashReport {
     }
 }
 
-/// Repeated frames of a recursion are told once.
+/// Repeated frames of a recursion are told once, and what a panic does before it ends in one line: the
+/// author's own code is what people look for.
 fn write_frames(f: &mut fmt::Formatter<'_>, frames: &[Frame]) -> fmt::Result {
     if frames.is_empty() {
         return Ok(());
     }
     writeln!(f, "  frames")?;
+    let own = |frame: &Frame| frame.function.as_deref().is_none_or(is_own);
+    let (panic, frames) = frames.split_at(frames.iter().position(own).unwrap_or(0));
+    if !panic.is_empty() {
+        writeln!(f, "    ({} of the panic itself)", panic.len())?;
+    }
     for same in frames.chunk_by(|a, b| shown(a) == shown(b)) {
         let Some(frame) = same.first() else { continue };
         let times = if same.len() > 1 { format!("  ({} times)", same.len()) } else { String::new() };
@@ -444,6 +450,7 @@ mod tests {
         report.log.truncate(1);
         report.game = "game-2".into();
         report.replay = "everwake replay crashes/f00.everwake".into();
+        report.frames.splice(..0, [named("__rustc::rust_panic", 1), named("core::panicking::panic", 2)]);
         report.frames.extend([named("yard::deeper", 4), named("yard::deeper", 4), named("yard::hit", 12)]);
         let text = report.to_string();
         let text = text.replace(&report.fingerprint().0, "FINGERPRINT");
@@ -458,6 +465,7 @@ mod tests {
               args     [37]
               undone   hp = 3
               frames
+                (2 of the panic itself)
                 function 4 at 0x20
                 yard::deeper  src/lib.rs:4  (2 times)
                 yard::hit  src/lib.rs:12

@@ -134,6 +134,23 @@ fn crashes_are_booked_and_told() {
 }
 
 #[test]
+fn a_plan_says_what_pause_to_expect_in_each_space() {
+    let played = start("yard");
+    let plan = |version: usize| {
+        let answer = played.game.handle().plan(played.versions[version].clone(), PublishOptions::default());
+        match answer.unwrap() {
+            AdminAnswer::Publication(report) => *report,
+            other => panic!("a report: {other:?}"),
+        }
+    };
+    let report = plan(1);
+    let expected = report.expected_pause.expect("an estimate");
+    assert_eq!((expected.spaces, report.published), (report.spaces, false), "{report:?}");
+    assert!(report.spaces > 0 && expected.p50_us <= expected.max_us);
+    played.game.stop();
+}
+
+#[test]
 fn a_running_game_is_recorded_space_by_space() {
     let mut played = start("yard");
     let folder = tempfile::tempdir().unwrap();
