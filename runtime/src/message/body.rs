@@ -9,16 +9,18 @@ use everwake_protocol::{EntityId, Id, SessionId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Everything that makes up an entity and follows it: nothing else is state.
+/// Everything that makes up an entity and follows it: nothing else is state. What most events touch comes
+/// first, in memory too.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[repr(C)]
 pub struct EntityBody {
+    /// By small attribute id.
+    #[serde(with = "crate::space::attributes_serde")]
+    pub attributes: Attributes,
     /// Small id of its type.
     pub type_id: u32,
     /// Schema number of the attributes.
     pub schema: u32,
-    /// By small attribute id.
-    #[serde(with = "crate::space::attributes_serde")]
-    pub attributes: Attributes,
     /// Its client.
     pub client: Option<Client>,
     /// Filter texts of its client.
