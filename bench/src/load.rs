@@ -55,6 +55,15 @@ impl Peer {
         }
     }
 
+    /// How many of the calls the server ran; none if it does not say any more.
+    pub async fn ran(&self) -> Option<u64> {
+        let Peer::Game { client, own } = self else { return None };
+        match client.call(*own, "echoed", &[]).await {
+            Ok(Value::Int(count)) => u64::try_from(count).ok(),
+            _ => None,
+        }
+    }
+
     /// Goes into a field, and waits until it is there.
     pub async fn visit(&self, field: EntityId) -> Result<()> {
         let Peer::Game { client, own } = self else { return Ok(()) };

@@ -47,6 +47,7 @@ impl Report {
     pub fn new(quick: bool, json: bool) -> Self {
         let mut report = Self { quick, json, id: "", rows: Vec::new(), text: String::new() };
         report.say(&format!("machine: {}", machine()));
+        report.say(&format!("versions: {}, wasmtime {}", env!("RUSTC_VERSION"), env!("WASMTIME_VERSION")));
         report.say(&format!(
             "build: {}, {} set, load at start {}",
             if cfg!(debug_assertions) { "DEBUG (figures mean nothing)" } else { "release" },

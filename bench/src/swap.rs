@@ -29,7 +29,7 @@ pub fn run(report: &mut Report) -> Result<()> {
     let plain = scenario(&one, &[two.clone(), one.clone()], rounds)?;
     let migrating = scenario(&one, &[copper, one.clone()], rounds)?;
     for (case, swaps, line) in [("", plain, Some(5_000.0)), ("with migrate: ", migrating, None)] {
-        let Swaps { swaps, calls } = swaps;
+        let Swaps { swaps, calls, ran, disconnected } = swaps;
         let mut pauses: Vec<f64> = swaps.iter().map(|swap| swap.pause).collect();
         let at_most = line.map(Line::AtMost);
         report.row(
@@ -62,6 +62,12 @@ pub fn run(report: &mut Report) -> Result<()> {
             Some(Line::AtMost(0.0)),
             calls.sent,
         );
+        // Of a client that is gone nobody knows what ran: that counts as its own failure.
+        let twice = (ran as f64 - calls.sent as f64).max(0.0);
+        let none = || Some(Line::AtMost(0.0));
+        report.row(&format!("{case}calls that ran twice"), twice, "calls", None, none(), calls.sent);
+        let gone = disconnected as f64;
+        report.row(&format!("{case}clients that were cut off"), gone, "clients", None, none(), CLIENTS);
     }
     Ok(())
 }
@@ -77,6 +83,9 @@ struct Swap {
 struct Swaps {
     swaps: Vec<Swap>,
     calls: Calls,
+    /// How many calls the server ran for the clients that are still there.
+    ran: u64,
+    disconnected: usize,
 }
 
 fn scenario(first: &Path, others: &[PathBuf], rounds: usize) -> Result<Swaps> {
@@ -94,7 +103,17 @@ fn scenario(first: &Path, others: &[PathBuf], rounds: usize) -> Result<Swaps> {
             peer.visit(field).await?;
         }
         let time = BETWEEN.mul_f64(rounds as f64 + 2.0);
-        let load = tokio::spawn(async move { load::run(&peers, RATE, time).await });
+        let load = tokio::spawn(async move {
+            let calls = load::run(&peers, RATE, time).await;
+            let (mut ran, mut disconnected) = (0, 0);
+            for peer in &peers {
+                match peer.ran().await {
+                    Some(count) => ran += count,
+                    None => disconnected += 1,
+                }
+            }
+            (calls, ran, disconnected)
+        });
         let publishing = tokio::task::spawn_blocking({
             let others = others.to_vec();
             move || -> Result<Vec<Swap>> {
@@ -108,8 +127,8 @@ fn scenario(first: &Path, others: &[PathBuf], rounds: usize) -> Result<Swaps> {
                 Ok(swaps)
             }
         });
-        let calls = load.await?;
-        Ok(Swaps { swaps: publishing.await??, calls })
+        let (calls, ran, disconnected) = load.await?;
+        Ok(Swaps { swaps: publishing.await??, calls, ran, disconnected })
     })
 }
 

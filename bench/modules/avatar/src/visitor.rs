@@ -18,6 +18,12 @@ impl Visitor {
         payload
     }
 
+    /// How often it has echoed.
+    #[rpc(own_client)]
+    fn echoed(&mut self) -> u64 {
+        self.calls
+    }
+
     #[rpc(own_client)]
     fn version(&mut self) -> String {
         VERSION.into()
