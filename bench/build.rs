@@ -7,11 +7,17 @@ fn main() {
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
     let version = Command::new(rustc).arg("--version").output();
     let version = version.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    println!("cargo::rustc-env=RUSTC_VERSION={}", version.unwrap_or_else(|_| "rustc of unknown version".into()));
+    println!(
+        "cargo::rustc-env=RUSTC_VERSION={}",
+        version.unwrap_or_else(|_| "rustc of unknown version".into())
+    );
     let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
     println!("cargo::rerun-if-changed={}", lock.display());
     let lock = std::fs::read_to_string(lock).unwrap_or_default();
-    println!("cargo::rustc-env=WASMTIME_VERSION={}", locked(&lock, "wasmtime").unwrap_or("of unknown version"));
+    println!(
+        "cargo::rustc-env=WASMTIME_VERSION={}",
+        locked(&lock, "wasmtime").unwrap_or("of unknown version")
+    );
 }
 
 /// The version of a package in `Cargo.lock`.
