@@ -22,7 +22,10 @@ mod tests;
 pub use patch::{Change, PatchReader, write_change_renumbered, write_path};
 
 /// One encoded CBOR item. Numbers, ids and short texts stay inline.
-pub type Span = SmallVec<[u8; 24]>;
+pub type Span = SmallVec<[u8; INLINE_BYTES]>;
+
+/// Longest value that is not an allocation of its own.
+const INLINE_BYTES: usize = 24;
 
 /// What an entry of a list costs besides its bytes, against [`ENTITY_BYTES_MAX`]. Stops a list
 /// of a million empty items from taking 32 times its size.
@@ -220,11 +223,15 @@ pub struct Applied {
 #[derive(Clone, Debug, Default)]
 pub struct Undo {
     steps: Vec<(u32, Step)>,
+    /// Former values of scalars, one after the other.
+    scalars: Vec<u8>,
     bytes: usize,
 }
 
 #[derive(Clone, Debug)]
 enum Step {
+    /// A scalar as it was: behind this place in [`Undo::scalars`].
+    Scalar(usize),
     /// The slot as it was.
     Whole(Slot),
     Replaced(usize, Span),
@@ -242,6 +249,7 @@ impl Undo {
     /// Forgets everything: the changes stay. Keeps its memory for the next event.
     pub fn clear(&mut self) {
         self.steps.clear();
+        self.scalars.clear();
     }
 
     /// Numbers of the attributes that were changed, oldest change first, with repetitions.
@@ -280,6 +288,11 @@ impl Attributes {
         let attribute = change.attribute;
         let bytes = self.bytes;
         let slot = self.slots.get_mut(attribute as usize).ok_or(PatchError::UnknownAttribute(attribute))?;
+        if let (Slot::Scalar(old), Shape::Scalar, None, Some(value)) =
+            (&mut *slot, column.shape, change.key, change.value)
+        {
+            return set_scalar(old, attribute, value, &mut self.bytes, undo);
+        }
         let done = change_slot(slot, change, column, Budget { bytes, max: ENTITY_BYTES_MAX })?;
         let Some((bytes_now, step)) = done else { return Ok(Applied { changed: false }) };
         self.bytes = bytes_now;
@@ -300,6 +313,10 @@ impl Attributes {
         while let Some((attribute, step)) = undo.steps.pop() {
             let Some(slot) = self.slots.get_mut(attribute as usize) else { continue };
             match (step, slot) {
+                (Step::Scalar(start), slot) => {
+                    *slot = Slot::Scalar(Span::from_slice(undo.scalars.get(start..).unwrap_or_default()));
+                    undo.scalars.truncate(start);
+                }
                 (Step::Whole(old), slot) => *slot = old,
                 (Step::Replaced(index, old), Slot::List(items)) => {
                     if let Some(item) = items.get_mut(index) {
@@ -380,6 +397,40 @@ impl Attributes {
         pieces.push_slot(written, self.slot(attribute));
         pieces.finish()
     }
+}
+
+/// By far the most frequent change. The bytes are written where they stay: values that are made elsewhere and
+/// moved in stall the processor, which costs more than all the rest.
+fn set_scalar(
+    old: &mut Span,
+    attribute: u32,
+    value: &[u8],
+    bytes: &mut usize,
+    undo: Option<&mut Undo>,
+) -> Result<Applied, PatchError> {
+    if old.as_slice() == value {
+        return Ok(Applied { changed: false });
+    }
+    if value.len() > VALUE_BYTES_MAX {
+        return Err(PatchError::ValueTooLarge(attribute));
+    }
+    let before = *bytes;
+    *bytes = Budget { bytes: before, max: ENTITY_BYTES_MAX }.after(old.len(), value.len())?;
+    if let Some(undo) = undo {
+        if undo.steps.is_empty() {
+            undo.bytes = before;
+        }
+        undo.steps.push((attribute, Step::Scalar(undo.scalars.len())));
+        undo.scalars.extend_from_slice(old);
+    }
+    if old.capacity() > 2 * value.len().max(INLINE_BYTES) {
+        // What was once large must not keep its memory.
+        *old = Span::from_slice(value);
+    } else {
+        old.clear();
+        old.extend_from_slice(value);
+    }
+    Ok(Applied { changed: true })
 }
 
 /// What all attributes cost after a change, and how to take it back; none if nothing changed.

@@ -28,7 +28,8 @@ pub(super) enum FromLink {
     Input(GateInput),
 }
 
-/// From the driver. The core has at most one write under way, so few wait.
+/// From the driver. The core has at most one write under way, so few wait. Boxed where they wait: a channel
+/// holds room for 32 from the start, and there is one for each connection.
 #[derive(Debug)]
 pub(super) enum Command {
     Write(Vec<Bytes>),
@@ -39,7 +40,7 @@ pub(super) enum Command {
 /// What the driver keeps of a connection.
 #[derive(Debug)]
 pub(super) struct Handle {
-    pub(super) commands: mpsc::UnboundedSender<Command>,
+    pub(super) commands: mpsc::UnboundedSender<Box<Command>>,
     pub(super) quic: Option<quinn::Connection>,
 }
 
@@ -50,7 +51,7 @@ pub(super) async fn serve(
     connection: ConnectionId,
     incoming: quinn::Incoming,
     inputs: Inputs,
-    mut commands: mpsc::UnboundedReceiver<Command>,
+    mut commands: mpsc::UnboundedReceiver<Box<Command>>,
 ) {
     let mut timed_out = false;
     if let Some(quic) = shake_hands(incoming, &mut commands).await
@@ -78,7 +79,7 @@ pub(super) async fn serve(
 
 async fn shake_hands(
     incoming: quinn::Incoming,
-    commands: &mut mpsc::UnboundedReceiver<Command>,
+    commands: &mut mpsc::UnboundedReceiver<Box<Command>>,
 ) -> Option<quinn::Connection> {
     let address = incoming.remote_address();
     let connecting = incoming.accept().ok()?;
@@ -152,7 +153,7 @@ async fn obey(
     connection: ConnectionId,
     quic: &quinn::Connection,
     inputs: &Inputs,
-    mut commands: mpsc::UnboundedReceiver<Command>,
+    mut commands: mpsc::UnboundedReceiver<Box<Command>>,
     take_stream: oneshot::Receiver<quinn::SendStream>,
 ) {
     let mut take_stream = Some(take_stream);
@@ -165,7 +166,7 @@ async fn obey(
                 take_stream = Some(take);
             }
         }
-        match command {
+        match *command {
             Command::Write(mut pieces) => {
                 if let Some(stream) = &mut stream
                     && stream.write_all_chunks(&mut pieces).await.is_ok()
@@ -180,7 +181,8 @@ async fn obey(
                 if let Some(stream) = &mut stream
                     && stream.finish().is_ok()
                 {
-                    let _ = tokio::time::timeout(CONFIRM, stream.stopped()).await;
+                    // Boxed, so that connections that are not closing have no room for it.
+                    let _ = Box::pin(tokio::time::timeout(CONFIRM, stream.stopped())).await;
                 }
                 quic.close((code as u32).into(), reason.as_bytes());
             }

@@ -297,7 +297,7 @@ impl Driver {
     fn command(&mut self, connection: ConnectionId, command: Command) {
         if let Some(handle) = self.handles.get(&connection) {
             // A link that ended says so by itself.
-            let _ = handle.commands.send(command);
+            let _ = handle.commands.send(Box::new(command));
         }
     }
 

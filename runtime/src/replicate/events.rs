@@ -13,6 +13,9 @@ use everwake_protocol::outcome::{Outcome, code};
 use everwake_protocol::{EntityId, SessionId};
 use smallvec::SmallVec;
 
+/// Moves of one event that are worth remembering where each was found.
+const LONG_LIST: usize = 16;
+
 /// What an event has touched.
 #[derive(Default)]
 struct Touched {
@@ -125,8 +128,15 @@ impl Replicator {
                 self.faults.misfits += u64::from(!fits);
             }
             Change::Moved { moves, by_client } => {
-                for (entity, pose) in moves {
-                    self.move_mirror(*entity, pose, *by_client, touched);
+                let is_long = moves.len() >= LONG_LIST;
+                for (place, (entity, pose)) in moves.iter().enumerate() {
+                    let row = match is_long {
+                        true => self.roster.find_listed(place, *entity),
+                        false => self.roster.find(*entity),
+                    };
+                    if let Some(row) = row {
+                        self.move_mirror(row, pose, *by_client, touched);
+                    }
                 }
                 self.stir();
             }
@@ -155,8 +165,8 @@ impl Replicator {
         }
     }
 
-    fn move_mirror(&mut self, entity: EntityId, pose: &Pose, by_client: bool, touched: &mut Touched) {
-        let Some(mirror) = self.mirror(entity) else { return };
+    fn move_mirror(&mut self, row: Row, pose: &Pose, by_client: bool, touched: &mut Touched) {
+        let Some(mirror) = self.roster.row_mut(row) else { return };
         // What has no place in the space gets none by moving.
         let Some(before) = mirror.pose.replace(*pose) else {
             mirror.pose = None;
@@ -164,7 +174,7 @@ impl Replicator {
         };
         let stamp = mirror.stamp;
         mirror.stamp += 1;
-        let (row, owner) = (mirror.row, mirror.owner);
+        let owner = mirror.owner;
         if by_client && let Some(view) = owner.and_then(|owner| self.views.get_mut(&owner.session)) {
             view.moved_by_client(stamp, stamp + 1);
         }

@@ -16,21 +16,22 @@ use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// See the head of this file.
+/// See the head of this file. What moving it touches lies together.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Mirror {
-    pub(super) row: Row,
     pub(super) entity: EntityId,
-    pub(super) type_id: u32,
-    pub(super) kind: Arc<Kind>,
-    /// Order of arrival in the space.
-    pub(super) slot: u64,
     pub(super) pose: Option<Pose>,
-    pub(super) motion: Bytes,
+    pub(super) row: Row,
     /// Rises with each move and each motion.
     pub(super) stamp: u64,
     /// Its own client.
     pub(super) owner: Option<Viewer>,
+    pub(super) type_id: u32,
+    pub(super) kind: Arc<Kind>,
+    /// Order of arrival in the space.
+    pub(super) slot: u64,
+    pub(super) motion: Bytes,
     /// Other clients that see it, ascending.
     pub(super) watchers: Vec<Viewer>,
     /// It waits for the next flush.

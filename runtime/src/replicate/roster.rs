@@ -16,6 +16,8 @@ pub(super) struct Roster {
     free: Vec<Row>,
     /// For finding only; its order reaches nobody.
     by_id: HashMap<EntityId, Row, BuildHasherDefault<IdHasher>>,
+    /// Rows of the last long list: a tick moves the same entities in the same order again and again.
+    listed: Vec<Row>,
 }
 
 impl Roster {
@@ -45,6 +47,21 @@ impl Roster {
 
     pub(super) fn find(&self, entity: EntityId) -> Option<Row> {
         self.by_id.get(&entity).copied()
+    }
+
+    /// The same for the one at a place of a long list.
+    pub(super) fn find_listed(&mut self, place: usize, entity: EntityId) -> Option<Row> {
+        let before = self.listed.get(place).copied();
+        if let Some(row) = before.filter(|row| self.row(*row).is_some_and(|there| there.entity == entity)) {
+            return Some(row);
+        }
+        let row = self.find(entity)?;
+        if self.listed.len() == place {
+            self.listed.push(row);
+        } else if let Some(listed) = self.listed.get_mut(place) {
+            *listed = row;
+        }
+        Some(row)
     }
 
     pub(super) fn row(&self, row: Row) -> Option<&Mirror> {

@@ -44,6 +44,8 @@ pub(super) struct Running {
     pub(super) misuse: Option<Misuse>,
     /// Entities of a tick, and the one that the guest works on.
     pub(super) due: Vec<Slot>,
+    /// Whether the last tick of one of them failed.
+    pub(super) due_struck: bool,
     pub(super) working_on: Option<u32>,
 }
 

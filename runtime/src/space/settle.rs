@@ -117,11 +117,15 @@ impl Space {
     }
 
     fn settle_moves(&mut self, commit: &mut Commit) {
-        commit.moves.extend(self.moves());
-        // Where a new entity stands is told with its beginning.
-        let told = self.running.moved.iter().zip(&commit.moves);
-        let told = told.filter(|((slot, _), _)| self.world.get(*slot).is_some_and(|entity| !entity.unborn));
-        let moves: SmallVec<_> = told.map(|(_, moved)| *moved).collect();
+        let mut moves = SmallVec::with_capacity(self.running.moved.len());
+        commit.moves.reserve(self.running.moved.len());
+        for entity in self.running.moved.iter().filter_map(|(slot, _)| self.world.get(*slot)) {
+            commit.moves.push((entity.id, entity.pose));
+            // Where a new entity stands is told with its beginning.
+            if !entity.unborn {
+                moves.push((entity.id, entity.pose));
+            }
+        }
         if !moves.is_empty() {
             self.changes.push(Change::Moved { moves, by_client: false });
         }

@@ -162,14 +162,17 @@ impl Space {
     pub(super) fn prepare_tick(&mut self, tick: &DueTick, members: &[Slot]) -> bool {
         let mut due = std::mem::take(&mut self.running.due);
         due.clear();
+        let mut struck = false;
         // A member may have been destroyed by the part of the tick that ran before.
         due.extend(members.iter().copied().filter(|slot| {
             self.world.get(*slot).is_some_and(|member| {
+                struck |= member.strikes > 0;
                 member.type_index == tick.type_index && !member.dying && !member.leaving
             })
         }));
         let some = !due.is_empty();
         self.running.due = due;
+        self.running.due_struck = struck;
         let mut args = Vec::with_capacity(24);
         cbor::array(&mut args, 2);
         cbor::f64(&mut args, tick.step_ms);
@@ -188,6 +191,9 @@ impl Space {
 
     /// The members of a tick that went well.
     pub(super) fn tick_went_well(&mut self) {
+        if !self.running.due_struck {
+            return;
+        }
         for slot in &self.running.due {
             if let Some(member) = self.world.get_mut(*slot)
                 && member.strikes > 0
