@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 mod body;
+
 mod marks;
+mod weight;
 
 pub use body::{Deferred, EntityBody, Pending, Timer, Watch};
 pub use marks::{Mark, Marks, Progress};
@@ -268,32 +270,10 @@ pub enum Input {
     Close,
 }
 
-impl Body {
-    /// Bytes of arguments, answers and texts in it.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        match self {
-            Body::Call { args, .. } => args.len(),
-            Body::Answer { outcome, .. } => outcome.bytes(),
-            Body::GiveFailed { code, .. } => code.len(),
-            _ => 0,
-        }
-    }
-}
+// They lie in queues by the thousand and are moved from one to the next: what is large is boxed.
+const _: () = assert!(size_of::<Input>() <= 144 && size_of::<Output>() <= 144);
 
 impl Input {
-    /// About how many bytes it keeps in memory, for limits.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        const OVERHEAD: usize = 128;
-        let payload = match self {
-            Input::Message(message) => message.body.bytes(),
-            Input::Request { args, .. } | Input::Create { args, .. } => args.len(),
-            _ => 0,
-        };
-        OVERHEAD + payload
-    }
-
     /// Whether it may be left out, or refused to its author, if too much waits. What others wait
     /// for (answers, moves, swaps, attachments) never is; its number is bounded by what was let in
     /// before.
@@ -442,23 +422,6 @@ pub enum KeyValueOperation {
     GetOrPut { key: String, value: Bytes },
     CompareAndSet { key: String, expected: Option<Bytes>, value: Option<Bytes> },
     Range { first: String, end: String, most: u32 },
-}
-
-impl KeyValueOperation {
-    /// Bytes of keys and values in it.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        let length = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
-        match self {
-            KeyValueOperation::Get { key } => key.len(),
-            KeyValueOperation::Put { key, value } => key.len() + length(value),
-            KeyValueOperation::GetOrPut { key, value } => key.len() + value.len(),
-            KeyValueOperation::CompareAndSet { key, expected, value } => {
-                key.len() + length(expected) + length(value)
-            }
-            KeyValueOperation::Range { first, end, .. } => first.len() + end.len(),
-        }
-    }
 }
 
 /// A whole entity on its way from one space to another.

@@ -119,6 +119,18 @@ proptest! {
     }
 
     #[test]
+    fn what_may_hold_no_nan_holds_none(
+        head in prop_oneof![Just(0xfau8), Just(0xfb), any::<u8>()],
+        high in prop_oneof![0x7fu8..0x81, Just(0xff), any::<u8>()],
+        mut rest in proptest::collection::vec(any::<u8>(), 0..20),
+    ) {
+        rest.splice(0..0, [0x18, 0x20, head, high]);
+        let before = rest.clone();
+        canonicalize_nans(&mut rest);
+        prop_assert!(may_hold_nan(&before) || rest == before, "{before:02x?}");
+    }
+
+    #[test]
     fn garbage_does_no_harm(mut input in proptest::collection::vec(any::<u8>(), 0..80)) {
         let _ = check_item(&input);
         let _ = diagnostic(&input);
