@@ -131,6 +131,12 @@ impl Core {
             }
             Input::Written { connection } => self.written(now_ms, connection, out),
             Input::Disconnected { connection } => self.disconnected(now_ms, connection, out),
+            Input::Unreachable { connection, why } => {
+                if self.connection() == Some(connection) {
+                    let (us, them) = (self.config.us.peer.clone(), self.config.peer.clone());
+                    self.give_up(now_ms, HandshakeError::Unreachable { us, them, why }, out);
+                }
+            }
             Input::Send(message) => self.send(message, out),
             Input::Consumed { lane, cost } => self.windows.of_mut(lane).consumed(cost),
             Input::Flush => self.flush(now_ms, out),

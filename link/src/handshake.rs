@@ -348,6 +348,16 @@ pub enum HandshakeError {
         /// What was wrong with it.
         error: FrameError,
     },
+    /// No connection, or none that may be used.
+    #[error("`{us}` does not reach `{them}`: {why}")]
+    Unreachable {
+        /// This side.
+        us: PeerName,
+        /// Whom it wanted.
+        them: PeerName,
+        /// What the driver says.
+        why: String,
+    },
     /// No greeting in time.
     #[error(
         "`{us}` waited {waited_ms} ms for a greeting; hint: is there a link at that address, and TLS on both sides or on none?"
@@ -375,9 +385,8 @@ impl HandshakeError {
             HandshakeError::Full { .. } => RefusalCode::Full,
             HandshakeError::Refused { .. }
             | HandshakeError::Frame { .. }
-            | HandshakeError::Timeout { .. } => {
-                return None;
-            }
+            | HandshakeError::Unreachable { .. }
+            | HandshakeError::Timeout { .. } => return None,
         };
         let text = everwake_protocol::wire::cut(&self.to_string(), REFUSAL_TEXT_BYTES_MAX).to_owned();
         Some(Refusal { version: LINK_VERSION, code, text })

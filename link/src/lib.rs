@@ -22,12 +22,16 @@ mod credit;
 mod greeter;
 mod queue;
 
+pub mod certs;
 pub mod core;
 pub mod frame;
+pub mod handle;
 pub mod handshake;
 pub mod limits;
 pub mod names;
 pub mod pair;
+pub mod tcp;
+pub mod tls;
 
 pub use core::{
     Config, ConnectionId, Core, DownReason, Event, Input, Lost, Outgoing, Output, Refused, Session, Side, Up,
@@ -35,8 +39,10 @@ pub use core::{
 pub use credit::cost;
 pub use frame::{Batch, Class, Decoder, Frame, FrameError, Lane, PerLane};
 pub use greeter::{Greeted, Greeter};
+pub use handle::{Link, Receiver, Sender};
 pub use handshake::{HandshakeError, Hello};
 pub use limits::{Limits, LimitsError};
 pub use names::{Identity, NameError, PeerName, Role};
 pub use pair::Pair;
 pub use queue::Waiting;
+pub use tls::Tls;

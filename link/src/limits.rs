@@ -72,9 +72,15 @@ pub const STRANGERS_MAX: usize = 64;
 pub const PEERS_MAX: usize = 1_024;
 /// Bytes read at once.
 pub const READ_BYTES: usize = 128 * 1024;
-/// Batches of events that wait for a link's owner besides messages: connections that came and went,
-/// messages that came back. An owner that leaves more of them is gone, and its link ends.
-pub const EVENTS_MAX: usize = 64 * 1024;
+/// Batches of events that wait for a link's owner. Messages in them are bounded by credit and refusals by the
+/// shares of the queue; an owner that leaves more of the rest than this is gone, and its link ends.
+pub const EVENTS_MAX: usize = 256 * 1024;
+/// Commands that a link's task takes at once.
+pub const COMMANDS_AT_ONCE: usize = 4 * 1024;
+/// Days that the certificate of a development authority is valid.
+pub const AUTHORITY_DAYS: i64 = 3_650;
+/// Days that the certificate of a process is valid.
+pub const PROCESS_DAYS: i64 = 365;
 
 /// What may wait to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,6 +181,10 @@ const fn window_bytes_min(payload_bytes_max: usize) -> u64 {
 
 const _: () = assert!(MAIN_WINDOW_BYTES >= window_bytes_min(MESSAGE_BYTES_MAX), "the largest message fits");
 const _: () = assert!(EXPRESS_WINDOW_BYTES >= window_bytes_min(EXPRESS_BYTES_MAX), "here too");
+const _: () = assert!(
+    (MAIN_WINDOW_BYTES + EXPRESS_WINDOW_BYTES) / MESSAGE_COST_BYTES + 1024 <= EVENTS_MAX as u64,
+    "messages within their credit always find a place, one a batch"
+);
 const _: () = assert!(CREDIT_PARTS >= 2, "half of a window is told at the latest");
 const _: () = assert!(ORDINARY_QUEUE_BYTES_MAX >= MESSAGE_BYTES_MAX, "the largest message may wait");
 const _: () = assert!(RESERVED_QUEUE_BYTES_MAX >= MESSAGE_BYTES_MAX, "here too");

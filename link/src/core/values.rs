@@ -85,10 +85,17 @@ pub enum Input {
         /// On which connection.
         connection: ConnectionId,
     },
-    /// A connection is gone, or could not be made.
+    /// A connection is gone.
     Disconnected {
         /// Which.
         connection: ConnectionId,
+    },
+    /// The connection that [`Output::Dial`] asked for could not be made.
+    Unreachable {
+        /// Which.
+        connection: ConnectionId,
+        /// For the owner.
+        why: String,
     },
     /// The owner sends.
     Send(Outgoing),
@@ -110,7 +117,7 @@ pub enum Input {
 /// What a link's core wants.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    /// Make a connection to the peer, and say [`Input::Connected`] or [`Input::Disconnected`].
+    /// Make a connection to the peer, and say [`Input::Connected`] or [`Input::Unreachable`].
     Dial {
         /// Its name.
         connection: ConnectionId,

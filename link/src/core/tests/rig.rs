@@ -182,7 +182,7 @@ impl Rig {
                     self.greeter = Some((connection, Greeter::new(us, &[Role::Game, Role::Gate], None)));
                     self.input(end, Input::Connected { connection, certified: None });
                 } else {
-                    self.input(end, Input::Disconnected { connection });
+                    self.input(end, Input::Unreachable { connection, why: "refused".to_owned() });
                 }
             }
             Output::Write { connection, batch } => {

@@ -54,6 +54,8 @@ fn attempts_come_rarer_and_rarer() {
         assert!((whole / 2..=whole).contains(wait), "wait {attempt} is {wait}");
     }
     assert!((24..70).contains(&waits.len()), "{waits:?}");
+    let unreachable = |event: &Event| matches!(event, Event::Failed(HandshakeError::Unreachable { .. }));
+    assert!(rig.take(DIALER).iter().all(unreachable));
     rig.reachable = true;
     rig.advance(BACKOFF_MAX_MS);
     assert!(matches!(rig.take(DIALER)[..], [Event::Up(_)]));
