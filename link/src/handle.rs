@@ -2,7 +2,7 @@
 //!
 //! All that waits between the halves and the core is counted in the shares of the core's queue, once.
 
-use crate::core::{Event, Outgoing, Refused};
+use crate::core::{Core, Event, Outgoing, Refused};
 use crate::credit::cost;
 use crate::frame::{Class, PerLane};
 use crate::limits::{EVENTS_MAX, Limits};
@@ -141,7 +141,73 @@ pub(crate) enum Command {
 pub(crate) struct TaskSide {
     pub(crate) commands: mpsc::UnboundedReceiver<Command>,
     pub(crate) events: mpsc::Sender<Vec<Event>>,
-    pub(crate) gauge: Arc<Gauge>,
+    gauge: Arc<Gauge>,
+    /// Messages that came from the owner in this round, by class.
+    came: [Waiting; 3],
+}
+
+impl TaskSide {
+    /// A message of the owner goes to the core.
+    pub(crate) fn came(&mut self, message: &Outgoing) {
+        let came = of_class(&mut self.came, message.class);
+        came.count += 1;
+        came.bytes += message.payload.len();
+    }
+
+    /// After a round: what left the core's queue makes room, and the owner gets its events. What came back makes
+    /// room when the owner takes it. False if the owner is gone.
+    pub(crate) fn settle(&mut self, before: [Waiting; 3], core: &Core, events: Vec<Event>) -> bool {
+        let mut left = before;
+        for class in Class::ALL {
+            let (after, came) = (core.waiting(class), std::mem::take(of_class(&mut self.came, class)));
+            let left = of_class(&mut left, class);
+            left.count = (left.count + came.count).saturating_sub(after.count);
+            left.bytes = (left.bytes + came.bytes).saturating_sub(after.bytes);
+        }
+        for event in &events {
+            if let Event::Refused { message, .. } = event {
+                let left = of_class(&mut left, message.class);
+                left.count = left.count.saturating_sub(1);
+                left.bytes = left.bytes.saturating_sub(message.payload.len());
+            }
+        }
+        for class in Class::ALL {
+            let left = *of_class(&mut left, class);
+            if left != Waiting::default() {
+                self.gauge.release(class, left);
+            }
+        }
+        events.is_empty() || self.events.try_send(events).is_ok()
+    }
+
+    /// The link has ended: what was sent meanwhile comes back.
+    pub(crate) fn end(mut self) {
+        self.commands.close();
+        let mut events = Vec::new();
+        while let Ok(command) = self.commands.try_recv() {
+            if let Command::Send(message) = command {
+                events.push(Event::Refused { message, why: Refused::Closed });
+            }
+        }
+        if !events.is_empty() {
+            // An owner that is gone wants nothing back.
+            let _ = self.events.try_send(events);
+        }
+    }
+}
+
+/// What waits in a core, by class.
+pub(crate) fn waiting(core: &Core) -> [Waiting; 3] {
+    Class::ALL.map(|class| core.waiting(class))
+}
+
+fn of_class(all: &mut [Waiting; 3], class: Class) -> &mut Waiting {
+    let [ordinary, reserved, express] = all;
+    match class {
+        Class::Ordinary => ordinary,
+        Class::Reserved => reserved,
+        Class::Express => express,
+    }
 }
 
 /// A link's halves and its task's side.
@@ -156,7 +222,7 @@ pub(crate) fn halves(peer: PeerName, limits: Limits) -> (Link, TaskSide) {
         gauge: gauge.clone(),
     };
     let sender = Sender { peer, limits, commands: command_sender, gauge: gauge.clone() };
-    (Link { sender, receiver }, TaskSide { commands, events, gauge })
+    (Link { sender, receiver }, TaskSide { commands, events, gauge, came: Default::default() })
 }
 
 /// What waits of each class anywhere on this side of a link: given by an owner, and not yet written or taken back.
@@ -178,7 +244,7 @@ impl Gauge {
         })
     }
 
-    pub(crate) fn release(&self, class: Class, part: Waiting) {
+    fn release(&self, class: Class, part: Waiting) {
         self.change(class, |waiting| {
             waiting.bytes = waiting.bytes.saturating_sub(part.bytes);
             waiting.count = waiting.count.saturating_sub(part.count);
@@ -187,11 +253,6 @@ impl Gauge {
 
     fn change<T>(&self, class: Class, change: impl FnOnce(&mut Waiting) -> T) -> T {
         let mut all = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let [ordinary, reserved, express] = &mut *all;
-        change(match class {
-            Class::Ordinary => ordinary,
-            Class::Reserved => reserved,
-            Class::Express => express,
-        })
+        change(of_class(&mut all, class))
     }
 }

@@ -15,7 +15,7 @@
 //! - [`core`]: the state machine of one end. No I/O.
 //! - [`pair`]: both ends in one process.
 //! - [`handle`]: what an owner holds of a link that is driven by tokio.
-//! - [`tcp`]: the driver with sockets. [`tls`]: the same between machines. [`certs`]: certificates for it.
+//! - [`local`]: a pair, driven by tokio. [`tcp`]: the driver with sockets. [`tls`]: the same between machines. [`certs`]: certificates for it.
 
 mod backoff;
 mod credit;
@@ -28,6 +28,7 @@ pub mod frame;
 pub mod handle;
 pub mod handshake;
 pub mod limits;
+pub mod local;
 pub mod names;
 pub mod pair;
 pub mod tcp;

@@ -106,7 +106,8 @@ async fn meet(connection: TcpStream, address: SocketAddr, shared: Arc<Shared>, p
     let error = match met {
         Ok(Ok((stream, greeted))) => match shared.give(Accepted::new(stream, greeted, permit)) {
             Ok(()) => return,
-            Err((accepted, error)) => {
+            Err(refused) => {
+                let (accepted, error) = *refused;
                 refuse(accepted.stream, &error).await;
                 error.into()
             }
@@ -154,7 +155,7 @@ async fn refuse(mut stream: Stream, error: &HandshakeError) {
 
 impl Shared {
     /// To the link of its peer; a new link for a new peer.
-    fn give(&self, accepted: Accepted) -> Result<(), (Accepted, HandshakeError)> {
+    fn give(&self, accepted: Accepted) -> Result<(), Box<(Accepted, HandshakeError)>> {
         let peer = accepted.hello.peer.clone();
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(commands) = peers.get(&peer) {
@@ -165,7 +166,7 @@ impl Shared {
         let us = self.config.us.clone();
         if peers.len() >= PEERS_MAX {
             let error = HandshakeError::Full { us: us.peer, them: peer, peers: peers.len() };
-            return Err((accepted, error));
+            return Err(Box::new((accepted, error)));
         }
         let config =
             Config { us, peer: peer.clone(), side: Side::Listener, limits: self.config.limits, seed: 0 };

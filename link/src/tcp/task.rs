@@ -1,11 +1,10 @@
 //! The task of one link: waits for one of few things to happen, tells the core, and does what the core wants.
 
 use super::{Accepted, ConnectError, DialConfig, Stream, connect};
-use crate::core::{ConnectionId, Core, Event, Input, Output, Refused};
-use crate::frame::{Class, Lane};
-use crate::handle::{Command, TaskSide};
+use crate::core::{ConnectionId, Core, Event, Input, Output};
+use crate::frame::Lane;
+use crate::handle::{self, Command, TaskSide};
 use crate::limits::{COMMANDS_AT_ONCE, READ_BYTES};
-use crate::queue::Waiting;
 use bytes::{Buf, Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::future::Future;
@@ -38,8 +37,6 @@ struct Task {
     accepted: u64,
     commands: Vec<Command>,
     events: Vec<Event>,
-    /// Taken from the channel in this round, by class.
-    taken: [Waiting; 3],
     owner_gone: bool,
     last_words_ms: u64,
 }
@@ -67,18 +64,21 @@ pub(super) async fn run(core: Core, side: TaskSide, dialer: Option<DialConfig>) 
         accepted: 0,
         commands: Vec::new(),
         events: Vec::new(),
-        taken: [Waiting::default(); 3],
         owner_gone: false,
         last_words_ms,
     };
     while !task.core.is_closed() {
         let happened = task.wait().await;
-        let before = task.waiting();
+        let before = handle::waiting(&task.core);
         task.react(happened).await;
         task.feed(Input::Flush);
-        task.settle(before);
+        let events = std::mem::take(&mut task.events);
+        if !task.side.settle(before, &task.core, events) && !task.owner_gone {
+            task.owner_gone = true;
+            task.feed(Input::Close);
+        }
     }
-    task.give_back_the_rest();
+    task.side.end();
 }
 
 impl Task {
@@ -107,7 +107,7 @@ impl Task {
                 }
                 _ => std::future::pending().await,
             }} => Happened::Wrote(wrote),
-            count = self.side.commands.recv_many(&mut self.commands, COMMANDS_AT_ONCE) => match count {
+            count = self.side.commands.recv_many(&mut self.commands, COMMANDS_AT_ONCE), if !self.owner_gone => match count {
                 0 => Happened::OwnerGone,
                 _ => Happened::Commands,
             },
@@ -154,9 +154,7 @@ impl Task {
     fn command(&mut self, command: Command) {
         match command {
             Command::Send(message) => {
-                let taken = of_class(&mut self.taken, message.class);
-                taken.count += 1;
-                taken.bytes += message.payload.len();
+                self.side.came(&message);
                 self.feed(Input::Send(message));
             }
             Command::Consumed(taken) => {
@@ -244,71 +242,11 @@ impl Task {
             Output::Event(event) => self.events.push(event),
         }
     }
-
-    fn waiting(&self) -> [Waiting; 3] {
-        Class::ALL.map(|class| self.core.waiting(class))
-    }
-
-    /// After a round: what left the queue makes room, and the owner gets its events. What came back makes room
-    /// when the owner takes it.
-    fn settle(&mut self, before: [Waiting; 3]) {
-        let mut left = before;
-        for class in Class::ALL {
-            let (after, taken) = (self.core.waiting(class), std::mem::take(of_class(&mut self.taken, class)));
-            let left = of_class(&mut left, class);
-            left.count = (left.count + taken.count).saturating_sub(after.count);
-            left.bytes = (left.bytes + taken.bytes).saturating_sub(after.bytes);
-        }
-        for event in &self.events {
-            if let Event::Refused { message, .. } = event {
-                let left = of_class(&mut left, message.class);
-                left.count = left.count.saturating_sub(1);
-                left.bytes = left.bytes.saturating_sub(message.payload.len());
-            }
-        }
-        for class in Class::ALL {
-            let left = *of_class(&mut left, class);
-            if left != Waiting::default() {
-                self.side.gauge.release(class, left);
-            }
-        }
-        if !self.events.is_empty() {
-            let events = std::mem::take(&mut self.events);
-            if self.side.events.try_send(events).is_err() && !self.owner_gone {
-                self.owner_gone = true;
-                self.feed(Input::Close);
-            }
-        }
-    }
-
-    /// What was sent while the link ended.
-    fn give_back_the_rest(&mut self) {
-        self.side.commands.close();
-        let mut events = Vec::new();
-        while let Ok(command) = self.side.commands.try_recv() {
-            if let Command::Send(message) = command {
-                events.push(Event::Refused { message, why: Refused::Closed });
-            }
-        }
-        if !events.is_empty() {
-            // An owner that is gone wants nothing back.
-            let _ = self.side.events.try_send(events);
-        }
-    }
 }
 
 impl Open {
     fn new(id: ConnectionId, stream: Stream) -> Open {
         Open { id, stream, read: BytesMut::new(), writes: VecDeque::new(), unflushed: false }
-    }
-}
-
-fn of_class(all: &mut [Waiting; 3], class: Class) -> &mut Waiting {
-    let [ordinary, reserved, express] = all;
-    match class {
-        Class::Ordinary => ordinary,
-        Class::Reserved => reserved,
-        Class::Express => express,
     }
 }
 
