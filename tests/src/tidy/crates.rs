@@ -7,10 +7,11 @@ use std::process::Command;
 
 /// Crates of this repository that another one may use. Who is not listed may use none.
 ///
-/// `protocol <- {runtime, gate, client} <- {testkit, cli} <- {tests, bench}`; crates of one layer
+/// `protocol <- {link, runtime, gate, client} <- {testkit, cli} <- {tests, bench}`; crates of one layer
 /// never use each other, and the guest SDK shares only `wit/` with the host.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("everwake-protocol", &[]),
+    ("everwake-link", &["everwake-protocol"]),
     ("everwake-runtime", &["everwake-protocol"]),
     ("everwake-gate", &["everwake-protocol"]),
     ("everwake-client", &["everwake-protocol"]),
@@ -47,7 +48,10 @@ const MAY_USE: [(&str, &[&str]); 12] = [
             "everwake-cli",
         ],
     ),
-    ("everwake-fuzz", &["everwake-builder", "everwake-protocol", "everwake-runtime", "everwake-client"]),
+    (
+        "everwake-fuzz",
+        &["everwake-builder", "everwake-protocol", "everwake-link", "everwake-runtime", "everwake-client"],
+    ),
     ("everwake", &["everwake-macros"]),
     ("everwake-macros", &[]),
 ];
@@ -68,15 +72,17 @@ const USERS_OF_MODULES: [&str; 2] = ["everwake-tests", "everwake-bench"];
 
 /// Heavy dependencies and the crates that may use them outside of tests.
 /// Benchmarks may use what they measure against: a bare QUIC echo, a module without the SDK.
-const HOMES: [(&str, &[&str]); 19] = [
+const HOMES: [(&str, &[&str]); 21] = [
     ("wasmtime", &["everwake-runtime"]),
     ("wasmparser", &["everwake-runtime"]),
     ("wasm-encoder", &["everwake-runtime"]),
     ("addr2line", &["everwake-runtime"]),
     ("quinn", &["everwake-gate", "everwake-client", "everwake-bench"]),
     ("quinn-proto", &["everwake-gate"]),
-    ("rustls", &["everwake-gate", "everwake-client", "everwake-bench"]),
-    ("rcgen", &["everwake-gate", "everwake-bench"]),
+    ("rustls", &["everwake-link", "everwake-gate", "everwake-client", "everwake-bench"]),
+    ("rustls-webpki", &["everwake-link"]),
+    ("tokio-rustls", &["everwake-link"]),
+    ("rcgen", &["everwake-link", "everwake-gate", "everwake-bench"]),
     ("wit-bindgen", &["everwake", "bench-bare"]),
     ("syn", &["everwake-macros", "everwake-tests"]),
     ("quote", &["everwake-macros"]),
@@ -92,8 +98,9 @@ const HOMES: [(&str, &[&str]); 19] = [
 
 /// What a crate must not use outside of tests: cores have no sockets, threads of a runtime or
 /// chance of their own, and libraries have errors with types.
-const BANNED: [(&str, &[&str]); 7] = [
+const BANNED: [(&str, &[&str]); 8] = [
     ("everwake-protocol", &["tokio", "anyhow", "rand", "tracing", "ciborium"]),
+    ("everwake-link", &["anyhow", "rand"]),
     ("everwake-runtime", &["tokio", "anyhow", "rand"]),
     ("everwake-gate", &["anyhow", "rand"]),
     ("everwake-client", &["anyhow", "rand"]),
