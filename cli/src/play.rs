@@ -130,6 +130,14 @@ pub enum CallFailed {
 }
 
 impl CallFailed {
+    /// What the game said, if it was the game that said no.
+    pub fn refusal(&self) -> Option<String> {
+        let CallFailed::Call(CallError::Failed { certainty: Certainty::Refused, detail, .. }) = self else {
+            return None;
+        };
+        everwake_protocol::cbor::Reader::new(detail).text().ok().map(str::to_owned)
+    }
+
     /// True if it surely had no effect, so that it can be tried again.
     pub fn surely_not_run(&self) -> bool {
         match self {

@@ -205,13 +205,26 @@ impl Connection {
     /// Frames for the client; the schema goes first if it has not the newest.
     pub(crate) fn push(&mut self, frames: Bytes, cx: &mut Cx<'_>) {
         let Phase::Playing(playing) = &mut self.phase else { return };
-        if let Some(module) = cx.shared.modules.get(&playing.module)
-            && playing.generation != Some(module.generation)
-        {
-            playing.generation = Some(module.generation);
-            self.queue.push(module.frame.clone());
+        if let Some(schema) = playing.untold_schema(&cx.shared.modules) {
+            self.queue.push(schema);
         }
         self.queue.push(frames);
+        self.queued(cx);
+    }
+
+    /// Tells a new schema at once: who is told nothing else must know what can be called now.
+    pub(crate) fn tell_schema(&mut self, cx: &mut Cx<'_>) {
+        let Phase::Playing(playing) = &mut self.phase else { return };
+        // Who has none yet gets it with the first frames.
+        if playing.generation.is_some()
+            && let Some(schema) = playing.untold_schema(&cx.shared.modules)
+        {
+            self.queue.push(schema);
+            self.queued(cx);
+        }
+    }
+
+    fn queued(&mut self, cx: &mut Cx<'_>) {
         self.mark(cx);
         let limits = &cx.shared.limits;
         if self.queue.bytes() > limits.queue_bytes || self.queue.pieces() > limits.queue_pieces {

@@ -224,6 +224,7 @@ impl GateCore {
             ToGate::Schema { schema } => {
                 if self.shared.modules.insert(&schema) {
                     self.each(now, out, Connection::unpark);
+                    self.each(now, out, Connection::tell_schema);
                 } else {
                     let text =
                         format!("schema {} of `{}` is old or too large", schema.generation, schema.module);

@@ -3,6 +3,7 @@
 use crate::connection::Cx;
 use crate::core::reply;
 use crate::limits::Bucket;
+use crate::modules::Modules;
 use crate::values::GateOutput;
 use bytes::Bytes;
 use everwake_protocol::cbor;
@@ -85,6 +86,13 @@ impl Playing {
             self.former_owner = Some(former);
         }
         true
+    }
+
+    /// The newest schema, if the client has it not. It counts as told.
+    pub(crate) fn untold_schema(&mut self, modules: &Modules) -> Option<Bytes> {
+        let module = modules.get(&self.module)?;
+        let before = self.generation.replace(module.generation);
+        (before != Some(module.generation)).then(|| module.frame.clone())
     }
 
     pub(crate) fn next_sequence(&mut self) -> u32 {

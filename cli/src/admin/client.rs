@@ -1,8 +1,8 @@
 //! The commands' end: blocking, one request at a time.
 
 use super::types::{
-    CallAnswer, CallRequest, CrashGroup, Problem, ProblemCode, PublicationReport, PublishQuery,
-    RecordRequest, Recording, RollbackRequest, Status, VersionEntry,
+    COMPONENT_BYTES_MAX, CallAnswer, CallRequest, CrashGroup, Problem, ProblemCode, PublicationReport,
+    PublishQuery, RecordRequest, Recording, RollbackRequest, Status, VersionEntry,
 };
 use crate::failure::{FAULT, HintExt as _, because, hinted};
 use crate::state;
@@ -127,6 +127,17 @@ impl AdminClient {
         component: &[u8],
         query: &PublishQuery,
     ) -> anyhow::Result<T> {
+        if component.len() > COMPONENT_BYTES_MAX {
+            return Err(hinted(
+                format!(
+                    "The file has {} bytes, and a component has at most {COMPONENT_BYTES_MAX}.",
+                    component.len()
+                ),
+                "Is it a component? `everwake build` makes one, without symbols.",
+            ));
+        }
+        // A server that says no before it has read all of a large body is not heard: it is asked first.
+        self.get::<Value>("/v1/status")?;
         let note = percent_encode(&query.note);
         let path =
             format!("{path}?note={note}&irreversible={}&supersede={}", query.irreversible, query.supersede);

@@ -2,7 +2,8 @@
 
 pub mod talk;
 
-use crate::play::{GateAddress, Heard, Player};
+use crate::failure::hinted;
+use crate::play::{CallFailed, GateAddress, Heard, Player};
 use crate::prompt::Prompt;
 use crate::state;
 use crate::terminal::Terminal;
@@ -53,7 +54,8 @@ pub fn run(command: ChatCommand, terminal: &Terminal) -> anyhow::Result<ExitCode
 async fn chat(command: &ChatCommand, colour: bool) -> anyhow::Result<()> {
     let mut player = Player::connect(&command.gate, &command.module).await?;
     player.own_with("login").await?;
-    player.call_own("login", &[Value::from(command.name.as_str())]).await?;
+    let login = player.call_own("login", &[Value::from(command.name.as_str())]).await;
+    login.map_err(|error| not_let_in(error, &command.name))?;
     player.own_with("join").await?;
     player.call_own("join", &[Value::from(command.room.as_str())]).await?;
     let history = Path::new(state::FOLDER).join("chat-history");
@@ -87,6 +89,17 @@ async fn chat(command: &ChatCommand, colour: bool) -> anyhow::Result<()> {
     .await;
     player.close().await;
     Ok(())
+}
+
+/// Why the chat did not take a name.
+fn not_let_in(error: CallFailed, name: &str) -> anyhow::Error {
+    let another = "Choose another: `everwake chat NAME`.";
+    match error.refusal().as_deref() {
+        Some("name-taken") => hinted(format!("The name `{name}` is taken."), another),
+        Some("bad-name") => hinted(format!("The chat does not take the name `{name}`."), another),
+        Some("busy") => hinted("The chat is busy.", "Try again in a moment."),
+        _ => error.into(),
+    }
 }
 
 /// Prints what is heard until we are in the room; false if that is the end.

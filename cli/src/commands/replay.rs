@@ -61,6 +61,13 @@ pub struct ReplayCommand {
 
 /// Replays.
 pub fn run(command: &ReplayCommand, terminal: &Terminal) -> anyhow::Result<ExitCode> {
+    run_all(command, terminal).or_else(|error| {
+        terminal.error(&error);
+        Ok(ExitCode::from(FAILED))
+    })
+}
+
+fn run_all(command: &ReplayCommand, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let files = recordings(&command.recording)?;
     let cache = code_cache()?;
     let mut versions = Versions::new(host::loader(&Limits::default(), &cache)?);

@@ -31,7 +31,7 @@ use tokio::sync::watch as flag;
 pub const COMPONENTS: &str = "components";
 
 /// What to do about a version that would lose something.
-const LOSS_HINT: &str = "Say what an attribute was called with `#[attr(was = \"old\")]`, carry values over with `migrate`, or let them go with `everwake dev --irreversible`.";
+const LOSS_HINT: &str = "Say what an attribute was called with `#[attr(was = \"old\")]`, carry values over with `migrate`, or let them go: `everwake publish DIR --irreversible` from another terminal.";
 
 /// What a session begins with.
 pub struct Setup {

@@ -79,7 +79,7 @@ fn a_save_that_loses_what_players_have_is_refused_unless_it_is_asked_for() {
     let hint = dev.until("#[attr(was = \"said\")]");
     assert!(hint.contains("`spoken`"), "{hint}");
     let hint = dev.until("hint: Say what");
-    assert!(hint.contains("`migrate`") && hint.contains("`everwake dev --irreversible`"), "{hint}");
+    assert!(hint.contains("`migrate`") && hint.contains("`everwake publish DIR --irreversible`"), "{hint}");
     dev.until("plays on");
     ada.ask("two", "<Ada> two");
 

@@ -107,7 +107,8 @@ impl Parts {
             report.replay = recordings.write(&report).unwrap_or_default();
             self.book().recorded(&report.fingerprint(), report.replay.clone());
         }
-        let new = seen == Seen::New;
+        // A crash that a new version has, too, is news: somebody may have meant to mend it.
+        let new = seen != Seen::Before;
         if log {
             let CrashReport { module, version, label, .. } = &report;
             tracing::error!(%module, %version, %label, new, "{report}");

@@ -18,7 +18,7 @@ pub struct JsonError {
     problem: String,
 }
 
-/// The arguments of a call, as one CBOR array. Missing trailing ones are left to their defaults.
+/// The arguments of a call, as one CBOR array. Only options may be missing, at the end.
 pub fn encode_args(parameters: &[Member], args: &Value) -> Result<Bytes, JsonError> {
     let values = match args {
         Value::Array(values) => values.clone(),
@@ -35,6 +35,12 @@ pub fn encode_args(parameters: &[Member], args: &Value) -> Result<Bytes, JsonErr
     for (parameter, value) in parameters.iter().zip(&values) {
         encode(&parameter.structure, value, &mut out)
             .map_err(|problem| JsonError { name: parameter.name.clone(), problem })?;
+    }
+    // A module would fill in what an older caller did not know; an operator has forgotten it.
+    let mut missing = parameters.iter().skip(values.len());
+    if let Some(parameter) = missing.find(|it| !matches!(it.structure, Structure::Option(_))) {
+        let problem = "is missing".to_owned();
+        return Err(JsonError { name: parameter.name.clone(), problem });
     }
     Ok(out.into())
 }
@@ -362,11 +368,8 @@ mod tests {
         let parameters = parameters(&[("count", "u8"), ("names", "list<string>"), ("name", "string")]);
         let words = encode_args(&parameters, &json!(["5", "[\"a\"]", "5"])).expect("words");
         assert_eq!(words, encode_args(&parameters, &json!([5, ["a"], "5"])).expect("values"));
-        let named = json!({"count": 5, "names": ["a"]});
-        assert_eq!(
-            encode_args(&parameters, &named).expect("names"),
-            encode_args(&parameters, &json!([5, ["a"]])).expect("values")
-        );
+        let named = json!({"count": 5, "names": ["a"], "name": "5"});
+        assert_eq!(words, encode_args(&parameters, &named).expect("names"));
     }
 
     #[test]
@@ -380,6 +383,14 @@ mod tests {
         assert!(refuse(json!([1, "idle", 2])).contains("3 arguments for 2"));
         assert!(refuse(json!({"mode": "idle"})).contains("`count`: is missing"));
         assert!(refuse(json!({"speed": 1})).contains("no such parameter"));
+        assert!(refuse(json!([1])).contains("`mode`: is missing"));
+        assert!(refuse(json!(null)).contains("`count`: is missing"));
+    }
+
+    #[test]
+    fn only_options_may_be_missing() {
+        let parameters = parameters(&[("count", "u8"), ("note", "option<string>")]);
+        assert_eq!(encode_args(&parameters, &json!([1])).expect("without the note")[..], [0x81, 0x01]);
     }
 
     #[test]
