@@ -115,6 +115,9 @@ fn tell(reports: &[ReplayReport], json: bool, terminal: &Terminal) -> anyhow::Re
     for report in reports.iter().filter(|it| !it.is_equal()) {
         terminal.data(report.to_string().trim_end());
     }
+    for line in reports.iter().filter(|it| it.is_equal()).flat_map(|it| &it.crashed_again) {
+        terminal.data(line);
+    }
     terminal.answer(&summary(reports));
     Ok(())
 }

@@ -7,7 +7,7 @@
 use super::entry::{Entry, Start};
 use super::format::{RecordingError, RecordingReader};
 use super::mask::{Masker, takes_secrets};
-use super::report::{ReplayReport, compare, version_text};
+use super::report::{ReplayReport, compare, crashed, version_text};
 use crate::guest::{Event, Guest, GuestError, GuestSource, Imports, Trap, TrapKind, Verdict, VersionHash};
 use crate::message::Input;
 use crate::replicate::Intervals;
@@ -236,7 +236,14 @@ impl Player {
                 self.report.masked += u64::from(self.lacks_secrets(old));
             }
             match compare(old.as_ref(), new, &self.recording, &self.replayed) {
-                None => self.report.equal += 1,
+                None => {
+                    self.report.equal += 1;
+                    if let Some(new) = new.filter(|new| matches!(new.verdict, CommitVerdict::Trapped(_)))
+                        && self.report.crashed_again.len() < self.differences_max
+                    {
+                        self.report.crashed_again.push(crashed(new, &self.recording));
+                    }
+                }
                 Some(difference) => {
                     self.report.different += 1;
                     if self.report.differences.len() < self.differences_max {

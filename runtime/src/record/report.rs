@@ -30,6 +30,8 @@ pub struct ReplayReport {
     pub timed_out: u64,
     /// Events whose recorded arguments lack secrets: they may come out otherwise.
     pub masked: u64,
+    /// The first events that crashed in the recording and crashed again: what somebody may look for.
+    pub crashed_again: Vec<String>,
     /// The first differences.
     pub differences: Vec<Difference>,
     /// Why the recording ends before its end, if it does.
@@ -62,6 +64,13 @@ impl ReplayReport {
     pub fn is_equal(&self) -> bool {
         self.different == 0
     }
+}
+
+/// An event that crashed, in one line.
+pub(super) fn crashed(commit: &Commit, masker: &Masker) -> String {
+    let Difference { sequence, entity, handler, recorded, .. } =
+        difference(commit, masker, "verdict", verdict(commit), String::new());
+    format!("commit {sequence}, {handler} of {entity}: {recorded}, as it was recorded")
 }
 
 /// The first thing in which two commits differ; both sides are masked already.
