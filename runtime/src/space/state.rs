@@ -8,7 +8,7 @@ use super::arena::Arena;
 use super::charge::Charges;
 use super::commit::CommitRing;
 use super::config::{SpaceConfig, SpaceKind};
-use super::entity::{Entity, Slot};
+use super::entity::Entity;
 use super::fifo::Fifo;
 use super::mailbox::{Fact, Item, Mailbox};
 use super::recent::Recent;
@@ -148,10 +148,6 @@ impl Space {
             return self.turn_away(item, code::OVERLOADED);
         }
         let slot = item.addressee().and_then(|entity| self.world.slot(entity));
-        self.enqueue(item, slot);
-    }
-
-    fn enqueue(&mut self, item: Item, slot: Option<Slot>) {
         if let Some(entity) = slot.and_then(|slot| self.world.get_mut(slot)) {
             entity.queued += 1;
         }
