@@ -2,17 +2,10 @@
 #![no_main]
 
 use bytes::Bytes;
-use everwake_protocol::cluster::{Header, ToGame, ToGate};
+use everwake_protocol::cluster::{ToGame, ToGate};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let input = Bytes::copy_from_slice(bytes);
-    if let Ok((header, body)) = Header::decode(input.clone()) {
-        let mut encoded = Vec::new();
-        header.encode(&mut encoded);
-        encoded.extend_from_slice(&body);
-        let second = Header::decode(encoded.into());
-        assert_eq!(second.ok(), Some((header, body)));
-    }
     if let Ok(message) = ToGame::decode(input.clone()) {
         let mut encoded = Vec::new();
         message.encode(&mut encoded);

@@ -1,7 +1,8 @@
-//! What gates and games say to each other.
+//! What gates, games and dispatchers say to each other.
 //!
-//! Between processes every message travels under a [`Header`]. Between two halves of one process it is
-//! handed over as it is; debug builds take it through its bytes there too, header and all.
+//! Whatever is for an entity, a space or a process travels in an [`Envelope`], which is all that dispatchers look
+//! at. Between two halves of one process it is handed over as it is; debug builds take what is in it through its
+//! bytes there too.
 
 use crate::client::Pose;
 use crate::id::{EntityId, Id, SessionId};
@@ -11,9 +12,12 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 
 mod codec;
-mod header;
+mod routing;
 
-pub use header::CLUSTER_VERSION;
+pub use routing::{
+    Ack, EntityReport, Envelope, FromDispatcher, Member, Placement, Profile, ReturnReason, SpaceReport,
+    ToDispatcher, Weight,
+};
 
 /// One life of one process: random bits and a start counter. Greater counter is younger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -24,15 +28,18 @@ pub struct Incarnation {
     pub random: u64,
 }
 
-/// Whom a frame is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Whom something is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
     /// An entity, wherever it lives.
     Entity(EntityId),
-    /// A space, wherever it is.
-    Space(EntityId),
-    /// A client's session.
-    Session(SessionId),
+    /// A space that an entity comes to. Goes by the entity's dispatcher.
+    Arrival {
+        /// Who comes.
+        entity: EntityId,
+        /// Where to.
+        space: EntityId,
+    },
     /// One life of a process.
     Process(Incarnation),
 }
@@ -46,41 +53,6 @@ pub struct MessageId {
     pub epoch: u32,
     /// Rises by one with each message of the sender.
     pub counter: u64,
-}
-
-/// Goes before every message between processes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
-    /// Which life of which process says it.
-    pub source: Incarnation,
-    /// Place in the stream from `source` to the peer; gaps close the link.
-    pub lane_sequence: u64,
-    /// Whom it is for.
-    pub target: Target,
-    /// Epoch of the target's space, 0 if unknown.
-    pub space_epoch: u32,
-    /// Epoch of the target's location, 0 if unknown.
-    pub location_epoch: u32,
-    /// Identity, for dedupe at the target.
-    pub message: MessageId,
-    /// All messages of the sender to this target below this counter are acknowledged.
-    pub low_water: u64,
-    /// Epoch of the session, 0 if none is concerned.
-    pub session_epoch: u32,
-    /// View epoch of the session, 0 if none is concerned.
-    pub view_epoch: u32,
-    /// Call that this belongs to, zero if none.
-    pub call: Id,
-    /// Milliseconds until nobody waits any more, 0 = no deadline.
-    pub deadline_ms: u32,
-    /// BLAKE3 of the method's name, first 8 bytes; 0 if no method is called.
-    pub method_hash: u64,
-    /// BLAKE3 of the method's signature, first 8 bytes.
-    pub signature_hash: u64,
-    /// Generation of the sender's module.
-    pub generation: u32,
-    /// Follows the cause over all processes, zero if not traced.
-    pub trace: Id,
 }
 
 /// From a gate to a game.

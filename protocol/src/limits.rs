@@ -43,6 +43,11 @@ pub const FILTER_KEY_BYTES_MAX: usize = 64;
 /// Value of a filter text.
 pub const FILTER_VALUE_BYTES_MAX: usize = 256;
 
+/// Acknowledgements in one message between processes. Keeps it well below a link's largest message.
+pub const ACKS_MAX: usize = 1_024;
+/// Entities or spaces in one message between processes. Keeps it well below a link's largest message.
+pub const REPORTS_MAX: usize = 1_024;
+
 /// Connections of one gate, those that still shake hands included. Defaults of a configuration,
 /// as everything below that a gate counts. Stops a flood of connections from filling memory.
 pub const CONNECTIONS_MAX: usize = 10_000;

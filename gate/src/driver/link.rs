@@ -3,7 +3,7 @@
 use crate::values::{ConnectionId, GateInput};
 use bytes::Bytes;
 use everwake_protocol::client::CloseCode;
-use everwake_protocol::cluster::{Header, Incarnation, Target, ToGame, ToGate};
+use everwake_protocol::cluster::{ToGame, ToGate};
 use everwake_protocol::limits::KEEP_ALIVE_MS;
 use everwake_protocol::wire::WireError;
 use std::time::Duration;
@@ -190,43 +190,31 @@ async fn obey(
     }
 }
 
-/// A message as it comes out of a link between processes, under its header. Debug builds take that way
+/// A message as it comes out of a link between processes. Debug builds take that way
 /// always, so that no message works only inside of one process.
 pub(super) fn crossed_to_game(message: ToGame) -> ToGame {
-    let target = Target::Session(message.session());
-    crossed(message, target, ToGame::encode, ToGame::decode)
+    crossed(message, ToGame::encode, ToGame::decode)
 }
 
 /// The same in the other direction.
 pub(super) fn crossed_to_gate(message: ToGate) -> ToGate {
-    crossed(message, Target::Process(Incarnation::default()), ToGate::encode, ToGate::decode)
+    crossed(message, ToGate::encode, ToGate::decode)
 }
 
 fn crossed<T: PartialEq + std::fmt::Debug>(
     message: T,
-    target: Target,
     encode: impl FnOnce(&T, &mut Vec<u8>),
     decode: impl FnOnce(Bytes) -> Result<T, WireError>,
 ) -> T {
     if !cfg!(debug_assertions) {
         return message;
     }
-    // Two halves of one process have no names, and nothing between them can get lost.
-    let header = Header::new(Incarnation::default(), 0, target);
     let mut bytes = Vec::new();
-    header.encode(&mut bytes);
     encode(&message, &mut bytes);
-    let arrived = Header::decode(bytes.into()).and_then(|(found, body)| Ok((found, decode(body)?)));
-    match arrived {
-        Ok((found, crossed)) if found == header && crossed == message => crossed,
-        Ok((found, crossed)) => {
-            tracing::error!(
-                ?header,
-                ?found,
-                ?message,
-                ?crossed,
-                "a message is over its limits: a link would cut it"
-            );
+    match decode(bytes.into()) {
+        Ok(crossed) if crossed == message => crossed,
+        Ok(crossed) => {
+            tracing::error!(?message, ?crossed, "a message is over its limits: a link would cut it");
             crossed
         }
         Err(error) => {

@@ -1,4 +1,4 @@
-//! The bytes of [`ToGame`] and [`ToGate`], behind their header: a kind as u8 and the fields.
+//! The bytes of [`ToGame`] and [`ToGate`], a kind as u8 and the fields.
 
 use super::{Comparison, ToGame, ToGate, Viewer};
 use crate::client::{CloseCode, PositionDatagram};

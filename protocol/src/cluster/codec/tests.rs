@@ -1,77 +1,18 @@
-//! Headers and messages go both ways; hostile bytes do no harm.
+//! Messages go both ways; hostile bytes do no harm.
 
 use super::*;
 use crate::client::{Placed, Pose};
-use crate::cluster::{Header, Incarnation, MessageId, Target};
 use crate::id::Id;
 use proptest::prelude::*;
 use smallvec::smallvec;
 
-fn any_id() -> impl Strategy<Value = Id> {
-    prop_oneof![Just(Id::ZERO), any::<u128>().prop_map(Id::from_u128)]
-}
-
-fn any_target() -> impl Strategy<Value = Target> {
-    prop_oneof![
-        any_id().prop_map(|id| Target::Entity(EntityId(id))),
-        any_id().prop_map(|id| Target::Space(EntityId(id))),
-        any_id().prop_map(|id| Target::Session(SessionId(id))),
-        (any::<u32>(), any::<u64>())
-            .prop_map(|(start, random)| Target::Process(Incarnation { start, random })),
-    ]
-}
-
-prop_compose! {
-    fn any_header()(
-        target in any_target(),
-        ids in proptest::array::uniform3(any_id()),
-        small in proptest::array::uniform8(prop_oneof![Just(0u32), any::<u32>()]),
-        large in proptest::array::uniform6(prop_oneof![Just(0u64), any::<u64>()]),
-    ) -> Header {
-        let [sender, call, trace] = ids;
-        let [start, space_epoch, location_epoch, epoch, session_epoch, view_epoch, deadline_ms, generation] = small;
-        let [random, lane_sequence, counter, low_water, method_hash, signature_hash] = large;
-        Header {
-            source: Incarnation { start, random }, lane_sequence, target, space_epoch, location_epoch,
-            message: MessageId { sender, epoch, counter }, low_water, session_epoch, view_epoch, call,
-            deadline_ms, method_hash, signature_hash, generation, trace,
-        }
-    }
-}
-
 proptest! {
-    #[test]
-    fn headers_go_both_ways(header in any_header(), body in proptest::collection::vec(any::<u8>(), 0..20)) {
-        let mut bytes = Vec::new();
-        header.encode(&mut bytes);
-        let header_len = bytes.len();
-        bytes.extend_from_slice(&body);
-        let bytes = Bytes::from(bytes);
-        prop_assert_eq!(Header::decode(bytes.clone()), Ok((header, Bytes::from(body))));
-        for cut in 0..header_len {
-            prop_assert!(Header::decode(bytes.slice(..cut)).is_err());
-        }
-    }
-
     #[test]
     fn garbage_does_no_harm(body in proptest::collection::vec(any::<u8>(), 0..200)) {
         let body = Bytes::from(body);
-        if let Ok((header, rest)) = Header::decode(body.clone()) {
-            let mut again = Vec::new();
-            header.encode(&mut again);
-            again.extend_from_slice(&rest);
-            prop_assert_eq!(&again, &body);
-        }
         let _ = ToGame::decode(body.clone());
         let _ = ToGate::decode(body);
     }
-}
-
-#[test]
-fn a_header_without_extras_is_small() {
-    let mut bytes = Vec::new();
-    Header::new(Incarnation::default(), 7, Target::Session(SessionId::default())).encode(&mut bytes);
-    assert_eq!(bytes.len(), 3 + 12 + 8 + 16);
 }
 
 #[test]

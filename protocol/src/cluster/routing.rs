@@ -1,0 +1,266 @@
+//! What games and gates say to dispatchers, and what they hear from them.
+//!
+//! A dispatcher reads envelopes, never what is in them: `P` is bytes between processes, and a value inside of one.
+
+use super::{Incarnation, MessageId, Target};
+use crate::id::{EntityId, Id};
+
+/// Something on its way, under what dispatchers look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope<P> {
+    /// Who answers for it until it is acknowledged. What cannot be delivered goes back there.
+    pub source: Incarnation,
+    /// Whom it is for.
+    pub target: Target,
+    /// Who says it, and which of its sayings it is. Counter 0: nobody keeps it, it may get lost with whoever
+    /// has it.
+    pub message: MessageId,
+    /// Location epoch under which an entity arrives; 0 for everything but [`Target::Arrival`].
+    pub location_epoch: u32,
+    /// How often a dispatcher has handed it to a process. Whoever makes one says 0.
+    pub hops: u8,
+    /// Its author can be told no if too much waits. What others wait for (answers, arrivals, hand-overs) never
+    /// is refused for that; its number is bounded by what was let in before.
+    pub refusable: bool,
+    /// What it says.
+    pub payload: P,
+}
+
+/// How much room something takes where it waits.
+pub trait Weight {
+    /// Bytes, about.
+    fn bytes(&self) -> usize;
+}
+
+impl Weight for bytes::Bytes {
+    fn bytes(&self) -> usize {
+        self.len()
+    }
+}
+
+/// Where a new entity is to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// Any game that runs the module: the one with the least to do of two drawn by the entity's id.
+    Anywhere {
+        /// Name of the module.
+        module: String,
+    },
+    /// The same among games with a label.
+    Labelled {
+        /// Name of the module.
+        module: String,
+        /// The label.
+        label: String,
+    },
+    /// The game of a space.
+    Space(EntityId),
+    /// One life of a game.
+    Process(Incarnation),
+}
+
+/// Where a space is. The higher epoch wins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpaceReport {
+    /// Its id.
+    pub space: EntityId,
+    /// Rises when it goes to another process or is made again.
+    pub epoch: u32,
+}
+
+/// Where an entity is. The higher epoch wins; `leaving` loses against being there at the same epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntityReport {
+    /// Its id.
+    pub entity: EntityId,
+    /// Its space; of one that is leaving, where it goes.
+    pub space: EntityId,
+    /// Its location epoch; of one that is leaving, that under which it arrives.
+    pub epoch: u32,
+    /// It has left its space, and the reporter keeps it until it has arrived (rule C6).
+    pub leaving: bool,
+}
+
+/// All of a sender's messages to a target up to a counter have arrived for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ack {
+    /// As in the message's identity.
+    pub sender: Id,
+    /// As in the envelope.
+    pub target: Target,
+    /// Of the last of them.
+    pub counter: u64,
+}
+
+/// What a game is like, for placing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// Modules that it runs.
+    pub modules: Vec<String>,
+    /// What operators call it.
+    pub labels: Vec<String>,
+    /// How much it has to do: any unit that all games share.
+    pub load: u32,
+    /// Takes nothing new: it is being emptied, or has only begun.
+    pub closed: bool,
+}
+
+/// From a game or a gate to a dispatcher.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ToDispatcher<P> {
+    /// Begins a report: the first message to each life of a dispatcher, and again after messages got lost.
+    /// Everything before it on the link counts as lost too; everything numbered and not acknowledged is sent
+    /// again behind [`ToDispatcher::Reported`], in order, before anything new.
+    Report,
+    /// Spaces that are here; in a report, and when one is made. To all dispatchers.
+    Spaces(Vec<SpaceReport>),
+    /// Entities of this dispatcher that are here; in a report, and when one arrives or comes to be.
+    Entities(Vec<EntityReport>),
+    /// Ends a report.
+    Reported,
+    /// Everything numbered and not acknowledged follows again; asked for by [`FromDispatcher::SendAgain`].
+    SendingAgain {
+        /// As asked.
+        round: u64,
+    },
+    /// What the process is like; to all dispatchers, when it changes.
+    Profile(Profile),
+    /// A space is no more. To all dispatchers.
+    SpaceClosed(SpaceReport),
+    /// An entity is no more.
+    Gone {
+        /// Which.
+        entity: EntityId,
+        /// Its location epoch.
+        epoch: u32,
+    },
+    /// An entity wants to leave its space: what comes for it waits from now on, and the marker goes behind what
+    /// came before (rule A8).
+    Block {
+        /// Which.
+        entity: EntityId,
+        /// Given back with the marker.
+        intent: u32,
+    },
+    /// Something for an entity, a space, or a process.
+    Carry(Envelope<P>),
+    /// Make an entity, which is the envelope's target; what is for it follows on the same way.
+    Create {
+        /// Where.
+        place: Placement,
+        /// For whoever makes it.
+        envelope: Envelope<P>,
+    },
+    /// What has arrived here.
+    Acks {
+        /// Whose messages.
+        to: Incarnation,
+        /// At most [`crate::limits::ACKS_MAX`].
+        acks: Vec<Ack>,
+    },
+    /// Which of these are no more? All of them belong to this dispatcher.
+    Ask {
+        /// Given back.
+        ticket: u64,
+        /// At most [`crate::limits::REPORTS_MAX`].
+        entities: Vec<EntityId>,
+    },
+    /// The process ends in order: its incarnation is over.
+    Leave,
+}
+
+/// Why an envelope came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReturnReason {
+    /// There is no such entity, space or process, and every game has said so.
+    Gone,
+    /// Too much waits.
+    Overloaded,
+    /// It waited too long for an entity that moves, or for a process that cannot be reached.
+    Unavailable,
+    /// Of a creation: the id is taken.
+    Exists,
+    /// Of a creation: no game takes it.
+    NoPlace,
+    /// It was handed out more often than allowed.
+    Hops,
+}
+
+/// A process of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its life.
+    pub incarnation: Incarnation,
+    /// `game/name` or `gate/name`.
+    pub name: String,
+    /// Of a game.
+    pub profile: Profile,
+}
+
+/// From a dispatcher to a game or a gate.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FromDispatcher<P> {
+    /// All games and gates that this dispatcher has heard of and that live; whenever that changes.
+    Members(Vec<Member>),
+    /// A life of a process is over, for good (rule C4). Of the receiver's own: it must stop.
+    Dead(Incarnation),
+    /// For this process, one of its spaces, or an entity that should be here.
+    Deliver(Envelope<P>),
+    /// It could not be delivered; to its source.
+    Return {
+        /// As it was sent.
+        envelope: Envelope<P>,
+        /// Why.
+        reason: ReturnReason,
+    },
+    /// Everything that was sent to the entity before its `Block` has been handed over.
+    Marker {
+        /// Which.
+        entity: EntityId,
+        /// As given.
+        intent: u32,
+    },
+    /// What has arrived of this process's messages.
+    Acks(Vec<Ack>),
+    /// Somebody lost messages: say [`ToDispatcher::SendingAgain`], then send again what is numbered and not
+    /// acknowledged.
+    SendAgain {
+        /// Given back.
+        round: u64,
+    },
+    /// A source sends again: what comes from it behind this is without a hole.
+    SentAgain {
+        /// Which.
+        source: Incarnation,
+    },
+    /// Answers [`ToDispatcher::Ask`].
+    Asked {
+        /// As given.
+        ticket: u64,
+        /// Those that are no more.
+        gone: Vec<EntityId>,
+    },
+}
+
+impl<P> Envelope<P> {
+    /// The same with another payload.
+    pub fn map<Q>(self, change: impl FnOnce(P) -> Q) -> Envelope<Q> {
+        let Envelope { source, target, message, location_epoch, hops, refusable, payload } = self;
+        Envelope { source, target, message, location_epoch, hops, refusable, payload: change(payload) }
+    }
+
+    /// Whether it is kept at its source until it has arrived.
+    pub fn is_kept(&self) -> bool {
+        self.message.counter != 0
+    }
+}
+
+impl Target {
+    /// What decides which dispatcher it goes by; none for a process: that is decided by both ends.
+    pub fn key(&self) -> Option<EntityId> {
+        match self {
+            Target::Entity(entity) | Target::Arrival { entity, .. } => Some(*entity),
+            Target::Process(_) => None,
+        }
+    }
+}
