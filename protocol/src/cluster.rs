@@ -55,16 +55,17 @@ pub struct MessageId {
     pub counter: u64,
 }
 
-/// From a gate to a game.
+/// From a gate to a game. Whom it is for, the envelope says: a client's own entity or another one, but for
+/// [`ToGame::Released`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum ToGame {
-    /// A client greeted: make its boot entity.
+    /// A client greeted, or its entity was lost: make it a boot entity, which is the target.
     Connected {
-        /// New session.
+        /// New, or the one that lost its entity.
         session: SessionId,
-        /// Id that the boot entity gets.
-        boot: EntityId,
-        /// Whose boot entity.
+        /// The client's view begins behind this one.
+        view: u32,
+        /// Whose boot entity; empty: of the game's first module.
         module: String,
         /// As the gate saw it.
         address: String,
@@ -75,7 +76,7 @@ pub enum ToGame {
         /// From the greeting.
         locale: String,
     },
-    /// A client calls a method.
+    /// A client calls a method of the target.
     Request {
         /// Whose client.
         session: SessionId,
@@ -83,8 +84,8 @@ pub enum ToGame {
         request: u64,
         /// All replies up to this one may be forgotten.
         acknowledged: u64,
-        /// Target.
-        target: EntityId,
+        /// Whose small ids the client knows.
+        module: Arc<str>,
         /// Small id of the method.
         method: u32,
         /// 0 = nobody waits for an answer.
@@ -92,12 +93,17 @@ pub enum ToGame {
         /// One CBOR array, well-formed.
         args: Bytes,
     },
-    /// The client has the replies up to this request.
+    /// The client has the target's replies up to this request.
     Acknowledged {
         /// Whose client.
         session: SessionId,
         /// Last request of the prefix.
         request: u64,
+    },
+    /// A session that called the target is no more.
+    Forget {
+        /// Whose client it was.
+        session: SessionId,
     },
     /// A client moved its own entity.
     Moved {
@@ -108,19 +114,24 @@ pub enum ToGame {
         /// Up to 16 bytes.
         motion: Bytes,
     },
-    /// Round trip as last measured.
+    /// Round trip of the client of the target, as last measured.
     RoundTrip {
         /// Whose client.
         session: SessionId,
         /// Milliseconds.
         ms: f32,
     },
-    /// The connection is gone.
-    Closed {
+    /// The target has this client no more: its connection is gone, or it has another view by now.
+    Detach {
         /// Whose client.
         session: SessionId,
         /// 0 closed, 1 kicked, 4 timed out, as `hook.client-lost` counts.
         reason: u32,
+    },
+    /// To a game: the client is served by another one now.
+    Released {
+        /// Whose client.
+        session: SessionId,
     },
 }
 
@@ -167,6 +178,21 @@ pub enum ToGate {
         owner: EntityId,
         /// Small id of its type.
         type_id: u32,
+    },
+    /// The game says nothing more to this view (rule B3): the next one may begin, if another game serves it.
+    End {
+        /// Whose client.
+        session: SessionId,
+        /// The view that is over.
+        view: u32,
+    },
+    /// Nobody has the client: the entity that was to take it did not, and the one that gave it is gone. It
+    /// gets a boot entity again.
+    Orphaned {
+        /// Whose client.
+        session: SessionId,
+        /// The view that it was to have; the next one is greater.
+        view: u32,
     },
     /// Newest positions for one client; may be dropped.
     Positions {

@@ -16,7 +16,8 @@ pub struct Id(pub [u32; 4]);
 )]
 pub struct EntityId(pub Id);
 
-/// Names one connection of a client to a gate.
+/// Names a client's session. Its first half is the random half of the life of the gate that holds it, so whoever
+/// has something for a client knows where to send it.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize,
 )]
@@ -29,6 +30,19 @@ pub struct IdTextError;
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const TEXT_LEN: usize = 26;
+
+impl SessionId {
+    /// A session of a gate's life; `chance` is random, so that nobody guesses it.
+    pub fn of_gate(gate_random: u64, chance: u64) -> SessionId {
+        SessionId(Id::from_u128(u128::from(gate_random) << 64 | u128::from(chance)))
+    }
+
+    /// The random half of the life of its gate.
+    pub fn gate_random(self) -> u64 {
+        let [a, b, ..] = self.0.0;
+        u64::from(a) << 32 | u64::from(b)
+    }
+}
 
 impl Id {
     /// Names nothing.
@@ -192,6 +206,13 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Id>(), Err(IdTextError), "{text}");
         }
+    }
+
+    #[test]
+    fn a_session_knows_its_gate() {
+        let session = SessionId::of_gate(0x0123_4567_89ab_cdef, 42);
+        assert_eq!(session.gate_random(), 0x0123_4567_89ab_cdef);
+        assert_eq!(session.0.to_u128() as u64, 42);
     }
 
     #[test]

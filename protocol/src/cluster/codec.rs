@@ -17,62 +17,49 @@ use std::sync::Arc;
 const ADDRESS_BYTES_MAX: usize = 64;
 
 impl ToGame {
-    /// Whose message it is.
+    /// Whose client it is about.
     pub fn session(&self) -> SessionId {
         match self {
             ToGame::Connected { session, .. }
             | ToGame::Request { session, .. }
             | ToGame::Acknowledged { session, .. }
+            | ToGame::Forget { session }
             | ToGame::Moved { session, .. }
             | ToGame::RoundTrip { session, .. }
-            | ToGame::Closed { session, .. } => *session,
+            | ToGame::Detach { session, .. }
+            | ToGame::Released { session } => *session,
         }
     }
 
     /// Writes it.
     pub fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u8(self.kind());
+        out.put_id(self.session().0);
         match self {
-            ToGame::Connected { session, boot, module, address, token, version, locale } => {
-                out.put_u8(1);
-                out.put_id(session.0);
-                out.put_id(boot.0);
+            ToGame::Connected { session: _, view, module, address, token, version, locale } => {
+                out.put_u32(*view);
                 out.put_text(module, MODULE_NAME_BYTES_MAX);
                 out.put_text(address, ADDRESS_BYTES_MAX);
                 out.put_text(token, TOKEN_BYTES_MAX);
                 out.put_text(version, CLIENT_VERSION_BYTES_MAX);
                 out.put_text(locale, LOCALE_BYTES_MAX);
             }
-            ToGame::Request { session, request, acknowledged, target, method, deadline_ms, args } => {
-                out.put_u8(2);
-                out.put_id(session.0);
+            ToGame::Request { session: _, request, acknowledged, module, method, deadline_ms, args } => {
                 out.put_u64(*request);
                 out.put_u64(*acknowledged);
-                out.put_id(target.0);
+                out.put_text(module, MODULE_NAME_BYTES_MAX);
                 out.put_u32(*method);
                 out.put_u32(*deadline_ms);
                 out.extend_from_slice(args);
             }
-            ToGame::Acknowledged { session, request } => {
-                out.put_u8(3);
-                out.put_id(session.0);
-                out.put_u64(*request);
-            }
-            ToGame::Moved { session, pose, motion } => {
-                out.put_u8(4);
-                out.put_id(session.0);
+            ToGame::Acknowledged { session: _, request } => out.put_u64(*request),
+            ToGame::Moved { session: _, pose, motion } => {
                 out.put_pose(pose);
                 out.put_motion(motion);
             }
-            ToGame::RoundTrip { session, ms } => {
-                out.put_u8(5);
-                out.put_id(session.0);
-                out.put_u32(ms.to_bits());
-            }
-            ToGame::Closed { session, reason } => {
-                out.put_u8(6);
-                out.put_id(session.0);
-                out.put_u32(*reason);
-            }
+            ToGame::RoundTrip { session: _, ms } => out.put_u32(ms.to_bits()),
+            ToGame::Detach { session: _, reason } => out.put_u32(*reason),
+            ToGame::Forget { .. } | ToGame::Released { .. } => {}
         }
     }
 
@@ -80,14 +67,14 @@ impl ToGame {
     pub fn decode(input: Bytes) -> Result<ToGame, WireError> {
         let mut fields = Fields::new(input);
         let kind = fields.u8()?;
-        if !(1..=6).contains(&kind) {
+        if !(1..=8).contains(&kind) {
             return Err(WireError::Kind(kind));
         }
         let session = SessionId(fields.id()?);
         let message = match kind {
             1 => ToGame::Connected {
                 session,
-                boot: EntityId(fields.id()?),
+                view: fields.u32()?,
                 module: fields.text("module", MODULE_NAME_BYTES_MAX)?,
                 address: fields.text("address", ADDRESS_BYTES_MAX)?,
                 token: fields.text("token", TOKEN_BYTES_MAX)?,
@@ -98,7 +85,7 @@ impl ToGame {
                 session,
                 request: fields.u64()?,
                 acknowledged: fields.u64()?,
-                target: EntityId(fields.id()?),
+                module: fields.text("module", MODULE_NAME_BYTES_MAX)?.into(),
                 method: fields.u32()?,
                 deadline_ms: fields.u32()?,
                 args: fields.rest(),
@@ -106,10 +93,25 @@ impl ToGame {
             3 => ToGame::Acknowledged { session, request: fields.u64()? },
             4 => ToGame::Moved { session, pose: fields.pose()?, motion: fields.motion()? },
             5 => ToGame::RoundTrip { session, ms: fields.f32()? },
-            _ => ToGame::Closed { session, reason: fields.u32()? },
+            6 => ToGame::Detach { session, reason: fields.u32()? },
+            7 => ToGame::Forget { session },
+            _ => ToGame::Released { session },
         };
         fields.end()?;
         Ok(message)
+    }
+
+    fn kind(&self) -> u8 {
+        match self {
+            ToGame::Connected { .. } => 1,
+            ToGame::Request { .. } => 2,
+            ToGame::Acknowledged { .. } => 3,
+            ToGame::Moved { .. } => 4,
+            ToGame::RoundTrip { .. } => 5,
+            ToGame::Detach { .. } => 6,
+            ToGame::Forget { .. } => 7,
+            ToGame::Released { .. } => 8,
+        }
     }
 }
 
@@ -175,6 +177,16 @@ impl ToGate {
                 out.put_id(session.0);
                 out.extend_from_slice(frame);
             }
+            ToGate::End { session, view } => {
+                out.put_u8(10);
+                out.put_id(session.0);
+                out.put_u32(*view);
+            }
+            ToGate::Orphaned { session, view } => {
+                out.put_u8(11);
+                out.put_id(session.0);
+                out.put_u32(*view);
+            }
         }
     }
 
@@ -224,6 +236,8 @@ impl ToGate {
                 reason: fields.text("reason", REASON_BYTES_MAX)?,
             },
             9 => ToGate::Reply { session: SessionId(fields.id()?), frame: fields.rest() },
+            10 => ToGate::End { session: SessionId(fields.id()?), view: fields.u32()? },
+            11 => ToGate::Orphaned { session: SessionId(fields.id()?), view: fields.u32()? },
             kind => return Err(WireError::Kind(kind)),
         };
         fields.end()?;

@@ -18,12 +18,11 @@ proptest! {
 #[test]
 fn messages_to_a_game_go_both_ways() {
     let session = SessionId(Id([1, 2, 3, 4]));
-    let target = EntityId(Id([5, 6, 7, 8]));
     let motion = Bytes::from_static(&[1, 2, 3]);
     for message in [
         ToGame::Connected {
             session,
-            boot: target,
+            view: 3,
             module: "yard".into(),
             address: "[::1]:4433".into(),
             token: "t".into(),
@@ -34,7 +33,7 @@ fn messages_to_a_game_go_both_ways() {
             session,
             request: 3,
             acknowledged: 2,
-            target,
+            module: "yard".into(),
             method: 9,
             deadline_ms: 1,
             args: Bytes::from_static(&[0x80]),
@@ -42,7 +41,9 @@ fn messages_to_a_game_go_both_ways() {
         ToGame::Acknowledged { session, request: 3 },
         ToGame::Moved { session, pose: Pose { x: 1.0, ..Pose::default() }, motion },
         ToGame::RoundTrip { session, ms: 12.5 },
-        ToGame::Closed { session, reason: 4 },
+        ToGame::Detach { session, reason: 4 },
+        ToGame::Forget { session },
+        ToGame::Released { session },
     ] {
         let mut bytes = Vec::new();
         message.encode(&mut bytes);
@@ -76,6 +77,8 @@ fn messages_to_a_gate_go_both_ways() {
             type_id: 3,
             frames,
         },
+        ToGate::End { session, view: 2 },
+        ToGate::Orphaned { session, view: 3 },
         ToGate::Close { session, code: CloseCode::Kicked, reason: "bye".into() },
     ] {
         let mut bytes = Vec::new();
