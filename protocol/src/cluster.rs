@@ -15,8 +15,8 @@ mod codec;
 mod routing;
 
 pub use routing::{
-    Ack, EntityReport, Envelope, FromDispatcher, Member, Placement, Profile, ReturnReason, SpaceReport,
-    ToDispatcher, Weight,
+    Ack, BetweenDispatchers, EntityReport, Envelope, FromDispatcher, Member, Placement, Profile,
+    ReturnReason, SpaceReport, ToDispatcher, Weight,
 };
 
 /// One life of one process: random bits and a start counter. Greater counter is younger.

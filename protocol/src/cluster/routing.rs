@@ -15,6 +15,10 @@ pub struct Envelope<P> {
     /// Who says it, and which of its sayings it is. Counter 0: nobody keeps it, it may get lost with whoever
     /// has it.
     pub message: MessageId,
+    /// Counter of the message of the same sender to the same target that must have arrived before this one; 0 if
+    /// all of them have been acknowledged. A receiver takes nothing behind a hole: it will come again. So order
+    /// is kept end to end, whatever gets lost on the way.
+    pub after: u64,
     /// Location epoch under which an entity arrives; 0 for everything but [`Target::Arrival`].
     pub location_epoch: u32,
     /// How often a dispatcher has handed it to a process. Whoever makes one says 0.
@@ -109,8 +113,8 @@ pub struct Profile {
 #[derive(Clone, Debug, PartialEq)]
 pub enum ToDispatcher<P> {
     /// Begins a report: the first message to each life of a dispatcher, and again after messages got lost.
-    /// Everything before it on the link counts as lost too; everything numbered and not acknowledged is sent
-    /// again behind [`ToDispatcher::Reported`], in order, before anything new.
+    /// Everything before it on the link counts as lost too, but for acknowledgements. Everything numbered and not
+    /// acknowledged is sent again behind [`ToDispatcher::Reported`], in order, before anything new.
     Report,
     /// Spaces that are here; in a report, and when one is made. To all dispatchers.
     Spaces(Vec<SpaceReport>),
@@ -118,11 +122,9 @@ pub enum ToDispatcher<P> {
     Entities(Vec<EntityReport>),
     /// Ends a report.
     Reported,
-    /// Everything numbered and not acknowledged follows again; asked for by [`FromDispatcher::SendAgain`].
-    SendingAgain {
-        /// As asked.
-        round: u64,
-    },
+    /// Ends what was sent again behind a report. Only from here on the dispatcher knows of everything that the
+    /// process wants made, and may say of an id that it is no more.
+    Resent,
     /// What the process is like; to all dispatchers, when it changes.
     Profile(Profile),
     /// A space is no more. To all dispatchers.
@@ -222,17 +224,8 @@ pub enum FromDispatcher<P> {
     },
     /// What has arrived of this process's messages.
     Acks(Vec<Ack>),
-    /// Somebody lost messages: say [`ToDispatcher::SendingAgain`], then send again what is numbered and not
-    /// acknowledged.
-    SendAgain {
-        /// Given back.
-        round: u64,
-    },
-    /// A source sends again: what comes from it behind this is without a hole.
-    SentAgain {
-        /// Which.
-        source: Incarnation,
-    },
+    /// Somebody lost messages: send again what is numbered and not acknowledged, in order.
+    SendAgain,
     /// Answers [`ToDispatcher::Ask`].
     Asked {
         /// As given.
@@ -242,11 +235,20 @@ pub enum FromDispatcher<P> {
     },
 }
 
+/// What dispatchers say to each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BetweenDispatchers {
+    /// These lives are over (rule C4). Who did not know it says it to all others, once. At most
+    /// [`crate::limits::REPORTS_MAX`].
+    Dead(Vec<Incarnation>),
+}
+
 impl<P> Envelope<P> {
     /// The same with another payload.
     pub fn map<Q>(self, change: impl FnOnce(P) -> Q) -> Envelope<Q> {
-        let Envelope { source, target, message, location_epoch, hops, refusable, payload } = self;
-        Envelope { source, target, message, location_epoch, hops, refusable, payload: change(payload) }
+        let Envelope { source, target, message, after, location_epoch, hops, refusable, payload } = self;
+        let payload = change(payload);
+        Envelope { source, target, message, after, location_epoch, hops, refusable, payload }
     }
 
     /// Whether it is kept at its source until it has arrived.
