@@ -3,14 +3,12 @@
 //! Every message to an entity goes by the one dispatcher that its id decides, in a single process too: that is what
 //! keeps order when both ends move (rule C8). Redelivery is end to end: the member of the sending process
 //! keeps a message until its receiver has acknowledged it, so a dispatcher may die at any time.
-//! `docs/dispatchers.md` has the life of a message, of a move, of a death.
 //!
 //! No I/O, no clock, no randomness; nothing leaves in the order of a hash map.
 //!
 //! # Layout
 //! - [`limits`]: every limit, with the failure that it stops.
 //! - [`router`]: the dispatcher: directory, parking, placing, deaths.
-//! - [`member`]: a process's side of all dispatchers: outbox, acknowledgements, reports.
 //! - [`marks`]: what a receiver has taken: drops doubles, and what is behind a hole.
 //! - [`share`]: which dispatcher something goes by, and in which class of a link.
 
