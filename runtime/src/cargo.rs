@@ -5,6 +5,11 @@ use crate::message::{AnswerTo, KeyValueOperation, Message, Traveller};
 use bytes::Bytes;
 use everwake_protocol::cluster::{ToGame, ToGate, Weight};
 use everwake_protocol::{EntityId, Id};
+use serde::{Deserialize, Serialize};
+
+mod codec;
+
+pub use codec::{CargoError, FindVersion};
 
 /// What travels between games, gates and dispatchers, as a value.
 #[derive(Clone, Debug)]
@@ -38,7 +43,7 @@ pub enum Cargo {
 }
 
 /// `entities.create`, on its way to the game that makes the entity.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Creation {
     /// The asker's module.
     pub module: String,
@@ -53,7 +58,7 @@ pub struct Creation {
 }
 
 /// An operation on a key-value map.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct KeyValueAsk {
     /// Whose map.
     pub module: String,

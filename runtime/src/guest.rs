@@ -241,7 +241,7 @@ pub struct LoadedState {
 }
 
 /// `wit/entities.wit`, `place`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[expect(missing_docs, reason = "wit/entities.wit says it")]
 pub enum Place {
     Anywhere,

@@ -426,7 +426,7 @@ pub enum Output {
 }
 
 /// One operation on the module's key-value map. See `wit/key-value.wit`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "wit/key-value.wit says it")]
 pub enum KeyValueOperation {
     Get { key: String },

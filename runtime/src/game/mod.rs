@@ -36,7 +36,7 @@ pub mod rollout;
 pub mod sessions;
 mod tally;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use crate::space::SpaceKind;
 pub use config::GameConfig;

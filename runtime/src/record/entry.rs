@@ -209,13 +209,13 @@ impl RecordedInput {
 }
 
 impl RecordedTraveller {
-    fn of(traveller: Traveller) -> RecordedTraveller {
+    pub(crate) fn of(traveller: Traveller) -> RecordedTraveller {
         let Traveller { entity, from, to, pose, epoch, version, failed, body } = traveller;
         let (version, failed) = (version.hash, failed.map(str::to_owned));
         RecordedTraveller { entity, from, to, pose, epoch, version, failed, body }
     }
 
-    fn into_traveller(self, version: Arc<ModuleVersion>) -> Traveller {
+    pub(crate) fn into_traveller(self, version: Arc<ModuleVersion>) -> Traveller {
         let RecordedTraveller { entity, from, to, pose, epoch, version: _, failed, body } = self;
         let failed = failed.map(|failed| known_code(&failed));
         Traveller { entity, from, to, pose, epoch, version, failed, body }

@@ -1,7 +1,7 @@
 //! The game core alone: the tests play spaces, gate, loader and clock.
 
 mod clients;
-mod moves;
+pub(crate) mod moves;
 mod publications;
 
 use super::*;
@@ -25,7 +25,7 @@ pub(super) fn nil_shard(module: &str, shard: u32) -> EntityId {
 }
 
 /// A module with a boot type, an entity type, a space type and a service of two shards.
-pub(super) fn manifest(name: &str, label: &str) -> Manifest {
+pub(crate) fn manifest(name: &str, label: &str) -> Manifest {
     let kind = |name: &str, kind: TypeKind| EntityType { name: name.into(), kind, ..EntityType::default() };
     let poke = Method {
         name: "poke".into(),

@@ -7,7 +7,7 @@ use everwake_protocol::attributes::Attributes;
 use everwake_protocol::client::Pose;
 use everwake_protocol::outcome::code;
 
-fn body() -> EntityBody {
+pub fn body() -> EntityBody {
     EntityBody {
         type_id: 1,
         schema: 0,

@@ -1,0 +1,126 @@
+//! The bytes of [`Cargo`]: its kind as u8; what gates read and write as in `everwake_protocol::cluster`, the rest,
+//! which only games read, as one CBOR item.
+
+use super::{Cargo, Creation, KeyValueAsk};
+use crate::guest::VersionHash;
+use crate::message::Message;
+use crate::record::entry::RecordedTraveller;
+use crate::versions::ModuleVersion;
+use bytes::Bytes;
+use everwake_protocol::cluster::{ToGame, ToGate};
+use everwake_protocol::wire::WireError;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+const MESSAGE: u8 = 1;
+const CLIENT: u8 = 2;
+const GATE: u8 = 3;
+const CREATE: u8 = 4;
+const SERVICE: u8 = 5;
+const HOME: u8 = 6;
+const INSTALL: u8 = 7;
+const KEY_VALUE: u8 = 8;
+
+/// Bytes that are no cargo.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CargoError {
+    /// No bytes at all.
+    #[error("the cargo is empty")]
+    Empty,
+    /// Of another release.
+    #[error("cargo of kind {0} is not known; hint: run the same release everywhere")]
+    Kind(u8),
+    /// Of a gate's or for one.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// Of a game's.
+    #[error("the cargo does not decode: {0}")]
+    Malformed(String),
+    /// An entity of a version that this game has not got.
+    #[error("version {0} is not here; hint: publish it before its entities come")]
+    Version(VersionHash),
+}
+
+/// A traveller with the module that its version belongs to.
+#[derive(Serialize, Deserialize)]
+struct Packed {
+    module: String,
+    traveller: RecordedTraveller,
+}
+
+/// Finds a version of a module.
+pub type FindVersion<'a> = &'a dyn Fn(&str, VersionHash) -> Option<Arc<ModuleVersion>>;
+
+impl Cargo {
+    /// As bytes.
+    pub fn encode(self) -> Bytes {
+        let mut out = Vec::new();
+        match self {
+            Cargo::Client(to_game) => {
+                out.push(CLIENT);
+                to_game.encode(&mut out);
+            }
+            Cargo::Gate(to_gate) => {
+                out.push(GATE);
+                to_gate.encode(&mut out);
+            }
+            Cargo::Message(message) => item(&mut out, MESSAGE, &message),
+            Cargo::Create(creation) => item(&mut out, CREATE, &creation),
+            Cargo::Service { module, type_name, shard } => {
+                item(&mut out, SERVICE, &(module, type_name, shard));
+            }
+            Cargo::Home { module } => item(&mut out, HOME, &module),
+            Cargo::Install(traveller) => {
+                let module = traveller.version.manifest.name.clone();
+                let packed = Packed { module, traveller: RecordedTraveller::of(*traveller) };
+                item(&mut out, INSTALL, &packed);
+            }
+            Cargo::KeyValue(ask) => item(&mut out, KEY_VALUE, &ask),
+        }
+        out.into()
+    }
+
+    /// From bytes.
+    pub fn decode(mut bytes: Bytes, versions: FindVersion<'_>) -> Result<Cargo, CargoError> {
+        if bytes.is_empty() {
+            return Err(CargoError::Empty);
+        }
+        let body = bytes.split_off(1);
+        let kind = bytes.first().copied().unwrap_or_default();
+        Ok(match kind {
+            CLIENT => Cargo::Client(ToGame::decode(body)?),
+            GATE => Cargo::Gate(ToGate::decode(body)?),
+            MESSAGE => Cargo::Message(Box::new(read::<Message>(&body)?)),
+            CREATE => Cargo::Create(Box::new(read::<Creation>(&body)?)),
+            SERVICE => {
+                let (module, type_name, shard) = read(&body)?;
+                Cargo::Service { module, type_name, shard }
+            }
+            HOME => Cargo::Home { module: read(&body)? },
+            INSTALL => {
+                let Packed { module, traveller } = read(&body)?;
+                let hash = traveller.version;
+                let version = versions(&module, hash).ok_or(CargoError::Version(hash))?;
+                Cargo::Install(Box::new(traveller.into_traveller(version)))
+            }
+            KEY_VALUE => Cargo::KeyValue(Box::new(read::<KeyValueAsk>(&body)?)),
+            other => return Err(CargoError::Kind(other)),
+        })
+    }
+}
+
+fn item<T: Serialize>(out: &mut Vec<u8>, kind: u8, value: &T) {
+    out.push(kind);
+    let written = ciborium::into_writer(value, out);
+    debug_assert!(written.is_ok(), "memory takes everything, and nothing refuses to be written");
+}
+
+fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, CargoError> {
+    let mut rest: &[u8] = body;
+    let value = ciborium::from_reader(&mut rest).map_err(|error| CargoError::Malformed(error.to_string()))?;
+    if rest.is_empty() { Ok(value) } else { Err(CargoError::Malformed("bytes behind it".to_owned())) }
+}
+
+#[cfg(test)]
+mod tests;
