@@ -17,6 +17,9 @@ use std::sync::Arc;
 const ADDRESS_BYTES_MAX: usize = 64;
 
 impl ToGame {
+    /// The kind of [`ToGame::Connected`], which is its first byte.
+    pub const CONNECTED: u8 = 1;
+
     /// Whose client it is about.
     pub fn session(&self) -> SessionId {
         match self {
@@ -104,7 +107,7 @@ impl ToGame {
 
     fn kind(&self) -> u8 {
         match self {
-            ToGame::Connected { .. } => 1,
+            ToGame::Connected { .. } => Self::CONNECTED,
             ToGame::Request { .. } => 2,
             ToGame::Acknowledged { .. } => 3,
             ToGame::Moved { .. } => 4,

@@ -81,6 +81,11 @@ impl Cargo {
         out.into()
     }
 
+    /// Whether these bytes want their target to be made.
+    pub fn makes(bytes: &[u8]) -> bool {
+        matches!(bytes, [CREATE | SERVICE | HOME, ..] | [CLIENT, ToGame::CONNECTED, ..])
+    }
+
     /// From bytes.
     pub fn decode(mut bytes: Bytes, versions: FindVersion<'_>) -> Result<Cargo, CargoError> {
         if bytes.is_empty() {

@@ -9,7 +9,7 @@
 //! - [`directory`]: who is here.
 //! - [`delivery`]: messages to entities, and what happens if they cannot be delivered.
 //! - `post`: what goes to dispatchers and comes from them.
-//! - [`node`]: a game with its own dispatcher.
+//! - [`node`]: a game with its own dispatcher; [`joined`]: a game among others.
 //! - [`moves`]: entities that are born, leave, arrive and go.
 //! - [`sessions`], [`gate`]: clients.
 //! - [`key_value`]: the ordered map of a module.
@@ -23,6 +23,7 @@ pub mod delivery;
 pub mod directory;
 pub mod gate;
 pub mod json;
+pub mod joined;
 pub mod key_value;
 pub mod limits;
 pub mod modules;
@@ -49,14 +50,16 @@ use crate::versions::{ModuleVersion, Structure};
 use admin::{AdminAnswer, AdminRequest};
 use bytes::Bytes;
 use directory::Directory;
-use everwake_protocol::cluster::{FromDispatcher, Incarnation, MessageId, SpaceReport, ToDispatcher};
+use everwake_protocol::cluster::{
+    Envelope, FromDispatcher, Incarnation, MessageId, ReturnReason, SpaceReport, ToDispatcher,
+};
 use everwake_protocol::{EntityId, Id, SessionId};
 use indexmap::IndexMap;
 use modules::Module;
 use post::{Arrivals, Gates};
 use report::Fact;
 use sessions::Sessions;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Into the core.
@@ -64,6 +67,15 @@ use std::sync::Arc;
 pub enum GameInput {
     /// From the dispatchers.
     Dispatched(FromDispatcher<Cargo>),
+    /// Something of this game could not be delivered.
+    CameBack {
+        /// As it was said.
+        envelope: Envelope<Cargo>,
+        /// Why.
+        reason: ReturnReason,
+        /// Another copy of it may have arrived.
+        uncertain: bool,
+    },
     /// A space has run: how many of its inputs it took, and what came out.
     Space {
         /// Which one.
@@ -221,6 +233,8 @@ pub struct GameCore {
     jobs: BTreeMap<u64, publish::Job>,
     rehearsals: BTreeMap<u64, publish::RehearsalRun>,
     counters: Counters,
+    /// Modules whose key-value map is kept here.
+    homes: BTreeSet<String>,
     /// How often each shard was made.
     shard_epochs: BTreeMap<EntityId, u32>,
     seed: [u8; 32],
@@ -263,6 +277,7 @@ impl GameCore {
             jobs: BTreeMap::new(),
             rehearsals: BTreeMap::new(),
             counters: Counters::default(),
+            homes: BTreeSet::new(),
             shard_epochs: BTreeMap::new(),
             seed,
             sender: Id::derive(&[b"core", &seed]),
@@ -280,6 +295,9 @@ impl GameCore {
         std::mem::swap(&mut self.out, out);
         match input {
             GameInput::Dispatched(message) => self.dispatched(message),
+            GameInput::CameBack { envelope, reason, uncertain } => {
+                self.came_back(envelope, reason, uncertain);
+            }
             GameInput::Space { space, taken, outputs } => {
                 self.directory.taken(space, taken);
                 for output in outputs {

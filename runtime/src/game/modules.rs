@@ -319,6 +319,7 @@ impl GameCore {
     /// This game is the home of a module from now on.
     pub(super) fn make_home(&mut self, home: EntityId, name: &str) {
         if self.modules.contains_key(name) {
+            self.homes.insert(name.to_owned());
             let (space, epoch) = (home, 1);
             self.dispatch(ToDispatcher::Spaces(vec![SpaceReport { space, epoch }]));
             let report = EntityReport { entity: home, space, epoch, leaving: false };

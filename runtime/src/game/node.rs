@@ -66,7 +66,8 @@ impl Node {
         for (peer, incarnation) in [(game, lives.game), (gate, lives.gate)] {
             node.route(0, RouterInput::Up { peer, incarnation, lost: true });
         }
-        for message in node.game.report(|_| true) {
+        let profile = ToDispatcher::Profile(node.game.profile());
+        for message in [ToDispatcher::Report, profile, ToDispatcher::Reported, ToDispatcher::Resent] {
             node.route(0, RouterInput::From { incarnation: lives.game, message });
         }
         for message in [ToDispatcher::Report, ToDispatcher::Reported, ToDispatcher::Resent] {

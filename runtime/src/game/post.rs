@@ -2,8 +2,10 @@
 //! here (rule C8).
 
 use super::{GameCore, GameOutput, limits};
-use crate::cargo::Cargo;
-use crate::message::{AnswerTo, Input, Message};
+use crate::cargo::{Cargo, home_of};
+use crate::guest::VersionHash;
+use crate::message::{AnswerTo, Body, Input, Message};
+use crate::versions::ModuleVersion;
 use everwake_protocol::cluster::{
     Ack, EntityReport, Envelope, FromDispatcher, Incarnation, Member, MessageId, Profile, ReturnReason,
     Target, ToDispatcher, ToGame, ToGate,
@@ -11,6 +13,7 @@ use everwake_protocol::cluster::{
 use everwake_protocol::outcome::{Outcome, code};
 use everwake_protocol::{EntityId, SessionId};
 use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 /// The gates that live, by the random half of their incarnations, which sessions begin with.
 pub(super) type Gates = BTreeMap<u64, Incarnation>;
@@ -21,7 +24,7 @@ impl GameCore {
             FromDispatcher::Members(members) => self.members(&members),
             FromDispatcher::Dead(incarnation) => self.died(incarnation),
             FromDispatcher::Deliver(envelope) => self.arrived(envelope),
-            FromDispatcher::Return { envelope, reason } => self.came_back(envelope, reason),
+            FromDispatcher::Return { envelope, reason } => self.came_back(envelope, reason, false),
             FromDispatcher::Marker { entity, intent } => self.marker(entity, intent),
             FromDispatcher::Acks(acks) => self.acknowledged(&acks),
             // What was asked, and what is sent again, is the business of who holds the links.
@@ -29,17 +32,28 @@ impl GameCore {
         }
     }
 
-    /// Says who is here, for a dispatcher that has to learn it: of those entities that it looks after.
-    pub fn report(&self, looks_after: impl Fn(EntityId) -> bool) -> Vec<ToDispatcher<Cargo>> {
-        let (spaces, entities) = self.directory.report();
-        let entities: Vec<EntityReport> =
-            entities.into_iter().filter(|report| looks_after(report.entity)).collect();
-        let mut report = vec![ToDispatcher::Report, ToDispatcher::Profile(self.profile())];
-        let most = everwake_protocol::limits::REPORTS_MAX;
-        report.extend(spaces.chunks(most).map(|chunk| ToDispatcher::Spaces(chunk.to_vec())));
-        report.extend(entities.chunks(most).map(|chunk| ToDispatcher::Entities(chunk.to_vec())));
-        report.extend([ToDispatcher::Reported, ToDispatcher::Resent]);
-        report
+    /// Who is here: all spaces, and the entities that a dispatcher looks after.
+    pub fn reports(&self, looks_after: impl Fn(EntityId) -> bool) -> (Vec<SpaceReport>, Vec<EntityReport>) {
+        let (mut spaces, mut entities) = self.directory.report();
+        for home in self.homes.iter().map(|module| home_of(module)) {
+            spaces.push(SpaceReport { space: home, epoch: 1 });
+            entities.push(EntityReport { entity: home, space: home, epoch: 1, leaving: false });
+        }
+        entities.retain(|report| looks_after(report.entity));
+        (spaces, entities)
+    }
+
+    /// Whether an entity is here, or is being made here.
+    pub fn has(&self, entity: EntityId) -> bool {
+        let home = || self.homes.iter().any(|module| home_of(module) == entity);
+        self.directory.location(entity).is_some_and(|at| at.leaving.is_none()) || home()
+    }
+
+    /// A version of a module that is loaded here.
+    pub fn version(&self, module: &str, hash: VersionHash) -> Option<Arc<ModuleVersion>> {
+        let module = self.modules.get(module)?;
+        let known = [Some(&module.head), module.passed.as_ref()];
+        known.into_iter().flatten().find(|version| version.hash == hash).cloned()
     }
 
     pub(super) fn profile(&self) -> Profile {
@@ -194,15 +208,14 @@ impl GameCore {
 
     fn for_entity(&mut self, entity: EntityId, envelope: Envelope<Cargo>) {
         let here = self.directory.location(entity).filter(|at| at.leaving.is_none()).map(|at| at.space);
-        let Envelope { source: _, target, message, after: _, location_epoch, hops, refusable, payload } =
+        let Envelope { source, target, message, after, location_epoch, hops, refusable, payload } =
             envelope;
         match (here, payload) {
             (_, Cargo::KeyValue(ask)) => self.key_value(*ask),
-            // Whoever sent it here did not know yet that the entity has gone on. This process answers for it now.
+            // Whoever sent it here did not know yet that the entity has gone on. Its source still answers for it.
             (None, payload) => {
-                let source = self.incarnation;
                 let envelope =
-                    Envelope { source, target, message, after: 0, location_epoch, hops, refusable, payload };
+                    Envelope { source, target, message, after, location_epoch, hops, refusable, payload };
                 self.dispatch(ToDispatcher::Carry(envelope));
             }
             (Some(space), Cargo::Message(message)) => self.hand_message(space, message),
@@ -212,7 +225,7 @@ impl GameCore {
     }
 
     /// Something of this process could not be delivered.
-    fn came_back(&mut self, envelope: Envelope<Cargo>, reason: ReturnReason) {
+    pub(super) fn came_back(&mut self, envelope: Envelope<Cargo>, reason: ReturnReason, uncertain: bool) {
         let code = match reason {
             ReturnReason::Gone | ReturnReason::Hops => code::GONE,
             ReturnReason::Overloaded => code::OVERLOADED,
@@ -221,7 +234,10 @@ impl GameCore {
         };
         self.counters.circled += u64::from(reason == ReturnReason::Hops);
         match envelope.payload {
+            // A copy of it may have run.
+            Cargo::Message(message) if uncertain => self.uncertain(&message),
             Cargo::Message(message) => self.undeliverable(Input::Message(message), code),
+            Cargo::Create(_) if uncertain && reason == ReturnReason::Exists => {}
             Cargo::Install(traveller) => self.arrival_refused(traveller, code),
             Cargo::Create(creation) => self.answer(creation.answer, Outcome::not_run(code)),
             Cargo::KeyValue(ask) => {
@@ -230,6 +246,17 @@ impl GameCore {
             // Somebody else has it, or will.
             Cargo::Service { .. } | Cargo::Home { .. } => {}
             Cargo::Client(_) | Cargo::Gate(_) => self.counters.dropped += 1,
+        }
+    }
+
+    /// Nobody knows whether a call has run.
+    fn uncertain(&mut self, message: &Message) {
+        if let Body::Call { answer, bounce, .. } = &message.body {
+            if let (Some(call), Some(sender)) = (*bounce, message.from) {
+                let to = AnswerTo::Entity { entity: sender, call };
+                self.answer(to, Outcome::unknown(code::GONE));
+            }
+            self.answer(*answer, Outcome::unknown(code::GONE));
         }
     }
 

@@ -95,6 +95,16 @@ impl Marks {
         self.by_sender.get(&sender)
     }
 
+    /// The same for whoever hands things to the entity's space: up to where it has taken them.
+    #[must_use]
+    pub fn handed(&self) -> everwake_dispatcher::Marks {
+        let split = |(sender, mark): (&Id, &Mark)| {
+            let (epoch, counter) = crate::space::split_place(mark.last);
+            (*sender, epoch, counter)
+        };
+        self.by_sender.iter().map(split).collect()
+    }
+
     /// How many senders and sessions are remembered.
     #[must_use]
     pub fn len(&self) -> usize {

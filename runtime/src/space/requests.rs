@@ -18,6 +18,11 @@ pub(super) fn place(id: MessageId) -> u64 {
     u64::from(id.epoch) << COUNTER_BITS | id.counter & ((1 << COUNTER_BITS) - 1)
 }
 
+/// Epoch and counter of a place.
+pub(crate) fn split_place(place: u64) -> (u32, u64) {
+    (u32::try_from(place >> COUNTER_BITS).unwrap_or(u32::MAX), place & ((1 << COUNTER_BITS) - 1))
+}
+
 impl Space {
     /// Notes a client's request at its target: true if it is to run. One that ran before gets its
     /// stored reply, or `already-done`.
