@@ -6,7 +6,7 @@
 //! - [`config`], [`state`]: `everwake.toml`, and where a running `dev` says how to find it.
 //! - [`admin`]: the admin API, both ends. [`commands`]: the commands that are its clients.
 //! - [`dev`]: game and gate in one process, builds and swaps on save. [`new`]: a new module.
-//! - [`values`]: arguments and attributes between text, JSON and CBOR, by type text.
+//! - [`ids`]: ids by their start. [`values`]: arguments and attributes between text, JSON and CBOR, by type text.
 //! - [`play`]: a connection to a gate, by names. [`prompt`]: lines that people type.
 //! - [`connect`], [`chat`], [`map`]: clients for the terminal. [`bots`]: many strict ones.
 
@@ -20,6 +20,7 @@ mod config;
 mod connect;
 mod dev;
 mod failure;
+mod ids;
 mod map;
 mod new;
 mod play;

@@ -42,7 +42,7 @@ pub enum What {
         /// The folder, as seen from the server's working directory.
         #[arg(default_value = ".everwake/last")]
         folder: String,
-        /// One space instead of all.
+        /// One space instead of all: the start of its id.
         #[arg(long, value_name = "ID")]
         space: Option<String>,
     },

@@ -1,14 +1,12 @@
 //! What `connect` prints: entities, changes, calls, answers. By the schema's names and types.
 
+use crate::ids;
 use crate::values::{Definitions, decode, inline};
 use everwake_protocol::EntityId;
 use everwake_protocol::cbor::Reader;
 use everwake_protocol::client::Pose;
 use everwake_protocol::schema::{MethodSchema, Schema, TypeSchema};
 use serde_json::Value;
-
-/// Characters of an id that people need to tell entities apart on one screen.
-const ID_CHARS: usize = 10;
 
 /// Longest value on a line that lists entities.
 const VALUE_CHARS_MAX: usize = 60;
@@ -83,7 +81,7 @@ pub fn call_line(name: &str, args: &[Value]) -> String {
 
 /// The start of an id, as people say it.
 pub fn short_id(id: EntityId) -> String {
-    id.to_string().chars().take(ID_CHARS).collect()
+    ids::short(&id.to_string()).to_owned()
 }
 
 /// An entity on one line.
@@ -188,7 +186,7 @@ mod tests {
             Some(Pose { x: 1.0, z: 2.25, ..Pose::default() }),
             &["hp = 3".into(), "x".repeat(100)],
         );
-        expect!["0000000000 Avatar (own) at 1.0 2.2: hp = 3, xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…"].assert_eq(&line);
+        expect!["00000000 Avatar (own) at 1.0 2.2: hp = 3, xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…"].assert_eq(&line);
     }
 
     #[test]

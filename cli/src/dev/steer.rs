@@ -8,7 +8,7 @@ use crate::admin::types::{
 };
 use crate::failure::FAULT;
 use bytes::Bytes;
-use everwake_protocol::EntityId;
+use everwake_protocol::{EntityId, Id};
 use everwake_runtime::driver::{GameHandle, RecordError, Recorded, Stopped};
 use everwake_runtime::game::admin::{AdminAnswer, AdminRequest};
 use everwake_runtime::game::publish::{Agreed, PublishOptions};
@@ -26,6 +26,9 @@ const OPERATOR: &str = "admin-api";
 /// Hints of problems that say what is wrong, but not what to do.
 const STOPPED: &str = "Start it again with `everwake dev DIR`.";
 const LOOK: &str = "`everwake status` and `everwake versions` say what runs, `everwake inspect` what lives.";
+
+/// Ids that an unclear start of one lists.
+const CANDIDATES_MAX: usize = 10;
 
 /// A running deployment.
 pub struct Steering {
@@ -55,6 +58,10 @@ impl Steering {
         {
             tracing::warn!(%problem, "the recording is not complete");
         }
+    }
+
+    fn entity(&self, text: &str) -> Result<EntityId, Problem> {
+        resolve(text, |start| self.game.find(start))
     }
 
     fn ask(&self, request: AdminRequest) -> Result<AdminAnswer, Problem> {
@@ -142,7 +149,7 @@ impl Deployment for Steering {
             let mut more = self.status()?.game.more;
             return Ok(json!({"spaces": more.remove("spaces")}));
         };
-        match self.ask(AdminRequest::Inspect { id: entity(id)? })? {
+        match self.ask(AdminRequest::Inspect { id: self.entity(id)? })? {
             AdminAnswer::View(view) => Ok(view),
             other => Err(unexpected(other)),
         }
@@ -151,7 +158,7 @@ impl Deployment for Steering {
     fn call(&self, request: &CallRequest) -> Result<CallAnswer, Problem> {
         let call = AdminRequest::Call {
             who: OPERATOR.to_owned(),
-            entity: entity(&request.entity)?,
+            entity: self.entity(&request.entity)?,
             method: request.method.clone(),
             args: Value::from(request.args.clone()),
         };
@@ -179,7 +186,7 @@ impl Deployment for Steering {
                 self.recorded(recorded)
             }
             RecordRequest::Last { folder, space } => {
-                let space = space.as_deref().map(entity).transpose()?;
+                let space = space.as_deref().map(|text| self.entity(text)).transpose()?;
                 let recorded = self.game.record_last(Path::new(folder), space).map_err(record_problem)?;
                 self.recorded(recorded)
             }
@@ -197,11 +204,38 @@ fn options(query: &PublishQuery) -> PublishOptions {
     PublishOptions { supersede: query.supersede, agreed }
 }
 
-fn entity(text: &str) -> Result<EntityId, Problem> {
-    text.parse().map_err(|_| {
-        let hint = "Ids have 26 characters; `everwake inspect` lists spaces, and each space its entities.";
-        Problem::new(ProblemCode::BadRequest, format!("`{text}` is not an id."), hint)
-    })
+/// An id by its text or by the start of it, among those that live.
+fn resolve(text: &str, find: impl FnOnce(&str) -> Vec<EntityId>) -> Result<EntityId, Problem> {
+    const LIST: &str = "`everwake inspect` lists spaces, and `everwake inspect SPACE` its entities.";
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    if text.is_empty() || Id::beginning_with(text).is_none() {
+        return Err(Problem::new(
+            ProblemCode::BadRequest,
+            format!("`{text}` is not the start of an id."),
+            LIST,
+        ));
+    }
+    let found = find(text);
+    match found.as_slice() {
+        [only] => Ok(*only),
+        [] => {
+            let message = format!("Nothing lives whose id begins with `{text}`.");
+            Err(Problem::new(ProblemCode::NotFound, message, LIST))
+        }
+        several => {
+            let shown: Vec<String> =
+                several.iter().take(CANDIDATES_MAX).map(|id| format!("`{id}`")).collect();
+            let more = match several.len().saturating_sub(CANDIDATES_MAX) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let message =
+                format!("`{text}` is the start of {} ids: {}{more}.", several.len(), shown.join(", "));
+            Err(Problem::new(ProblemCode::BadRequest, message, "Type more of the one that is meant."))
+        }
+    }
 }
 
 fn crash_group(fingerprint: String, entry: &CrashEntry) -> CrashGroup {
@@ -298,7 +332,21 @@ mod tests {
 
     #[test]
     fn a_wrong_id_is_named() {
-        assert!(entity("xyz").unwrap_err().message.contains("`xyz`"));
-        assert!(entity(&"0".repeat(26)).is_ok());
+        let nobody = |text: &str| resolve(text, |_| Vec::new()).unwrap_err();
+        assert!(nobody("xyz").message.contains("`xyz`"));
+        assert_eq!(nobody("").code, ProblemCode::BadRequest);
+        assert_eq!(nobody("né").code, ProblemCode::BadRequest);
+        assert_eq!(nobody("0a").code, ProblemCode::NotFound);
+        assert!(resolve(&"0".repeat(26), |_| Vec::new()).is_ok(), "the game says whether it lives");
+    }
+
+    #[test]
+    fn a_start_of_an_id_stands_for_the_only_one_that_begins_so() {
+        let ids = |count: u128| (1..=count).map(|it| EntityId(Id::from_u128(it))).collect::<Vec<_>>();
+        assert_eq!(resolve("00", |start| ids(start.len() as u128 - 1)).unwrap(), ids(1)[0]);
+        let unclear = resolve("00", |_| ids(12)).unwrap_err();
+        let (first, last) = (ids(1)[0].to_string(), ids(12)[11].to_string());
+        assert!(unclear.message.contains("12 ids") && unclear.message.contains(&first), "{unclear}");
+        assert!(unclear.message.ends_with("and 2 more.") && !unclear.message.contains(&last), "{unclear}");
     }
 }

@@ -11,6 +11,7 @@ use crate::message::{Input, Output};
 use crate::space::{Chaos, Past, SpaceConfig, SpaceCore};
 use everwake_protocol::EntityId;
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -110,6 +111,13 @@ impl Cell {
     /// Its last seconds, if it has kept them. Waits until a running drain is over.
     pub(super) fn past(&self) -> (SpaceConfig, Option<Past>) {
         (self.config.clone(), self.core().past())
+    }
+
+    /// Itself and its entities, those with such ids. Waits until a running drain is over.
+    pub(super) fn find(&self, ids: &RangeInclusive<EntityId>) -> Vec<EntityId> {
+        let mut found = self.core().entities_within(ids);
+        found.extend(Some(self.id).filter(|id| ids.contains(id)));
+        found
     }
 
     /// Adds an input; true if the caller has to put the cell into the queue.

@@ -182,6 +182,24 @@ fn a_running_game_is_recorded_space_by_space() {
 }
 
 #[test]
+fn spaces_and_entities_are_found_by_the_start_of_their_ids() {
+    let played = start("yard");
+    let handle = played.game.handle();
+    let all = handle.find("");
+    assert!(all.len() >= 5, "two shards, a lobby, its room, an account: {all:?}");
+    for id in &all {
+        let text = id.to_string();
+        assert_eq!(handle.find(&text), [*id]);
+        let begins = handle.find(&text[..2]);
+        let expected: Vec<_> =
+            all.iter().filter(|it| it.to_string().starts_with(&text[..2])).copied().collect();
+        assert_eq!(begins, expected);
+    }
+    assert!(handle.find("u").is_empty() && handle.find(&"z".repeat(40)).is_empty());
+    played.game.stop();
+}
+
+#[test]
 fn the_last_seconds_of_a_running_game_are_at_hand() {
     let mut played = start("yard");
     let folder = tempfile::tempdir().unwrap();
