@@ -5,6 +5,7 @@ use super::{count, short};
 use crate::admin::client::{AdminAddress, AdminClient};
 use crate::admin::types::{Pauses, PublicationReport, PublishQuery};
 use crate::clock::duration_words;
+use crate::failure::sentence;
 use crate::terminal::Terminal;
 use clap::Args;
 use everwake_builder::profile_of;
@@ -93,7 +94,12 @@ pub fn tell(report: &PublicationReport, json: bool, terminal: &Terminal) -> anyh
 /// A publication, a plan or a rollback in words.
 pub fn describe(report: &PublicationReport) -> String {
     let mut lines = vec![head(report)];
-    let indented = |text: &str| text.replace('\n', "\n    ");
+    let indented = |text: &str| match text.split_once("\nhint: ") {
+        Some((text, hint)) => {
+            format!("{}\n    hint: {}", text.replace('\n', "\n    "), sentence(&hint.replace('\n', "\n    ")))
+        }
+        None => text.replace('\n', "\n    "),
+    };
     lines.extend(report.refusals.iter().map(|it| format!("  refused: {}", indented(it))));
     lines.extend(report.warnings.iter().map(|it| format!("  warning: {}", indented(it))));
     lines.extend(report.changes.iter().map(|it| format!("  {}", indented(it))));

@@ -1,10 +1,11 @@
 //! The admin API's view of a running game: its requests as the game's, its answers as JSON.
 
 use super::components::Components;
+use super::recordings::{self, Place};
 use crate::admin::deployment::Deployment;
 use crate::admin::types::{
     CallAnswer, CallRequest, CrashGroup, GameStatus, Problem, ProblemCode, PublicationReport, PublishQuery,
-    RecordRequest, Recording, RollbackRequest, Status, VersionEntry,
+    RecordRequest, RecordTarget, Recording, RollbackRequest, Status, VersionEntry,
 };
 use crate::failure::FAULT;
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use everwake_runtime::game::publish::{Agreed, PublishOptions};
 use everwake_runtime::wasm::CrashEntry;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::mpsc::UnboundedSender;
@@ -70,12 +71,37 @@ impl Steering {
             .map_err(|Stopped| Problem::new(ProblemCode::Unavailable, "The game has stopped.", STOPPED))
     }
 
-    fn start_recording(&self, folder: PathBuf) -> Result<Recording, Problem> {
+    fn start_recording(&self, target: &RecordTarget) -> Result<Recording, Problem> {
         let mut recording = self.recording();
-        self.game.record(&folder, None).map_err(record_problem)?;
-        self.components.copy_to(&folder).map_err(failed)?;
+        if let Some(folder) = recording.as_ref() {
+            return Err(record_problem(RecordError::UnderWay(folder.clone())));
+        }
+        let space = self.space_of(target)?;
+        let place = recordings::place(target, "recording")?;
+        let replaced = place.clear().map_err(failed)?;
+        let folder = &place.folder;
+        self.game.record(folder, space).map_err(record_problem)?;
+        self.components.copy_to(folder).map_err(failed)?;
         *recording = Some(folder.clone());
-        Ok(Recording { folder: folder.display().to_string(), ..Recording::default() })
+        Ok(placed(
+            Recording { folder: folder.display().to_string(), replaced, ..Recording::default() },
+            &place,
+        ))
+    }
+
+    fn record_last(&self, target: &RecordTarget) -> Result<Recording, Problem> {
+        let space = self.space_of(target)?;
+        let place = recordings::place(target, "last")?;
+        if let Some(folder) = self.recording().as_ref().filter(|folder| **folder == place.folder) {
+            return Err(record_problem(RecordError::UnderWay(folder.clone())));
+        }
+        let replaced = place.clear().map_err(failed)?;
+        let recorded = self.game.record_last(&place.folder, space).map_err(record_problem)?;
+        Ok(placed(Recording { replaced, ..self.recorded(recorded)? }, &place))
+    }
+
+    fn space_of(&self, target: &RecordTarget) -> Result<Option<EntityId>, Problem> {
+        target.space.as_deref().map(|text| self.entity(text)).transpose()
     }
 
     /// Puts the components that ran beside the files, those that went live meanwhile too.
@@ -90,6 +116,7 @@ impl Steering {
             entries: recorded.entries,
             back_ms,
             without: recorded.without as u64,
+            ..Recording::default()
         })
     }
 
@@ -179,15 +206,11 @@ impl Deployment for Steering {
 
     fn record(&self, request: &RecordRequest) -> Result<Recording, Problem> {
         match request {
-            RecordRequest::Start(folder) => self.start_recording(PathBuf::from(folder)),
+            RecordRequest::Start(target) => self.start_recording(target),
+            RecordRequest::Last(target) => self.record_last(target),
             RecordRequest::Stop => {
                 self.recording().take();
                 let recorded = self.game.stop_recording().map_err(record_problem)?;
-                self.recorded(recorded)
-            }
-            RecordRequest::Last { folder, space } => {
-                let space = space.as_deref().map(|text| self.entity(text)).transpose()?;
-                let recorded = self.game.record_last(Path::new(folder), space).map_err(record_problem)?;
                 self.recorded(recorded)
             }
         }
@@ -197,6 +220,10 @@ impl Deployment for Steering {
         // Nobody listens if it stops already.
         let _ = self.stop.send(());
     }
+}
+
+fn placed(recording: Recording, place: &Place) -> Recording {
+    Recording { beside: place.beside.as_ref().map(|it| it.display().to_string()), ..recording }
 }
 
 fn options(query: &PublishQuery) -> PublishOptions {
