@@ -2,7 +2,7 @@
 
 use super::super::{count, table};
 use crate::clock::duration_words;
-use crate::connect::format::harmless;
+use crate::connect::format::{aligned, harmless};
 use crate::ids::{self, chars_apart, start};
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -82,7 +82,7 @@ fn space(view: &Map<String, Value>, members: &[Value]) -> String {
         "service" => "Service shard",
         _ => "Space",
     };
-    let mut report = format!("{kind} {}\n{}", ids::short(text(view.get("id"))), aligned(&facts));
+    let mut report = format!("{kind} {}\n{}", ids::short(text(view.get("id"))), aligned(&facts).join("\n"));
     if !members.is_empty() {
         report.push_str(&format!("\n\n{}", members_table(members)));
         report = cut(report, members.len().max(usize::try_from(number(view.get("entities"))).unwrap_or(0)));
@@ -143,7 +143,8 @@ fn entity(view: &Map<String, Value>, attributes: &Map<String, Value>) -> String 
         let carried = count(unknown, "value");
         facts.push(("carries", format!("{carried} of attributes that this version does not have")));
     }
-    let mut parts = vec![format!("{} {}\n{}", text(view.get("type")), ids::short(id), aligned(&facts))];
+    let mut parts =
+        vec![format!("{} {}\n{}", text(view.get("type")), ids::short(id), aligned(&facts).join("\n"))];
     parts.extend(attribute_table(attributes, view.get("attribute_types")));
     parts.extend(timers(view.get("timer_list")));
     parts.extend(pending(view.get("pending_list")));
@@ -192,13 +193,6 @@ fn pending(list: Option<&Value>) -> Option<String> {
     };
     let rows: Vec<Vec<String>> = list?.as_array()?.iter().take(ROWS_MAX).map(row).collect();
     (!rows.is_empty()).then(|| table(&["pending", "waits for", "at most"], &rows))
-}
-
-/// Names and values below each other, indented.
-fn aligned(facts: &[(&str, String)]) -> String {
-    let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    let lines: Vec<String> = facts.iter().map(|(name, value)| format!("  {name:<width$}  {value}")).collect();
-    lines.join("\n")
 }
 
 fn cut(report: String, rows: usize) -> String {
