@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-pub use everwake_runtime::game::report::{Pauses, PublicationReport, VersionEntry, VersionState};
+pub use everwake_runtime::game::report::{
+    Pauses, ProbationReport, PublicationReport, VersionEntry, VersionState,
+};
 pub use everwake_runtime::wasm::CrashVersion;
 pub use everwake_runtime::wasm::limits::COMPONENT_BYTES_MAX;
 
@@ -99,6 +101,8 @@ pub struct ModuleStatus {
     pub generation: u32,
     /// What became of the version that runs so far.
     pub state: Option<VersionState>,
+    /// How it stands, if it is watched.
+    pub probation: Option<ProbationReport>,
     /// Clients that play it.
     pub sessions: u64,
     /// Spaces, nil shards and service shards.

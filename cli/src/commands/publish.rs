@@ -113,10 +113,12 @@ pub fn describe(report: &PublicationReport) -> String {
     if report.published && report.probation_ms > 0 {
         let probation = duration_words(Duration::from_millis(report.probation_ms));
         lines.push(match report.reversible {
-            true => format!("  It takes itself back if it crashes too often within {probation}."),
-            false => {
-                "  Going back would lose changes: if it crashes too often, it is halted instead.".to_owned()
+            true => {
+                format!("  Probation: it is watched for {probation}, and takes itself back if it crashes too often.")
             }
+            false => format!(
+                "  Probation: it is watched for {probation}; if it crashes too often it is only marked as halted, for going back would lose changes."
+            ),
         });
     }
     lines.join("\n")
@@ -135,6 +137,8 @@ fn head(report: &PublicationReport) -> String {
         (true, _) => {
             format!("{name} is live as generation {}, in {spaces} with {entities}.", report.generation)
         }
+        // No version was found.
+        (false, false) if report.version.is_empty() => format!("`{}`: {}", report.module, report.summary),
         (false, false) if !report.summary.is_empty() => format!("{name}: {}", report.summary),
         (false, false) => name,
         (false, true) => report.summary.clone(),
@@ -186,7 +190,7 @@ mod tests {
             `chat` version `7` (`0123456789ab`) is live as generation 7, in 21 spaces with 1 entity.
               `Avatar` gains the attribute `mood: string`.
               pause: p50 150 µs, p99 310 µs, longest 1 ms
-              It takes itself back if it crashes too often within 10.0 s."#]]
+              Probation: it is watched for 10.0 s, and takes itself back if it crashes too often."#]]
         .assert_eq(&describe(&report));
     }
 

@@ -135,7 +135,7 @@ pub fn start(ports: Gate, settings: &HostSettings) -> anyhow::Result<Host> {
             crash_recordings: Some(settings.crash_recordings.clone()),
             ..game_config(&settings.limits, cores)
         },
-        spaces: SpaceSettings { chaos: settings.chaos, events_per_drain: 0, commits_kept: 0 },
+        spaces: SpaceSettings { chaos: settings.chaos, ..SpaceSettings::default() },
         workers: cores,
         loader: Box::new(loader(&settings.limits, &settings.cache)?),
     };

@@ -45,8 +45,9 @@ fn versions_are_planned_published_listed_and_taken_back() {
     let back = desk.good(&["rollback", "1"]);
     assert!(back.contains("is live as generation 3"), "{back}");
     let versions = desk.good(&["versions"]);
-    let lines: Vec<&str> = versions.lines().collect();
+    let lines: Vec<&str> = versions.lines().take_while(|line| !line.is_empty()).collect();
     assert_eq!(lines.len(), 4, "{versions}");
+    assert!(versions.contains("`everwake rollback --module chat` goes back to generation"), "{versions}");
     assert!(lines[1].contains("(went back)") && lines[2].contains("moods"), "{versions}");
     let listed = json(&desk.good(&["versions", "--json"]));
     assert_eq!(listed[0]["version"], listed[2]["version"], "{listed}");

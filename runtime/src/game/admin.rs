@@ -6,7 +6,7 @@
 use super::json;
 use super::limits::{OPERATOR_MS_MAX, OPERATORS_MAX};
 use super::publish::PublishOptions;
-use super::report::{Fact, PublicationReport, VersionEntry, VersionState, full_hash};
+use super::report::{Fact, ProbationReport, PublicationReport, VersionEntry, VersionState, full_hash};
 use super::{Counters, GameCore, GameOutput, SpaceKind, Ticket};
 use crate::guest::Origin;
 use crate::message::{Body, Input};
@@ -131,6 +131,8 @@ pub struct ModuleStatus {
     pub generation: u32,
     /// What became of head so far.
     pub state: Option<VersionState>,
+    /// How head stands, if it is watched.
+    pub probation: Option<ProbationReport>,
     /// True if a swap went wrong half-way.
     pub mixed: bool,
     /// Clients that play it.
@@ -187,8 +189,8 @@ impl GameCore {
             }
             AdminRequest::Versions { module } => {
                 let wanted = |name: &str| module.as_deref().is_none_or(|wanted| wanted == name);
-                let modules = self.modules.iter().filter(|(name, _)| wanted(name));
-                let versions = modules.flat_map(|(_, module)| module.versions()).collect();
+                let names = self.modules.keys().filter(|name| wanted(name));
+                let versions = names.flat_map(|name| self.versions_of(name)).collect();
                 self.answer_admin(admin, AdminAnswer::Versions(versions));
             }
             AdminRequest::Status => {
@@ -249,6 +251,7 @@ impl GameCore {
             version: full_hash(head.hash),
             generation: head.generation,
             state: module.head_state(),
+            probation: self.probation_of(name),
             mixed: module.mixed,
             sessions: self.sessions.count(name),
             spaces: self.directory.spaces_of(name).len(),
