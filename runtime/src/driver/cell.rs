@@ -8,7 +8,7 @@ use super::recording::RecordingSet;
 use crate::game::{GameInput, SpaceSpec};
 use crate::guest::{GuestSource, VersionHash};
 use crate::message::{Input, Output};
-use crate::space::{Chaos, Past, SpaceConfig, SpaceCore};
+use crate::space::{Chaos, Past, PastBudget, SpaceConfig, SpaceCore};
 use everwake_protocol::EntityId;
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -29,6 +29,8 @@ pub struct SpaceSettings {
     pub events_per_drain: usize,
     /// Commit records that each space keeps; 0 = the default.
     pub commits_kept: usize,
+    /// What the last seconds of all spaces may weigh together.
+    pub past_budget: PastBudget,
 }
 
 impl SpaceSettings {
@@ -37,6 +39,7 @@ impl SpaceSettings {
         let mut config = SpaceConfig::new(spec.id, spec.kind, spec.seed);
         config.epoch = spec.epoch;
         config.chaos = self.chaos;
+        config.past_budget = self.past_budget.clone();
         if self.events_per_drain > 0 {
             config.events_per_drain = self.events_per_drain;
         }
