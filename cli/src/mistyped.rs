@@ -1,7 +1,7 @@
 //! What is said about a command line that cannot be read: in our words, with the near command.
 
 use crate::arguments::Arguments;
-use crate::failure::hinted;
+use crate::failure::{hinted, sentence};
 use clap::CommandFactory as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -20,7 +20,7 @@ pub fn explain(error: &clap::Error, typed: &[String]) -> Option<anyhow::Error> {
     }
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
-    let (mut message, mut hints) = (Vec::new(), Vec::new());
+    let (mut message, mut hints) = (Vec::<&str>::new(), Vec::new());
     for line in text.trim_end().lines() {
         let trimmed = line.trim_start();
         match trimmed.strip_prefix("tip: ") {
@@ -28,10 +28,15 @@ pub fn explain(error: &clap::Error, typed: &[String]) -> Option<anyhow::Error> {
             None if trimmed.starts_with("For more information") => {
                 hints.push("`--help` behind the command says everything about it".to_owned());
             }
+            None if line.is_empty() && message.last().is_none_or(|last| last.is_empty()) => {}
             None => message.push(line),
         }
     }
-    Some(hinted(message.join("\n").trim_end(), hints.join("; ")))
+    let (mut message, hint) = (message.join("\n"), hints.join("; "));
+    if let Some(first) = message.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    Some(hinted(message.trim_end(), sentence(&hint)))
 }
 
 fn no_command(word: &str, typed: &[String]) -> anyhow::Error {

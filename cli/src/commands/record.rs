@@ -1,6 +1,6 @@
 //! `everwake record`
 
-use super::count;
+use super::{count, entries};
 use crate::admin::client::{AdminAddress, AdminClient};
 use crate::admin::types::{RecordRequest, RecordTarget, Recording};
 use crate::terminal::Terminal;
@@ -95,17 +95,17 @@ fn describe(request: &RecordRequest, recording: &Recording) -> String {
                 some => format!(" Of {} nothing is at hand.", count(some, "other space")),
             };
             format!(
-                "`{folder}` holds the last {} s of {} with {} entries; `everwake replay {folder}` runs them \
+                "`{folder}` holds the last {} s of {} with {}; `everwake replay {folder}` runs them \
                  again.{without}",
                 recording.back_ms.div_ceil(1_000),
                 count(recording.files, "space"),
-                recording.entries,
+                entries(recording.entries),
             )
         }
         RecordRequest::Stop => format!(
-            "`{folder}` holds {} with {} entries in {}; `everwake replay {folder}` runs them again.",
+            "`{folder}` holds {} with {} in {}; `everwake replay {folder}` runs them again.",
             count(recording.files, "space"),
-            recording.entries,
+            entries(recording.entries),
             count(recording.bytes, "byte"),
         ),
     }

@@ -82,9 +82,9 @@ pub fn method_line(method: &MethodSchema) -> String {
 }
 
 /// Names and values below each other, the values aligned, indented.
-pub fn aligned(pairs: &[(&str, String)]) -> Vec<String> {
+pub fn aligned(pairs: &[(&str, String)], between: &str) -> Vec<String> {
     let width = pairs.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    pairs.iter().map(|(name, value)| format!("  {name:<width$}  {value}")).collect()
+    pairs.iter().map(|(name, value)| format!("  {name:<width$}{between}{value}")).collect()
 }
 
 /// A call as `name(args)`.
@@ -192,7 +192,8 @@ mod tests {
 
     #[test]
     fn values_are_aligned() {
-        assert_eq!(aligned(&[("hp", "3".into()), ("name", "Ada".into())]), ["  hp    3", "  name  Ada"]);
+        let pairs = [("hp", "3".into()), ("name", "Ada".into())];
+        assert_eq!(aligned(&pairs, " = "), ["  hp   = 3", "  name = Ada"]);
     }
 
     #[test]

@@ -183,7 +183,7 @@ fn whole(entity: &Entity) -> Vec<String> {
     let mut lines = vec![entity_line(entity.id, &entity.type_name, entity.own, entity.pose, &[])];
     lines.push(format!("  id {}", entity.id));
     let values = entity.values.iter().map(|(name, value)| (name.as_str(), harmless(&inline(value))));
-    lines.extend(aligned(&values.collect::<Vec<_>>()));
+    lines.extend(aligned(&values.collect::<Vec<_>>(), " = "));
     lines
 }
 

@@ -9,6 +9,7 @@ use super::publish::PublishOptions;
 use super::report::{Fact, ProbationReport, PublicationReport, VersionEntry, VersionState, full_hash};
 use super::{Counters, GameCore, GameOutput, SpaceKind, Ticket};
 use crate::guest::Origin;
+use crate::manifest::Method;
 use crate::message::{Body, Input};
 use crate::versions::{MethodTable, Structure};
 use bytes::Bytes;
@@ -174,6 +175,13 @@ pub struct SpaceStatus {
 /// Spaces that one status lists.
 const SPACES_SHOWN: usize = 1_000;
 
+/// A method with the names and types of its parameters.
+fn signature(method: &Method) -> String {
+    let parameters: Vec<String> =
+        method.parameters.iter().map(|it| format!("{}: {}", it.name, it.type_text)).collect();
+    format!("{}({})", method.name, parameters.join(", "))
+}
+
 impl GameCore {
     pub(super) fn admin(&mut self, admin: u64, request: AdminRequest) {
         match request {
@@ -319,7 +327,10 @@ impl GameCore {
             .ok_or("head does not know the entity's type")?;
         let method = kind.methods.iter().position(|method| method.name == name);
         let table = method.and_then(|index| table.methods.get(index));
-        table.ok_or_else(|| format!("`{}` has no method `{name}`", kind.name))
+        table.ok_or_else(|| {
+            let known: Vec<String> = kind.methods.iter().map(signature).collect();
+            format!("`{}` has no method `{name}`; it has:\n  {}", kind.name, known.join("\n  "))
+        })
     }
 
     /// What an operator's call answered, or why it was not seen.

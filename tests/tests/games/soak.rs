@@ -7,7 +7,7 @@ use everwake_testkit::World;
 use everwake_testkit::soak::Soak;
 
 const WARM: usize = 8;
-const CYCLES: usize = 48;
+const CYCLES: usize = 56;
 
 #[test]
 fn what_comes_and_goes_leaves_nothing_behind() {

@@ -82,7 +82,8 @@ fn space(view: &Map<String, Value>, members: &[Value]) -> String {
         "service" => "Service shard",
         _ => "Space",
     };
-    let mut report = format!("{kind} {}\n{}", ids::short(text(view.get("id"))), aligned(&facts).join("\n"));
+    let mut report =
+        format!("{kind} {}\n{}", ids::short(text(view.get("id"))), aligned(&facts, "  ").join("\n"));
     if !members.is_empty() {
         report.push_str(&format!("\n\n{}", members_table(members)));
         report = cut(report, members.len().max(usize::try_from(number(view.get("entities"))).unwrap_or(0)));
@@ -144,7 +145,7 @@ fn entity(view: &Map<String, Value>, attributes: &Map<String, Value>) -> String 
         facts.push(("carries", format!("{carried} of attributes that this version does not have")));
     }
     let mut parts =
-        vec![format!("{} {}\n{}", text(view.get("type")), ids::short(id), aligned(&facts).join("\n"))];
+        vec![format!("{} {}\n{}", text(view.get("type")), ids::short(id), aligned(&facts, "  ").join("\n"))];
     parts.extend(attribute_table(attributes, view.get("attribute_types")));
     parts.extend(timers(view.get("timer_list")));
     parts.extend(pending(view.get("pending_list")));
