@@ -1,5 +1,6 @@
 //! `everwake versions`
 
+use super::publish::if_it_fails;
 use super::{count, short, table};
 use crate::admin::client::{AdminAddress, AdminClient};
 use crate::admin::types::{VersionEntry, VersionState};
@@ -82,16 +83,12 @@ fn stands(it: &VersionEntry) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(probation) = &it.probation {
         let left = duration_words(Duration::from_millis(probation.left_ms));
-        let fails = match &probation.back_to {
-            Some(to) => format!("With one more than allowed it goes back to {to} by itself."),
-            None => format!("It does not go back by itself: {}.", probation.stays),
-        };
         lines.push(format!(
-            "`{}` generation {} is on probation for {left} more: {} within the last minute, {} allowed. {fails}",
+            "`{}` generation {} is on probation for {left} more, with {} in the last minute. {}",
             it.module,
             it.generation,
             count(probation.counted as u64, "new failure"),
-            probation.allowed,
+            if_it_fails(probation),
         ));
     }
     if let Some(to) = &it.rolls_back_to {
@@ -147,7 +144,7 @@ mod tests {
             chat    2           v2     0123456789ab  probation           01:00:00  7        6    400 µs     bad
             chat    1           v1     0123456789ab  passed (went back)  01:00:00  7        6    -
 
-            `chat` generation 2 is on probation for 8.2 s more: 1 new failure within the last minute, 2 allowed. With one more than allowed it goes back to generation 1 `v1` (`0123456789ab`) by itself.
+            `chat` generation 2 is on probation for 8.2 s more, with 1 new failure in the last minute. With more than 2 new failures within a minute it goes back to generation 1 `v1` (`0123456789ab`) by itself.
             `everwake rollback --module chat` goes back to generation 1 `v1` (`0123456789ab`)."#]]
         .assert_eq(&list(&[version(2, VersionState::Probation, "bad"), version(1, VersionState::Passed, "")]));
         let mut alone = version(2, VersionState::Probation, "");
@@ -155,6 +152,6 @@ mod tests {
             stays: "going back would lose changes".into(),
             ..ProbationReport::default()
         });
-        assert!(list(&[alone]).contains("It does not go back by itself: going back would lose changes."));
+        assert!(list(&[alone]).contains("does not go back by itself: going back would lose changes."));
     }
 }

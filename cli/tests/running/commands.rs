@@ -23,6 +23,8 @@ fn versions_are_planned_published_listed_and_taken_back() {
     assert!(plan.contains("  expected pause: p50 ") && plan.contains("warning: this is a dev"), "{plan}");
     let published = json(&desk.good(&["publish", "v2.wasm", "--note", "moods", "--json"]));
     assert_eq!((&published["exit"], &published["generation"]), (&0.into(), &2.into()), "{published}");
+    assert_eq!(published["probation"]["counted"], 0, "{published}");
+    assert!(published["probation_ms"].as_u64() > Some(0), "{published}");
     dev.until("generation 2");
 
     // The way back without `--irreversible` would take `mood` out of use: a publication asks, a

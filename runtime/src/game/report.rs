@@ -50,6 +50,9 @@ pub struct PublicationReport {
     pub published: bool,
     /// How long it is watched, in ms; a version that fails goes back by itself if `reversible`.
     pub probation_ms: u64,
+    /// How it stands on its probation.
+    #[serde(default)]
+    pub probation: Option<ProbationReport>,
 }
 
 /// Percentiles of the pauses of one swap, in microseconds: from the end of the last event on the

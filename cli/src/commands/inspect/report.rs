@@ -163,9 +163,29 @@ fn attribute_table(attributes: &Map<String, Value>, types: Option<&Value>) -> Op
     let type_of = |name: &str| types.and_then(|types| types.get(name)).map_or("?", |it| text(Some(it)));
     let rows: Vec<Vec<String>> = attributes
         .iter()
-        .map(|(name, value)| vec![name.clone(), type_of(name).to_owned(), harmless(text(Some(value)))])
+        .map(|(name, value)| vec![name.clone(), type_of(name).to_owned(), harmless(&bare(text(Some(value))))])
         .collect();
     (!rows.is_empty()).then(|| table(&["attribute", "type", "value"], &rows))
+}
+
+/// A value without the widths of its numbers: the type stands beside it. Texts stay as they are.
+fn bare(value: &str) -> String {
+    let (mut bare, mut rest) = (String::new(), value);
+    let (mut in_text, mut escaped) = (false, false);
+    while let Some(letter) = rest.chars().next() {
+        let is_width = rest.starts_with("_f32") || rest.starts_with("_f64");
+        if !in_text && is_width && bare.ends_with(|before: char| before.is_ascii_digit()) {
+            rest = rest.get("_f32".len()..).unwrap_or_default();
+            continue;
+        }
+        if letter == '"' && !escaped {
+            in_text = !in_text;
+        }
+        escaped = in_text && letter == '\\' && !escaped;
+        bare.push(letter);
+        rest = rest.get(letter.len_utf8()..).unwrap_or_default();
+    }
+    bare
 }
 
 fn timers(list: Option<&Value>) -> Option<String> {
@@ -304,6 +324,14 @@ mod tests {
             joined   2 answers                     900 ms
             lost     a message that may come back  -"#]]
         .assert_eq(&shown);
+    }
+
+    #[test]
+    fn numbers_are_shown_without_their_width() {
+        assert_eq!(bare("{x: 9.5_f32, y: -0.0_f64, n: 3}"), "{x: 9.5, y: -0.0, n: 3}");
+        assert_eq!(bare(r#""1_f32" 2_f32"#), r#""1_f32" 2"#, "texts stay");
+        assert_eq!(bare(r#""a\" 1_f32", 2_f32"#), r#""a\" 1_f32", 2"#);
+        assert_eq!(bare("NaN_f32 é"), "NaN_f32 é");
     }
 
     #[test]
