@@ -3,14 +3,10 @@
 
 use crate::modules::root;
 use crate::report::{Line, Report, resident_bytes, thread_cpu};
-use anyhow::{Context, Result, ensure};
-use everwake_runtime::game::admin::{AdminAnswer, AdminRequest};
-use everwake_runtime::game::publish::PublishOptions;
-use everwake_testkit::{Component, EntityId, Kit, Player, World};
-use std::time::Duration;
+use anyhow::{Result, ensure};
+use everwake_testkit::soak::Soak;
+use everwake_testkit::{Kit, World};
 
-/// Entities that hatch on each track in a cycle.
-const HATCH: u32 = 200;
 /// Cycles after which everybody has heard from everybody, and pools and rings are as full as they get: all is compared
 /// from here on.
 const WARM: usize = 100;
@@ -18,16 +14,19 @@ const MIB: f64 = 1024.0 * 1024.0;
 
 pub fn run(report: &mut Report) -> Result<()> {
     let least: u64 = if report.quick { 100_000 } else { 1_000_000 };
-    let mut soak = Soak::new()?;
+    let kit = Kit::new();
+    let folder = root().join("tests/modules/relay");
+    let versions = [kit.build(&folder), kit.build_with(&folder, &["v2"], &[])];
+    let mut soak = Soak::new(World::new(&kit).seed(8), versions);
     for number in 0..WARM {
-        soak.cycle(number)?;
+        soak.cycle(number);
     }
     soak.rest();
     let start = soak.world.tally();
     let (events, memory, begin) = (soak.events(), resident_bytes(), thread_cpu());
     let mut number = WARM;
     let ran = loop {
-        soak.cycle(number)?;
+        soak.cycle(number);
         number += 1;
         let ran = soak.events() - events;
         if ran >= least {
@@ -44,87 +43,4 @@ pub fn run(report: &mut Report) -> Result<()> {
     report.row("memory after it", after / MIB, "MiB", Some(memory / MIB), most, 1);
     report.row("events", ran as f64 / spent, "1/s", None, None, 1);
     Ok(())
-}
-
-struct Soak {
-    world: World,
-    tracks: Vec<EntityId>,
-    versions: [Component; 2],
-    players: Vec<Player>,
-}
-
-impl Soak {
-    fn new() -> Result<Self> {
-        let kit = Kit::new();
-        let folder = root().join("tests/modules/relay");
-        let versions = [kit.build(&folder), kit.build_with(&folder, &["v2"], &[])];
-        let mut world = World::new(&kit).seed(8).module(&versions[0]).start();
-        let (mut players, mut tracks) = (Vec::new(), Vec::new());
-        for _ in 0..2 {
-            let player = world.connect("relay");
-            world.advance(Duration::from_millis(100));
-            tracks.push(world.seen(player, "Track").first().context("no track")?.id);
-            players.push(player);
-        }
-        let mut soak = Self { world, tracks, versions, players };
-        soak.rest();
-        Ok(soak)
-    }
-
-    fn rest(&mut self) {
-        self.world.advance(Duration::from_secs(600));
-        self.forget();
-    }
-
-    /// What the clients were told.
-    fn forget(&mut self) {
-        for player in &self.players {
-            self.world.take_events(*player);
-            self.world.take_calls(*player);
-        }
-        self.world.take_log();
-        self.world.take_facts();
-    }
-
-    /// Lives on both tracks, and a guest; in every fourth cycle another version in the midst of them.
-    fn cycle(&mut self, number: usize) -> Result<()> {
-        let guest = self.world.connect("relay");
-        let mut tickets = Vec::new();
-        for (track, elsewhere) in self.tracks.iter().zip(self.tracks.iter().rev()) {
-            let args = serde_json::json!([HATCH, elsewhere.to_string()]);
-            let (who, method) = ("bench".into(), "hatch".into());
-            tickets.push(self.world.game().ask(AdminRequest::Call { who, entity: *track, method, args }));
-        }
-        if number % 4 == 1 {
-            let [first, second] = &self.versions;
-            let bytes = if (number / 4).is_multiple_of(2) { second } else { first }.0.clone();
-            let options = PublishOptions { supersede: true, ..PublishOptions::default() };
-            tickets.push(self.world.game().ask(AdminRequest::Publish {
-                bytes,
-                note: String::new(),
-                options,
-            }));
-        }
-        self.world.advance(Duration::from_millis(150));
-        self.world.forget(guest);
-        self.world.advance(Duration::from_millis(850));
-        for ticket in tickets {
-            match self.world.game().answer(ticket) {
-                Some(AdminAnswer::Value(_)) => {}
-                Some(AdminAnswer::Publication(report)) => ensure!(report.published, "{report:?}"),
-                other => anyhow::bail!("answered by {other:?}"),
-            }
-        }
-        self.forget();
-        let crashes = self.world.take_crashes();
-        ensure!(crashes.is_empty(), "{:?}", crashes.first());
-        Ok(())
-    }
-
-    /// Of all spaces; a service's shard shows its entity instead.
-    fn events(&mut self) -> u64 {
-        let spaces = self.world.game().spaces();
-        let views = spaces.into_iter().map(|space| self.world.inspect(space));
-        views.filter_map(|view| view.get("events")?.as_u64()).sum()
-    }
 }

@@ -112,6 +112,12 @@ impl Build {
         self
     }
 
+    /// How it is built.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
     /// Runs cargo to the end.
     pub fn run(&self, progress: &mut dyn FnMut(Progress)) -> Result<Built, BuildError> {
         let plan = cargo::plan(&self.source)?;

@@ -61,6 +61,31 @@ pub enum Command {
     Bots(bots::BotsCommand),
 }
 
+impl Command {
+    /// Whether it needs the `dev` of this folder, so that it waits while that starts. `status` and
+    /// `shutdown` do not wait: they say what is.
+    pub fn needs_dev(&self) -> bool {
+        let admin = match self {
+            Command::Publish(command) => &command.address,
+            Command::Plan(command) => &command.address,
+            Command::Versions(command) => &command.address,
+            Command::Rollback(command) => &command.address,
+            Command::Inspect(command) => &command.address,
+            Command::Call(command) => &command.address,
+            Command::Crashes(command) => &command.address,
+            Command::Record(command) => &command.address,
+            Command::Connect(command) => return command.gate.gate.is_none(),
+            Command::Chat(command) => return command.gate.gate.is_none(),
+            Command::Map(command) => return command.gate.gate.is_none(),
+            Command::Bots(bots::BotsCommand { what: bots::What::Chat(command) }) => {
+                return command.gate.gate.is_none();
+            }
+            _ => return false,
+        };
+        admin.admin.is_none()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

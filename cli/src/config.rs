@@ -72,7 +72,7 @@ pub struct Limits {
     pub memory_mib: u32,
     /// Milliseconds in which a new version may take itself back. Default: 10000.
     pub probation_ms: u64,
-    /// With more crashes than this in its probation a new version takes itself back. Default: 2.
+    /// With more new crashes than this within a minute of its probation a version takes itself back. Default: 2.
     pub probation_crashes: u32,
 }
 

@@ -34,6 +34,14 @@ pub fn because(
     error.into().context(Hinted { message: message.into(), hint: hint.into() })
 }
 
+/// A hint of another crate as a sentence, as all of ours are.
+pub fn sentence(hint: &str) -> String {
+    let mut letters = hint.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    let end = if hint.ends_with(['.', '?', '!', ':']) || hint.contains('\n') { "" } else { "." };
+    format!("{first}{}{end}", letters.as_str())
+}
+
 /// Says what to do about the errors of others.
 pub trait HintExt<T> {
     /// Wraps the error under a message, with something to do about it.
@@ -108,6 +116,14 @@ mod tests {
         let inner: Result<(), _> = Err(std::io::Error::other("busy"));
         let error = inner.context("Cannot bind: busy").unwrap_err();
         assert_eq!(read(&error).0, ["Cannot bind: busy"]);
+    }
+
+    #[test]
+    fn hints_of_others_become_sentences() {
+        assert_eq!(sentence("run `rustup update`"), "Run `rustup update`.");
+        assert_eq!(sentence("does it?"), "Does it?");
+        assert_eq!(sentence("add:\n  [lib]"), "Add:\n  [lib]");
+        assert_eq!(sentence("`a` does"), "`a` does.");
     }
 
     #[test]

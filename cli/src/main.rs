@@ -2,11 +2,11 @@
 //! can call. Knows processes and terminals; the game itself is in `runtime/` and `gate/`.
 //!
 //! # Layout
-//! - [`arguments`]: the clap tree. [`terminal`]: how we speak. [`failure`]: errors with hints.
+//! - [`arguments`]: the clap tree. [`mistyped`]: what it does not understand. [`terminal`]: how we speak. [`failure`]: errors with hints.
 //! - [`config`], [`state`]: `everwake.toml`, and where a running `dev` says how to find it.
 //! - [`admin`]: the admin API, both ends. [`commands`]: the commands that are its clients.
 //! - [`dev`]: game and gate in one process, builds and swaps on save. [`new`]: a new module.
-//! - [`values`]: arguments and attributes between text, JSON and CBOR, by type text.
+//! - [`ids`]: ids by their start. [`values`]: arguments and attributes between text, JSON and CBOR, by type text.
 //! - [`play`]: a connection to a gate, by names. [`prompt`]: lines that people type.
 //! - [`connect`], [`chat`], [`map`]: clients for the terminal. [`bots`]: many strict ones.
 
@@ -20,7 +20,9 @@ mod config;
 mod connect;
 mod dev;
 mod failure;
+mod ids;
 mod map;
+mod mistyped;
 mod new;
 mod play;
 mod prompt;
@@ -33,8 +35,14 @@ use clap::Parser as _;
 use std::process::ExitCode;
 use terminal::Terminal;
 
+/// Exit code of a command line that cannot be read.
+const MISREAD: u8 = 2;
+
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return misread(&error),
+    };
     let terminal = Terminal::from_environment(arguments.quiet);
     match run(arguments.command, &terminal) {
         Ok(code) => code,
@@ -45,7 +53,20 @@ fn main() -> ExitCode {
     }
 }
 
+/// Help and version are answers; what cannot be read is told, and exits as shells expect it.
+fn misread(error: &clap::Error) -> ExitCode {
+    let typed: Vec<String> = std::env::args().skip(1).collect();
+    let Some(explained) = mistyped::explain(error, &typed) else { error.exit() };
+    Terminal::from_environment(false).error(&explained);
+    ExitCode::from(MISREAD)
+}
+
 fn run(command: Command, terminal: &Terminal) -> anyhow::Result<ExitCode> {
+    if command.needs_dev() {
+        state::wait_until_started(|found| {
+            terminal.say(format!("{} This waits for it.", state::starting_words(found)));
+        })?;
+    }
     match command {
         Command::New(command) => new::run(&command, terminal),
         Command::Build(command) => commands::build::run(&command, terminal),

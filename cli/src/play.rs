@@ -1,6 +1,6 @@
 //! A connection to a gate as the terminal clients want it: entities, methods and values by name.
 
-use crate::connect::format::Names;
+use crate::connect::format::{Names, method_line};
 use crate::failure::{HintExt as _, hinted};
 use crate::state;
 use crate::values::{ValueError, arguments_of_line, decode, encode_arguments};
@@ -9,7 +9,7 @@ use clap::Args;
 use everwake_client::{CallError, Client, ClientConfig, ClientEndpoint, ClientEvent, Greeting, Trust};
 use everwake_protocol::EntityId;
 use everwake_protocol::client::Pose;
-use everwake_protocol::outcome::Certainty;
+use everwake_protocol::outcome::{Certainty, code};
 use serde_json::Value;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,11 +37,6 @@ impl GateAddress {
     /// A gate that is known.
     pub fn local(gate: &str, cert_hash: &str) -> Self {
         GateAddress { gate: Some(gate.to_owned()), cert_hash: Some(cert_hash.to_owned()) }
-    }
-
-    /// Its address, if it is known.
-    pub fn gate(&self) -> &str {
-        self.gate.as_deref().unwrap_or_default()
     }
 
     /// Address and certificate hash: by flags, else by what a running `dev` wrote.
@@ -114,22 +109,61 @@ pub enum CallFailed {
     #[error("you own no entity now")]
     NothingOwned,
     /// The method does not exist for clients.
-    #[error("`{type_name}` has no method `{method}` that you may call; `methods` lists them")]
+    #[error("`{type_name}` has no method `{method}` that you may call; {}", callable(known))]
     NoMethod {
         /// Name of the target's type.
         type_name: String,
         /// As it was asked for.
         method: String,
+        /// What may be called, with parameters.
+        known: Vec<String>,
     },
     /// The arguments do not fit.
-    #[error(transparent)]
-    Arguments(#[from] ValueError),
+    #[error("{}\n  {signature}", without_signature(error))]
+    Arguments {
+        /// What is wrong with them.
+        error: ValueError,
+        /// The method with its parameters.
+        signature: String,
+    },
     /// The server, or the way to it.
     #[error(transparent)]
     Call(#[from] CallError),
 }
 
+/// A list for people of what may be called.
+fn callable(known: &[String]) -> String {
+    match known {
+        [] => "it has none for you".to_owned(),
+        known => format!("it has:\n  {}", known.join("\n  ")),
+    }
+}
+
+/// What is wrong, without the parameters: the whole method stands below.
+fn without_signature(error: &ValueError) -> String {
+    let text = error.to_string();
+    match error {
+        ValueError::Count { signature, .. } => {
+            text.strip_suffix(&format!(": {signature}")).unwrap_or(&text).to_owned()
+        }
+        _ => text,
+    }
+}
+
 impl CallFailed {
+    /// What to do about it, if there is something beside what it says.
+    pub fn hint(&self) -> Option<&'static str> {
+        let CallFailed::Call(CallError::Failed { code, .. }) = self else { return None };
+        match code.as_str() {
+            code::TRAPPED | code::TIMED_OUT => {
+                Some("The method crashed: `everwake crashes --full` in another terminal shows where.")
+            }
+            code::OVERLOADED => Some("Too much waits there: try again in a moment."),
+            code::GONE => Some("It is not there any more: `ls` lists who is."),
+            _ => None,
+        }
+    }
+
     /// What the game said, if it was the game that said no.
     pub fn refusal(&self) -> Option<String> {
         let CallFailed::Call(CallError::Failed { certainty: Certainty::Refused, detail, .. }) = self else {
@@ -141,7 +175,7 @@ impl CallFailed {
     /// True if it surely had no effect, so that it can be tried again.
     pub fn surely_not_run(&self) -> bool {
         match self {
-            CallFailed::NothingOwned | CallFailed::NoMethod { .. } | CallFailed::Arguments(_) => true,
+            CallFailed::NothingOwned | CallFailed::NoMethod { .. } | CallFailed::Arguments { .. } => true,
             CallFailed::Call(CallError::Request(_)) => true,
             CallFailed::Call(CallError::Failed { certainty, .. }) => *certainty != Certainty::Unknown,
             CallFailed::Call(CallError::Closed | CallError::Answer(_)) => false,
@@ -215,8 +249,9 @@ impl Caller {
         let names = self.names();
         let type_id =
             self.client.read(|core| core.entity(own).map(|it| it.type_id)).ok_or(CallFailed::NothingOwned)?;
-        let found = names.method(type_id, method).ok_or_else(|| no_method(&names, type_id, method))?;
-        let args = encode_arguments(args, &found.parameters, &names.definitions)?;
+        let found = names.method(type_id, method).ok_or_else(|| no_method(&names, type_id, method, true))?;
+        let args = encode_arguments(args, &found.parameters, &names.definitions)
+            .map_err(|error| CallFailed::Arguments { error, signature: method_line(found) })?;
         self.call(&names, own, type_id, method, args).await
     }
 
@@ -248,8 +283,9 @@ impl Caller {
     }
 }
 
-fn no_method(names: &Names, type_id: u32, method: &str) -> CallFailed {
-    CallFailed::NoMethod { type_name: names.type_name(type_id), method: method.to_owned() }
+fn no_method(names: &Names, type_id: u32, method: &str, own: bool) -> CallFailed {
+    let known = names.methods(type_id, own);
+    CallFailed::NoMethod { type_name: names.type_name(type_id), method: method.to_owned(), known }
 }
 
 /// A connected client.
@@ -304,9 +340,10 @@ impl Player {
     /// Calls a method of an entity with arguments as they were typed.
     pub async fn call_line(&self, target: &Entity, method: &str, line: &str) -> Result<Value, CallFailed> {
         let names = self.names();
-        let found =
-            names.method(target.type_id, method).ok_or_else(|| no_method(&names, target.type_id, method))?;
-        let args = arguments_of_line(line, &found.parameters, &names.definitions)?;
+        let found = names.method(target.type_id, method).filter(|it| target.own || it.all_clients);
+        let found = found.ok_or_else(|| no_method(&names, target.type_id, method, target.own))?;
+        let args = arguments_of_line(line, &found.parameters, &names.definitions)
+            .map_err(|error| CallFailed::Arguments { error, signature: method_line(found) })?;
         self.caller.call(&names, target.id, target.type_id, method, args).await
     }
 
@@ -412,6 +449,35 @@ mod tests {
         assert_eq!(resolve("127.0.0.1:4747").unwrap().port(), 4747);
         let error = resolve("nonsense").unwrap_err();
         assert!(crate::failure::read(&error).1[0].contains("--gate"));
+    }
+
+    #[test]
+    fn a_wrong_call_shows_what_would_be_right() {
+        let known = vec!["say(text: string) -> u64".to_owned(), "rest()".to_owned()];
+        let failed = |known| CallFailed::NoMethod { type_name: "Avatar".into(), method: "sya".into(), known };
+        assert_eq!(
+            failed(known).to_string(),
+            "`Avatar` has no method `sya` that you may call; it has:\n  say(text: string) -> u64\n  rest()"
+        );
+        assert!(failed(Vec::new()).to_string().ends_with("it has none for you"));
+        let error = ValueError::Count { expected: 1, found: 0, signature: "(text: string)".into() };
+        let failed = CallFailed::Arguments { error, signature: "say(text: string) -> u64".into() };
+        assert_eq!(failed.to_string(), "expected 1 argument, found 0\n  say(text: string) -> u64");
+        assert_eq!(failed.hint(), None);
+    }
+
+    #[test]
+    fn a_crash_says_where_it_can_be_read() {
+        let failed = |code: &str| {
+            CallFailed::Call(CallError::Failed {
+                certainty: Certainty::NotRun,
+                code: code.into(),
+                detail: Bytes::new(),
+            })
+        };
+        assert!(failed(code::TRAPPED).hint().unwrap().contains("everwake crashes"));
+        assert!(failed(code::TIMED_OUT).hint().unwrap().contains("everwake crashes"));
+        assert_eq!(failed("failed").hint(), None, "the game's own words say enough");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::failure::{HintExt as _, hinted};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Folder in the working directory of `dev` for everything that it keeps.
 pub const FOLDER: &str = ".everwake";
@@ -22,7 +23,13 @@ pub struct DevState {
     pub cert_hash: String,
     /// Modules that it runs.
     pub modules: Vec<String>,
+    /// It still builds: there is nothing to reach yet.
+    #[serde(default)]
+    pub starting: bool,
 }
+
+/// How often somebody who waits for a `dev` looks.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The file of a working directory.
 pub fn file_in(dir: &Path) -> PathBuf {
@@ -59,15 +66,70 @@ pub fn remove(dir: &Path) {
     }
 }
 
+/// Removes the file at the end, however that comes.
+pub struct Announced {
+    dir: PathBuf,
+}
+
+impl Announced {
+    /// Says to others that a `dev` with these modules starts here.
+    pub fn starting(dir: &Path, modules: Vec<String>) -> anyhow::Result<Announced> {
+        let state = DevState { pid: std::process::id(), modules, starting: true, ..DevState::default() };
+        write(dir, &state)?;
+        Ok(Announced { dir: dir.to_owned() })
+    }
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        remove(&self.dir);
+    }
+}
+
 /// The `dev` that runs in this directory, or in one above.
 pub fn find() -> anyhow::Result<DevState> {
     let here = std::env::current_dir()?;
-    find_from(&here).ok_or_else(|| {
+    let found = find_from(&here).ok_or_else(|| {
         hinted(
             "No running `dev` is found here or in a folder above.",
             "Start one with `everwake dev DIR` or `everwake demo`, or say where it is with `--admin` (commands) or `--gate` (clients).",
         )
-    })
+    })?;
+    match found.starting {
+        true => Err(hinted(
+            starting_words(&found),
+            format!("Try again when it says where clients connect; `kill -INT {}` ends it.", found.pid),
+        )),
+        false => Ok(found),
+    }
+}
+
+/// What is said about a `dev` that is not there yet.
+pub fn starting_words(state: &DevState) -> String {
+    let modules: Vec<String> = state.modules.iter().map(|it| format!("`{it}`")).collect();
+    format!("A `dev` is starting in this folder, process `{}`: it builds {}.", state.pid, modules.join(", "))
+}
+
+/// Waits while the `dev` of this directory, or of one above, starts. Says so first.
+pub fn wait_until_started(say: impl FnOnce(&DevState)) -> anyhow::Result<()> {
+    wait_from(&std::env::current_dir()?, say)
+}
+
+#[expect(clippy::disallowed_methods, reason = "another process writes a file: there is no event to wait for")]
+fn wait_from(dir: &Path, say: impl FnOnce(&DevState)) -> anyhow::Result<()> {
+    let is_starting = || find_from(dir).filter(|found| found.starting);
+    let Some(first) = is_starting() else { return Ok(()) };
+    say(&first);
+    while is_starting().is_some() {
+        std::thread::sleep(LOOK_EVERY);
+    }
+    if find_from(dir).is_none() {
+        return Err(hinted(
+            "The `dev` that was starting has ended.",
+            "Its terminal says why; start it again with `everwake dev DIR`.",
+        ));
+    }
+    Ok(())
 }
 
 fn find_from(dir: &Path) -> Option<DevState> {
@@ -108,6 +170,32 @@ mod tests {
         assert_eq!(find_from(&below), Some(state(std::process::id())));
         remove(dir.path());
         assert_eq!(find_from(&below), None);
+    }
+
+    #[test]
+    fn who_comes_while_a_dev_starts_waits_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut said = Vec::new();
+        wait_from(dir.path(), |_| said.push("nobody starts".to_owned())).unwrap();
+        let announced = Announced::starting(dir.path(), vec!["chat".into(), "yard".into()]).unwrap();
+        let (told, heard) = std::sync::mpsc::channel();
+        let path = dir.path().to_owned();
+        let waiting =
+            std::thread::spawn(move || wait_from(&path, |it| told.send(starting_words(it)).unwrap()));
+        said.push(heard.recv().unwrap());
+        assert!(said[0].contains("it builds `chat`, `yard`"), "{said:?}");
+        write(dir.path(), &state(std::process::id())).unwrap();
+        waiting.join().unwrap().unwrap();
+        drop(announced);
+        assert_eq!(find_from(dir.path()), None);
+    }
+
+    #[test]
+    fn a_dev_that_ends_while_it_starts_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let announced = Announced::starting(dir.path(), vec!["chat".into()]).unwrap();
+        let error = wait_from(dir.path(), |_| drop(announced)).unwrap_err();
+        assert!(crate::failure::read(&error).0[0].contains("has ended"));
     }
 
     #[test]

@@ -84,6 +84,45 @@ fn a_taken_port_is_told_before_anything_is_built() {
 }
 
 #[test]
+fn all_taken_ports_are_told_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("Cargo.toml"), "this is never read").unwrap();
+    let holder = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let ports = [holder.local_addr().unwrap().port(), listener.local_addr().unwrap().port()];
+    let [port, admin] = ports.map(|it| it.to_string());
+    let output = everwake(dir.path(), &["dev", "--port", &port, "--admin-port", &admin]);
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for taken in [format!("UDP port `{port}` is taken"), format!("TCP port `{admin}` is taken")] {
+        assert!(text.contains(&taken), "{text}");
+    }
+    assert!(text.contains("--port ") && text.contains("--admin-port "), "{text}");
+}
+
+#[test]
+fn a_mistyped_command_is_answered_with_the_near_one() {
+    let dir = tempfile::tempdir().unwrap();
+    for (typed, near) in [
+        (&["dve"][..], "`everwake dev`"),
+        (&["stauts"], "`everwake status`"),
+        (&["--quiet", "record", "strat"], "`everwake record start`"),
+    ] {
+        let output = everwake(dir.path(), typed);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains("hint: Do you mean ") && text.contains(near), "{text}");
+    }
+    let text = stderr(&everwake(dir.path(), &["xyzzy"]));
+    assert!(
+        text.contains("error: There is no command `xyzzy`.") && text.contains("hint: `everwake --help`"),
+        "{text}"
+    );
+    let text = stderr(&everwake(dir.path(), &["dev", "--prot", "1"]));
+    assert!(text.contains("error: ") && text.contains("hint: ") && !text.contains("tip:"), "{text}");
+}
+
+#[test]
 fn a_config_with_a_typing_error_is_refused_with_its_line() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("Cargo.toml"), "this is never read").unwrap();

@@ -1,6 +1,7 @@
 //! The 128-bit names of things, and their text form.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 /// 128 bits, most significant word first. Text form: 26 characters of Crockford's base 32
@@ -74,6 +75,16 @@ impl Id {
         let mut first = [0; 16];
         hasher.finalize_xof().fill(&mut first);
         Id::from_bytes(first)
+    }
+
+    /// The ids whose text begins so: none if no id's does.
+    pub fn beginning_with(prefix: &str) -> Option<RangeInclusive<Id>> {
+        let first = format!("{prefix:0<TEXT_LEN$}").parse().ok()?;
+        let last = match prefix {
+            "" => Id::from_u128(u128::MAX),
+            some => format!("{some:z<TEXT_LEN$}").parse().ok()?,
+        };
+        Some(first..=last)
     }
 
     /// 16 bytes, most significant first.
@@ -213,6 +224,22 @@ mod tests {
         let session = SessionId::of_gate(0x0123_4567_89ab_cdef, 42);
         assert_eq!(session.gate_random(), 0x0123_4567_89ab_cdef);
         assert_eq!(session.0.to_u128() as u64, 42);
+    }
+
+    #[test]
+    fn a_start_of_a_text_stands_for_all_that_begin_so() {
+        let id = Id::from_u128(0x0123_4567_89ab_cdef_0011_2233_4455_6677);
+        let text = id.to_string();
+        for end in 0..=TEXT_LEN {
+            assert!(Id::beginning_with(&text[..end]).unwrap().contains(&id), "{end}");
+        }
+        assert_eq!(Id::beginning_with(&text), Some(id..=id));
+        let next = Id::from_u128(id.to_u128() + 1);
+        assert!(!Id::beginning_with(&text).unwrap().contains(&next));
+        assert_eq!(Id::beginning_with("").unwrap().end().to_u128(), u128::MAX);
+        for none in ["8", "u", "é", "0 ", "000000000000000000000000000"] {
+            assert_eq!(Id::beginning_with(none), None, "{none}");
+        }
     }
 
     #[test]

@@ -112,6 +112,8 @@ pub const RECENT_PERIOD_MS: u64 = 5_000;
 pub const RECENT_ENTRIES_MAX: usize = 32_768;
 /// Bytes of a space's last seconds. The same.
 pub const RECENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of the last seconds of all spaces of a process together. Stops many spaces from filling memory.
+pub const RECENT_BYTES_PER_PROCESS_MAX: usize = 512 * 1024 * 1024;
 /// A space whose last seconds are too much tries again after so long. Stops it from copying in vain.
 pub const RECENT_REST_MS: u64 = 60_000;
 /// Entities that the guest may hold though they are gone, before it is told in between.

@@ -26,6 +26,7 @@
 mod kit;
 mod player;
 mod shelf;
+pub mod soak;
 mod world;
 
 pub use everwake_client::{Entity, Value};

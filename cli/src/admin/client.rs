@@ -2,7 +2,7 @@
 
 use super::types::{
     COMPONENT_BYTES_MAX, CallAnswer, CallRequest, CrashGroup, Problem, ProblemCode, PublicationReport,
-    PublishQuery, RecordRequest, Recording, RollbackRequest, Status, VersionEntry,
+    PublishQuery, RecordRequest, Recording, RollbackRequest, Status, TOO_LARGE, VersionEntry, too_large,
 };
 use crate::failure::{FAULT, HintExt as _, because, hinted};
 use crate::state;
@@ -128,13 +128,7 @@ impl AdminClient {
         query: &PublishQuery,
     ) -> anyhow::Result<T> {
         if component.len() > COMPONENT_BYTES_MAX {
-            return Err(hinted(
-                format!(
-                    "The file has {} bytes, and a component has at most {COMPONENT_BYTES_MAX}.",
-                    component.len()
-                ),
-                "Is it a component? `everwake build` makes one, without symbols.",
-            ));
+            return Err(hinted(too_large(Some(component.len())), TOO_LARGE));
         }
         // A server that says no before it has read all of a large body is not heard: it is asked first.
         self.get::<Value>("/v1/status")?;

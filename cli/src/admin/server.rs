@@ -3,7 +3,7 @@
 use super::deployment::Deployment;
 use super::types::{
     COMPONENT_BYTES_MAX, CallRequest, Problem, ProblemCode, PublicationReport, PublishQuery,
-    REQUEST_BYTES_MAX, RecordRequest, RollbackRequest,
+    REQUEST_BYTES_MAX, RecordRequest, RollbackRequest, TOO_LARGE, too_large,
 };
 use crate::failure::FAULT;
 use axum::body::Bytes;
@@ -117,7 +117,7 @@ async fn upload(
     match (query, body) {
         (Ok(Query(query)), Ok(body)) => answer(move || work(&*admin.deployment, body, &query)).await,
         (Err(error), _) => bad_request(&error.body_text()).into_response(),
-        (_, Err(error)) => body_problem(error.status(), &error.body_text()).into_response(),
+        (_, Err(error)) => component_problem(error.status(), &error.body_text()).into_response(),
     }
 }
 
@@ -206,14 +206,15 @@ fn body_problem(status: StatusCode, text: &str) -> Problem {
     if status != StatusCode::PAYLOAD_TOO_LARGE {
         return bad_request(text);
     }
-    let message = format!(
-        "The body is too large: components have at most {COMPONENT_BYTES_MAX} bytes, other bodies {REQUEST_BYTES_MAX}."
-    );
-    Problem::new(
-        ProblemCode::TooLarge,
-        message,
-        "Build the component in release and stripped: `everwake build --release`.",
-    )
+    let message = format!("The request is too large; the limit is {} KiB.", REQUEST_BYTES_MAX / 1024);
+    Problem::new(ProblemCode::TooLarge, message, "Send less at once: docs/guide/admin.md says what is sent.")
+}
+
+fn component_problem(status: StatusCode, text: &str) -> Problem {
+    if status != StatusCode::PAYLOAD_TOO_LARGE {
+        return bad_request(text);
+    }
+    Problem::new(ProblemCode::TooLarge, too_large(None), TOO_LARGE)
 }
 
 impl IntoResponse for Problem {
@@ -259,6 +260,19 @@ mod tests {
             let status = Problem::new(code, "", "").into_response().status().as_u16();
             assert!(guide.contains(&format!("| `{}` | {status} |", name.trim_matches('"'))), "{name}");
         }
+    }
+
+    #[test]
+    fn the_largest_component_is_the_same_wherever_it_is_said() {
+        let mib = format!("{} MiB", COMPONENT_BYTES_MAX / 1024 / 1024);
+        assert!(too_large(Some(7)).contains(&mib) && too_large(None).contains(&mib));
+        let problem = component_problem(StatusCode::PAYLOAD_TOO_LARGE, "");
+        assert!(problem.message.contains(&mib), "{problem}");
+        assert!(include_str!("../../../docs/guide/admin.md").contains(&format!("at most {mib}")));
+        let limits = include_str!("../../../docs/guide/limits.md");
+        assert!(limits.contains(&format!("| `COMPONENT_BYTES_MAX` | {mib} |")));
+        let other = body_problem(StatusCode::PAYLOAD_TOO_LARGE, "");
+        assert!(other.message.contains("256 KiB"), "{other}");
     }
 
     #[test]

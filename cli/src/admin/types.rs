@@ -4,13 +4,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-pub use everwake_runtime::game::report::{Pauses, PublicationReport, VersionEntry, VersionState};
+pub use everwake_runtime::game::report::{
+    Pauses, ProbationReport, PublicationReport, VersionEntry, VersionState,
+};
 pub use everwake_runtime::wasm::CrashVersion;
+pub use everwake_runtime::wasm::limits::COMPONENT_BYTES_MAX;
 
-/// Largest component that can be published. Stops one upload from filling memory.
-pub const COMPONENT_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Largest body of every other request.
+/// Largest body of a request that carries no component.
 pub const REQUEST_BYTES_MAX: usize = 256 * 1024;
+/// What to do about a file that is larger than a component may be.
+pub const TOO_LARGE: &str = "Is it a component? `everwake build` makes one for players, without symbols.";
 
 /// Why a request was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -38,6 +41,15 @@ pub enum ProblemCode {
     TooLarge,
     Failed,
     Unavailable,
+}
+
+/// What is said about a component that is too large: the same by who sends it and who gets it.
+pub fn too_large(bytes: Option<usize>) -> String {
+    let has = bytes.map_or_else(
+        || "The component is too large".to_owned(),
+        |bytes| format!("The component has {bytes} bytes"),
+    );
+    format!("{has}; the limit is {} MiB.", COMPONENT_BYTES_MAX / 1024 / 1024)
 }
 
 impl Problem {
@@ -89,6 +101,8 @@ pub struct ModuleStatus {
     pub generation: u32,
     /// What became of the version that runs so far.
     pub state: Option<VersionState>,
+    /// How it stands, if it is watched.
+    pub probation: Option<ProbationReport>,
     /// Clients that play it.
     pub sessions: u64,
     /// Spaces, nil shards and service shards.
@@ -185,18 +199,48 @@ pub struct RollbackRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum RecordRequest {
-    /// Writes into this folder, as seen from the server's working directory.
-    Start(String),
+    /// Writes what happens from now on.
+    Start(RecordTarget),
     /// Flushes and closes.
     Stop,
     /// Writes down what happened in the last seconds, though nobody had asked to record it.
-    Last {
-        /// Into this folder, as seen from the server's working directory.
-        folder: String,
-        /// One space; all if left out.
-        #[serde(default)]
-        space: Option<String>,
-    },
+    Last(RecordTarget),
+}
+
+/// What is recorded, and where. In JSON the text of a folder alone will do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "FolderOrTarget")]
+pub struct RecordTarget {
+    /// As seen from the server's working directory; empty: a new one in its `.everwake`.
+    pub folder: String,
+    /// One space by its id, or the start of it; all if left out.
+    pub space: Option<String>,
+    /// Writes over an earlier recording in that folder.
+    pub force: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum FolderOrTarget {
+    Folder(String),
+    Target(Target),
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Target {
+    folder: String,
+    space: Option<String>,
+    force: bool,
+}
+
+impl From<FolderOrTarget> for RecordTarget {
+    fn from(it: FolderOrTarget) -> Self {
+        match it {
+            FolderOrTarget::Folder(folder) => RecordTarget { folder, ..RecordTarget::default() },
+            FolderOrTarget::Target(Target { folder, space, force }) => RecordTarget { folder, space, force },
+        }
+    }
 }
 
 /// Answer of `POST /v1/record`.
@@ -216,4 +260,27 @@ pub struct Recording {
     /// Of `last`: spaces of which nothing is kept, because nothing or too much has happened.
     #[serde(default)]
     pub without: u64,
+    /// Files of an earlier recording that were written over.
+    #[serde(default)]
+    pub replaced: u64,
+    /// Folder of an earlier recording that is kept; this one got a name of its own.
+    #[serde(default)]
+    pub beside: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_alone_says_where_to_record() {
+        let read = |text: &str| serde_json::from_str::<RecordRequest>(text);
+        let bug = RecordTarget { folder: "bug".into(), ..RecordTarget::default() };
+        assert_eq!(read(r#"{"start": "bug"}"#).unwrap(), RecordRequest::Start(bug.clone()));
+        assert_eq!(read(r#"{"last": {"folder": "bug"}}"#).unwrap(), RecordRequest::Last(bug.clone()));
+        assert_eq!(read(r#""stop""#).unwrap(), RecordRequest::Stop);
+        let whole = RecordRequest::Last(RecordTarget { space: Some("0a".into()), force: true, ..bug });
+        assert_eq!(read(&serde_json::to_string(&whole).unwrap()).unwrap(), whole);
+        assert!(read(r#"{"start": {"foldr": "bug"}}"#).is_err());
+    }
 }

@@ -258,6 +258,9 @@ mod tests {
             rollback: false,
             state: VersionState::Passed,
             traps: 0,
+            crashes: 0,
+            probation: None,
+            rolls_back_to: None,
             spaces: 3,
             pause: Some(pause),
         };

@@ -2,7 +2,7 @@
 
 use super::short;
 use crate::clock::words;
-use crate::failure::{HintExt as _, hinted};
+use crate::failure::{HintExt as _, hinted, sentence};
 use crate::terminal::Terminal;
 use clap::Args;
 use everwake_builder::{Build, BuildError, Built, Progress};
@@ -87,7 +87,15 @@ pub fn build(dir: &Path, profile: Profile, terminal: &Terminal) -> anyhow::Resul
 
 fn build_as(recipe: &Build, dir: &Path, terminal: &Terminal) -> anyhow::Result<Built> {
     let started = Instant::now();
-    let bar = bar(&name_of(dir));
+    let name = name_of(dir);
+    let purpose = match recipe.profile() {
+        Profile::Release => "for players: optimised",
+        Profile::Dev => "for development: fast to build",
+    };
+    let bar = bar(&name, purpose);
+    if bar.is_hidden() {
+        terminal.say(format!("Building `{name}` {purpose}."));
+    }
     let built =
         recipe.run(&mut |progress| show(&bar, progress, terminal)).map_err(|error| explain(dir, error));
     bar.finish_and_clear();
@@ -121,14 +129,14 @@ fn explain(dir: &Path, error: BuildError) -> anyhow::Error {
         BuildError::Compile { .. } => "Mend the source; the compiler says where.",
         _ => hint,
     };
-    hinted(format!("`{}` is not built.\n{message}", name_of(dir)), hint)
+    hinted(format!("`{}` is not built.\n{message}", name_of(dir)), sentence(hint))
 }
 
 fn split_hint(text: &str) -> (&str, &str) {
     text.split_once("\nhint: ").unwrap_or((text, "Does `cargo check` work in that folder?"))
 }
 
-fn bar(name: &str) -> ProgressBar {
+fn bar(name: &str, purpose: &str) -> ProgressBar {
     let bar = ProgressBar::new(0);
     if !std::io::stderr().is_terminal() {
         bar.set_draw_target(ProgressDrawTarget::hidden());
@@ -136,7 +144,7 @@ fn bar(name: &str) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} [{bar:24}] {pos}/{len} {msg}") {
         bar.set_style(style.progress_chars("=> "));
     }
-    bar.set_prefix(name.to_owned());
+    bar.set_prefix(format!("{name} ({purpose})"));
     bar.set_message("planning the build");
     bar.enable_steady_tick(Duration::from_millis(100));
     bar
@@ -174,7 +182,7 @@ mod tests {
         let error = explain(Path::new("/nowhere/here"), BuildError::NoPackage("here".into()));
         let (lines, hints) = failure::read(&error);
         assert_eq!(lines, ["`here` is not built.\n`here` has no `Cargo.toml`"]);
-        assert_eq!(hints, ["name the folder of a module, or make one with `everwake new`"]);
+        assert_eq!(hints, ["Name the folder of a module, or make one with `everwake new`."]);
     }
 
     #[test]

@@ -14,11 +14,11 @@ use std::process::ExitCode;
     after_long_help = "Each argument is read by the type of its parameter: numbers, texts, JSON for lists and structs.
 
 Examples:
-  everwake call 0h2k8q0000000000000000000w heal 40
-  everwake call 0h2k8q0000000000000000000w give '{\"kind\": \"axe\", \"count\": 1}'"
+  everwake call 0h2k8q heal 40
+  everwake call 0h2k8q give '{\"kind\": \"axe\", \"count\": 1}'"
 )]
 pub struct CallCommand {
-    /// Text form of the target.
+    /// The target: the start of its id, as long as it is clear.
     pub id: String,
     /// Name of the method.
     pub method: String,

@@ -1,4 +1,8 @@
 //! `everwake inspect`
+//!
+//! - [`report`]: what is known, for people.
+
+mod report;
 
 use crate::admin::client::{AdminAddress, AdminClient};
 use crate::terminal::Terminal;
@@ -13,13 +17,13 @@ const LIST_LINES_MAX: usize = 200;
 /// Shows spaces and entities with their attributes. Secrets are masked.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
-  everwake inspect                              all spaces
-  everwake inspect 0h2k8q0000000000000000000w   one space or entity
+  everwake inspect                 all spaces
+  everwake inspect 0h2k8q          the one space or entity whose id begins so
   everwake inspect --json | jq .")]
 pub struct InspectCommand {
-    /// Text form of a space or an entity; all spaces if left out.
+    /// A space or an entity: the start of its id, as long as it is clear; all spaces if left out.
     pub id: Option<String>,
-    /// Prints the answer as JSON.
+    /// Prints everything that is known, as JSON.
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
@@ -32,12 +36,17 @@ pub fn run(command: &InspectCommand, terminal: &Terminal) -> anyhow::Result<Exit
     if command.json {
         terminal.data(&super::json(&found)?);
     } else {
-        terminal.answer(&outline(&found));
+        terminal.answer(&report::report(&found).unwrap_or_else(|| outline(&found)));
+        if command.id.is_none() {
+            terminal.hint(
+                "`everwake inspect ID` shows one of them with what is in it; the start of an id is enough.",
+            );
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Nested data as an indented outline: one line for what is small, more for what is not.
+/// Nested data that is not known here as an indented outline: one line for what is small, more for what is not.
 fn outline(value: &Value) -> String {
     let mut lines = Vec::new();
     write(value, 0, &mut lines);

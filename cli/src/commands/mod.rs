@@ -48,6 +48,11 @@ fn count(number: u64, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
+/// `1 entry`, `2 entries`.
+fn entries(number: u64) -> String {
+    if number == 1 { "1 entry".to_owned() } else { format!("{number} entries") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +66,7 @@ mod tests {
     #[test]
     fn numbers_are_readable() {
         assert_eq!((count(1, "space"), count(2, "space")), ("1 space".into(), "2 spaces".into()));
+        assert_eq!((entries(1), entries(2)), ("1 entry".into(), "2 entries".into()));
         assert_eq!(short("0123456789abcdef"), "0123456789ab");
     }
 }

@@ -3,8 +3,9 @@
 use super::build::{self, Profile};
 use super::{count, short};
 use crate::admin::client::{AdminAddress, AdminClient};
-use crate::admin::types::{Pauses, PublicationReport, PublishQuery};
+use crate::admin::types::{Pauses, ProbationReport, PublicationReport, PublishQuery};
 use crate::clock::duration_words;
+use crate::failure::sentence;
 use crate::terminal::Terminal;
 use clap::Args;
 use everwake_builder::profile_of;
@@ -93,7 +94,12 @@ pub fn tell(report: &PublicationReport, json: bool, terminal: &Terminal) -> anyh
 /// A publication, a plan or a rollback in words.
 pub fn describe(report: &PublicationReport) -> String {
     let mut lines = vec![head(report)];
-    let indented = |text: &str| text.replace('\n', "\n    ");
+    let indented = |text: &str| match text.split_once("\nhint: ") {
+        Some((text, hint)) => {
+            format!("{}\n    hint: {}", text.replace('\n', "\n    "), sentence(&hint.replace('\n', "\n    ")))
+        }
+        None => text.replace('\n', "\n    "),
+    };
     lines.extend(report.refusals.iter().map(|it| format!("  refused: {}", indented(it))));
     lines.extend(report.warnings.iter().map(|it| format!("  warning: {}", indented(it))));
     lines.extend(report.changes.iter().map(|it| format!("  {}", indented(it))));
@@ -104,16 +110,20 @@ pub fn describe(report: &PublicationReport) -> String {
         let note = "estimated by rehearsal: a new instance, and `migrate` one way";
         lines.push(format!("  expected {} ({note})", pauses(pause)));
     }
-    if report.published && report.probation_ms > 0 {
-        let probation = duration_words(Duration::from_millis(report.probation_ms));
-        lines.push(match report.reversible {
-            true => format!("  It takes itself back if it crashes too often within {probation}."),
-            false => {
-                "  Going back would lose changes: if it crashes too often, it is halted instead.".to_owned()
-            }
-        });
+    if let Some(probation) = report.probation.as_ref().filter(|_| report.published) {
+        let left = duration_words(Duration::from_millis(probation.left_ms));
+        lines.push(format!("  Probation: it is watched for {left}. {}", if_it_fails(probation)));
     }
     lines.join("\n")
+}
+
+/// What becomes of a version on probation that fails.
+pub fn if_it_fails(probation: &ProbationReport) -> String {
+    let failures = count(u64::from(probation.allowed), "new failure");
+    match &probation.back_to {
+        Some(to) => format!("With more than {failures} within a minute it goes back to {to} by itself."),
+        None => format!("If it fails it does not go back by itself: {}.", probation.stays),
+    }
 }
 
 fn head(report: &PublicationReport) -> String {
@@ -124,11 +134,16 @@ fn head(report: &PublicationReport) -> String {
     };
     let name = format!("`{}` version `{}` (`{}`)", report.module, report.label, short(&report.version));
     match (report.published, report.module.is_empty()) {
+        (true, _) if report.from == report.version => {
+            format!("{name} is live already, as generation {}: nothing is done.", report.generation)
+        }
         // Nothing was there before.
         (true, _) if report.from.is_empty() => format!("{name} is live as generation {}.", report.generation),
         (true, _) => {
             format!("{name} is live as generation {}, in {spaces} with {entities}.", report.generation)
         }
+        // No version was found.
+        (false, false) if report.version.is_empty() => format!("`{}`: {}", report.module, report.summary),
         (false, false) if !report.summary.is_empty() => format!("{name}: {}", report.summary),
         (false, false) => name,
         (false, true) => report.summary.clone(),
@@ -167,12 +182,15 @@ mod tests {
     #[test]
     fn a_publication_is_told_in_words() {
         let pause = Some(Pauses { spaces: 21, p50_us: 150, p99_us: 310, max_us: 1200 });
+        let back_to = Some("generation 6 `6` (`fedcba987654`)".to_owned());
+        let probation =
+            ProbationReport { left_ms: 10_000, allowed: 2, back_to, ..ProbationReport::default() };
         let report = PublicationReport {
             published: true,
             generation: 7,
             spaces: 21,
             entities: 1,
-            probation_ms: 10_000,
+            probation: Some(probation.clone()),
             pause,
             ..report()
         };
@@ -180,8 +198,20 @@ mod tests {
             `chat` version `7` (`0123456789ab`) is live as generation 7, in 21 spaces with 1 entity.
               `Avatar` gains the attribute `mood: string`.
               pause: p50 150 µs, p99 310 µs, longest 1 ms
-              It takes itself back if it crashes too often within 10.0 s."#]]
+              Probation: it is watched for 10.0 s. With more than 2 new failures within a minute it goes back to generation 6 `6` (`fedcba987654`) by itself."#]]
         .assert_eq(&describe(&report));
+        let stays = "going back would lose changes".to_owned();
+        let lost = ProbationReport { back_to: None, stays, ..probation };
+        assert_eq!(
+            if_it_fails(&lost),
+            "If it fails it does not go back by itself: going back would lose changes."
+        );
+        let again =
+            PublicationReport { from: report.version.clone(), probation: None, pause: None, ..report };
+        assert!(
+            describe(&again).starts_with("`chat` version `7` (`0123456789ab`) is live already"),
+            "{again:?}"
+        );
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! `everwake record`
 
-use super::count;
+use super::{count, entries};
 use crate::admin::client::{AdminAddress, AdminClient};
-use crate::admin::types::{RecordRequest, Recording};
+use crate::admin::types::{RecordRequest, RecordTarget, Recording};
 use crate::terminal::Terminal;
 use clap::{Args, Subcommand};
 use std::process::ExitCode;
@@ -13,11 +13,12 @@ use std::process::ExitCode;
 /// seconds of every space are always kept, so that `last` may be asked for after a surprise.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
-  everwake record start                 into `.everwake/recording` of the server
+  everwake record start                 into a new folder in `.everwake` of the server
   everwake record start bug
   everwake record stop
   everwake replay bug
   everwake record last oops             what just happened, though nobody recorded it
+  everwake record last oops --force     the same into the same folder
   everwake replay oops")]
 pub struct RecordCommand {
     #[command(subcommand)]
@@ -30,35 +31,53 @@ pub struct RecordCommand {
 #[derive(Debug, Subcommand)]
 pub enum What {
     /// Begins with a snapshot of each space, then every event.
-    Start {
-        /// The folder, as seen from the server's working directory.
-        #[arg(default_value = ".everwake/recording")]
-        folder: String,
-    },
+    Start(Whereto),
     /// Flushes and closes the files.
     Stop,
     /// Writes down the last seconds: at least ten of each space, if not too much has happened.
-    Last {
-        /// The folder, as seen from the server's working directory.
-        #[arg(default_value = ".everwake/last")]
-        folder: String,
-        /// One space instead of all.
-        #[arg(long, value_name = "ID")]
-        space: Option<String>,
-    },
+    Last(Whereto),
+}
+
+/// What is recorded, and where.
+#[derive(Debug, Args)]
+pub struct Whereto {
+    /// The folder, as seen from the server's working directory; a new one in its `.everwake` if left out.
+    #[arg(default_value = "", hide_default_value = true)]
+    pub folder: String,
+    /// One space instead of all: the start of its id.
+    #[arg(long, value_name = "ID")]
+    pub space: Option<String>,
+    /// Writes over an earlier recording in that folder.
+    #[arg(long)]
+    pub force: bool,
+}
+
+impl Whereto {
+    fn target(&self) -> RecordTarget {
+        RecordTarget { folder: self.folder.clone(), space: self.space.clone(), force: self.force }
+    }
 }
 
 /// Starts, stops, or looks back.
 pub fn run(command: &RecordCommand, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     let client = AdminClient::find(&command.address)?;
     let request = match &command.what {
-        What::Start { folder } => RecordRequest::Start(folder.clone()),
+        What::Start(into) => RecordRequest::Start(into.target()),
         What::Stop => RecordRequest::Stop,
-        What::Last { folder, space } => RecordRequest::Last { folder: folder.clone(), space: space.clone() },
+        What::Last(into) => RecordRequest::Last(into.target()),
     };
     let recording = client.record(&request)?;
-    terminal.answer(&describe(&request, &recording));
+    terminal.answer(&format!("{}{}", describe(&request, &recording), earlier(&recording)));
     Ok(ExitCode::SUCCESS)
+}
+
+/// What became of an earlier recording.
+fn earlier(recording: &Recording) -> String {
+    match (&recording.beside, recording.replaced) {
+        (Some(beside), _) => format!(" The earlier one in `{beside}` is kept."),
+        (None, 0) => String::new(),
+        (None, replaced) => format!(" It is written over {} of an earlier one.", count(replaced, "file")),
+    }
 }
 
 fn describe(request: &RecordRequest, recording: &Recording) -> String {
@@ -67,26 +86,26 @@ fn describe(request: &RecordRequest, recording: &Recording) -> String {
         RecordRequest::Start(_) => {
             format!("The server records into `{folder}`; `everwake record stop` ends it.")
         }
-        RecordRequest::Last { .. } if recording.files == 0 => {
+        RecordRequest::Last(_) if recording.files == 0 => {
             "Nothing is at hand: in the last seconds nothing happened, or too much to keep.".to_owned()
         }
-        RecordRequest::Last { .. } => {
+        RecordRequest::Last(_) => {
             let without = match recording.without {
                 0 => String::new(),
                 some => format!(" Of {} nothing is at hand.", count(some, "other space")),
             };
             format!(
-                "`{folder}` holds the last {} s of {} with {} entries; `everwake replay {folder}` runs them \
+                "`{folder}` holds the last {} s of {} with {}; `everwake replay {folder}` runs them \
                  again.{without}",
                 recording.back_ms.div_ceil(1_000),
                 count(recording.files, "space"),
-                recording.entries,
+                entries(recording.entries),
             )
         }
         RecordRequest::Stop => format!(
-            "`{folder}` holds {} with {} entries in {}; `everwake replay {folder}` runs them again.",
+            "`{folder}` holds {} with {} in {}; `everwake replay {folder}` runs them again.",
             count(recording.files, "space"),
-            recording.entries,
+            entries(recording.entries),
             count(recording.bytes, "byte"),
         ),
     }
@@ -109,7 +128,7 @@ mod tests {
 
     #[test]
     fn the_last_seconds_say_how_far_they_go_back() {
-        let last = RecordRequest::Last { folder: "oops".into(), space: None };
+        let last = RecordRequest::Last(RecordTarget { folder: "oops".into(), ..RecordTarget::default() });
         let recording = Recording {
             folder: "oops".into(),
             files: 2,
@@ -125,5 +144,14 @@ mod tests {
         );
         let nothing = Recording { without: 3, ..Recording::default() };
         assert!(describe(&last, &nothing).starts_with("Nothing is at hand"));
+    }
+
+    #[test]
+    fn what_became_of_an_earlier_recording_is_said() {
+        assert_eq!(earlier(&Recording::default()), "");
+        let beside = Recording { beside: Some("last".into()), ..Recording::default() };
+        assert_eq!(earlier(&beside), " The earlier one in `last` is kept.");
+        let over = Recording { replaced: 2, ..Recording::default() };
+        assert_eq!(earlier(&over), " It is written over 2 files of an earlier one.");
     }
 }

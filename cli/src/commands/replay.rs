@@ -127,8 +127,12 @@ fn summary(reports: &[ReplayReport]) -> String {
     let (commits, equal) = (sum(|it| it.commits), sum(|it| it.equal));
     let spaces = super::count(reports.len() as u64, "space");
     match reports.iter().all(ReplayReport::is_equal) {
+        true if commits == 1 => format!("Equal: the only commit in {spaces} came out the same."),
         true => format!("Equal: all {commits} commits in {spaces} came out the same."),
-        false => format!("Different: {equal} of {commits} commits in {spaces} came out the same."),
+        false => format!(
+            "Different: {equal} of {} in {spaces} came out the same.",
+            super::count(commits, "commit")
+        ),
     }
 }
 
@@ -235,6 +239,8 @@ mod tests {
         let same = [report(3, 3), report(4, 4)];
         assert_eq!(summary(&same), "Equal: all 7 commits in 2 spaces came out the same.");
         assert_eq!(format!("{:?}", exit(&same, false)), format!("{:?}", ExitCode::SUCCESS));
+        assert_eq!(summary(&[report(1, 1)]), "Equal: the only commit in 1 space came out the same.");
+        assert_eq!(summary(&[report(1, 0)]), "Different: 0 of 1 commit in 1 space came out the same.");
         let other = [report(3, 1)];
         assert_eq!(summary(&other), "Different: 1 of 3 commits in 1 space came out the same.");
         assert_eq!(format!("{:?}", exit(&other, false)), format!("{:?}", ExitCode::from(DIFFERENT)));

@@ -67,7 +67,13 @@ fn row(module: &ModuleStatus) -> Vec<String> {
         module.label.clone(),
         short(&module.version).to_owned(),
         module.generation.to_string(),
-        module.state.map_or("-", state_name).to_owned(),
+        match &module.probation {
+            Some(probation) => {
+                let left = duration_words(Duration::from_millis(probation.left_ms));
+                format!("{}, {left} left", module.state.map_or("probation", state_name))
+            }
+            None => module.state.map_or("-", state_name).to_owned(),
+        },
         module.sessions.to_string(),
         module.spaces.to_string(),
         module.entities.values().sum::<u64>().to_string(),
@@ -79,7 +85,7 @@ fn row(module: &ModuleStatus) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::types::{GameStatus, Pauses, VersionState};
+    use crate::admin::types::{GameStatus, Pauses, ProbationReport, VersionState};
     use expect_test::expect;
     use std::collections::BTreeMap;
 
@@ -91,6 +97,8 @@ mod tests {
             version: "0123456789abcdef".into(),
             generation: 2,
             state: Some(VersionState::Probation),
+            probation: Some(ProbationReport { left_ms: 8_200, ..ProbationReport::default() }),
+            crashes: 1,
             sessions: 1,
             spaces: 3,
             entities: BTreeMap::from([("Monster".into(), 200), ("Walker".into(), 50)]),
@@ -103,8 +111,8 @@ mod tests {
         expect![[r#"
             Everwake 0.1.0 runs for 1 min 1 s with 1 client at `127.0.0.1:4747`.
 
-            module  label  version       generation  state      clients  spaces  entities  crashes  last pause p99
-            yard    1      0123456789ab  2           probation  1        3       250       0        400 µs"#]]
+            module  label  version       generation  state                  clients  spaces  entities  crashes  last pause p99
+            yard    1      0123456789ab  2           probation, 8.2 s left  1        3       250       1        400 µs"#]]
         .assert_eq(&describe(&status));
     }
 

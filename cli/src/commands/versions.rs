@@ -1,6 +1,7 @@
 //! `everwake versions`
 
-use super::{short, table};
+use super::publish::if_it_fails;
+use super::{count, short, table};
 use crate::admin::client::{AdminAddress, AdminClient};
 use crate::admin::types::{VersionEntry, VersionState};
 use crate::clock::{duration_words, time_of_day};
@@ -9,7 +10,13 @@ use clap::Args;
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// What the numbers are.
+const COUNTS: &str = "`crashes` are all of a generation, as `everwake status` sums them up; `new` are those of its probation that no version before had: only they count against it.";
+
 /// Lists the versions that were published, newest first.
+///
+/// A new version is on probation: it is watched for a while, and if it fails too often within a minute in
+/// ways that no version before it had, it takes itself back, unless that would lose something.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   everwake versions
@@ -33,6 +40,7 @@ pub fn run(command: &VersionsCommand, terminal: &Terminal) -> anyhow::Result<Exi
         terminal.data(&super::json(&versions)?);
     } else {
         terminal.answer(&list(&versions));
+        terminal.hint(COUNTS);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -54,13 +62,39 @@ fn list(versions: &[VersionEntry]) -> String {
             hash,
             state,
             at,
+            it.crashes.to_string(),
             it.traps.to_string(),
             pause,
             it.note.clone(),
         ]
     };
     let rows: Vec<Vec<String>> = versions.iter().map(row).collect();
-    table(&["module", "generation", "label", "version", "state", "utc", "traps", "pause p99", "note"], &rows)
+    let head =
+        ["module", "generation", "label", "version", "state", "utc", "crashes", "new", "pause p99", "note"];
+    let stands: Vec<String> = versions.iter().flat_map(stands).collect();
+    match stands.is_empty() {
+        true => table(&head, &rows),
+        false => format!("{}\n\n{}", table(&head, &rows), stands.join("\n")),
+    }
+}
+
+/// How a version stands, in sentences: its probation, and where one goes back to from it.
+fn stands(it: &VersionEntry) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(probation) = &it.probation {
+        let left = duration_words(Duration::from_millis(probation.left_ms));
+        lines.push(format!(
+            "`{}` generation {} is on probation for {left} more, with {} in the last minute. {}",
+            it.module,
+            it.generation,
+            count(probation.counted as u64, "new failure"),
+            if_it_fails(probation),
+        ));
+    }
+    if let Some(to) = &it.rolls_back_to {
+        lines.push(format!("`everwake rollback --module {}` goes back to {to}.", it.module));
+    }
+    lines
 }
 
 /// As people say it.
@@ -78,7 +112,7 @@ pub fn state_name(state: VersionState) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::types::Pauses;
+    use crate::admin::types::{Pauses, ProbationReport};
     use expect_test::expect;
 
     #[test]
@@ -93,13 +127,31 @@ mod tests {
             rollback: generation == 1,
             state,
             traps: 6,
+            crashes: 7,
+            probation: (generation == 2).then(|| ProbationReport {
+                left_ms: 8_200,
+                counted: 1,
+                allowed: 2,
+                back_to: Some("generation 1 `v1` (`0123456789ab`)".into()),
+                stays: String::new(),
+            }),
+            rolls_back_to: (generation == 2).then(|| "generation 1 `v1` (`0123456789ab`)".into()),
             spaces: 3,
             pause: (generation == 2).then_some(Pauses { spaces: 3, p50_us: 1, p99_us: 400, max_us: 500 }),
         };
         expect![[r#"
-            module  generation  label  version       state               utc       traps  pause p99  note
-            chat    2           v2     0123456789ab  reverted            01:00:00  6      400 µs     bad
-            chat    1           v1     0123456789ab  passed (went back)  01:00:00  6      -"#]]
-        .assert_eq(&list(&[version(2, VersionState::Reverted, "bad"), version(1, VersionState::Passed, "")]));
+            module  generation  label  version       state               utc       crashes  new  pause p99  note
+            chat    2           v2     0123456789ab  probation           01:00:00  7        6    400 µs     bad
+            chat    1           v1     0123456789ab  passed (went back)  01:00:00  7        6    -
+
+            `chat` generation 2 is on probation for 8.2 s more, with 1 new failure in the last minute. With more than 2 new failures within a minute it goes back to generation 1 `v1` (`0123456789ab`) by itself.
+            `everwake rollback --module chat` goes back to generation 1 `v1` (`0123456789ab`)."#]]
+        .assert_eq(&list(&[version(2, VersionState::Probation, "bad"), version(1, VersionState::Passed, "")]));
+        let mut alone = version(2, VersionState::Probation, "");
+        alone.probation = Some(ProbationReport {
+            stays: "going back would lose changes".into(),
+            ..ProbationReport::default()
+        });
+        assert!(list(&[alone]).contains("does not go back by itself: going back would lose changes."));
     }
 }

@@ -24,22 +24,83 @@ pub enum Line {
     },
     /// Moves the own entity.
     Move(f32, f32),
-    /// What can be typed.
-    Help,
+    /// What can be typed: all of it, or one command or method.
+    Help(String),
     /// The end.
     Quit,
 }
 
-/// What can be typed.
-pub const HELP: &str = "\
-own                     your own entity with its attributes
-ls                      all entities in view
-show ID                 one entity; the start of its id is enough
-methods                 what you can call
-call METHOD ARGS        calls a method of your own entity; plain `METHOD ARGS` does too
-call @ID METHOD ARGS    calls a method of another entity
-move X Z                moves your own entity
-help, quit";
+/// A command: its words, how it is typed, what it does, and what else there is to know.
+struct Help {
+    words: &'static [&'static str],
+    usage: &'static str,
+    does: &'static str,
+    more: &'static str,
+}
+
+const HELP: [Help; 7] = [
+    Help {
+        words: &["own", "me"],
+        usage: "own",
+        does: "your own entity with its attributes",
+        more: "It is the one that the server has given to you; `call` means it if no other is named.",
+    },
+    Help {
+        words: &["ls", "list"],
+        usage: "ls",
+        does: "all entities in view",
+        more: "Ids are shortened; wherever one is asked for, its start is enough.",
+    },
+    Help {
+        words: &["show"],
+        usage: "show ID",
+        does: "one entity with its attributes; the start of its id is enough",
+        more: "Attributes that only its own client sees are not there.",
+    },
+    Help {
+        words: &["methods"],
+        usage: "methods",
+        does: "what you can call",
+        more: "All methods of your own entity, and of others in view what every client may call.",
+    },
+    Help {
+        words: &["call"],
+        usage: "call [@ID] METHOD ARGS",
+        does: "calls a method of your own entity, or of another; `METHOD ARGS` does too",
+        more: "Arguments are read by their types: `40`, `lobby`, \"two words\", [1, 2], {\"kind\": \"axe\"}, null. \
+               A text at the end takes the rest of the line.",
+    },
+    Help {
+        words: &["move"],
+        usage: "move X Z",
+        does: "moves your own entity",
+        more: "Metres east and metres north. The server may put it back.",
+    },
+    Help {
+        words: &["help", "?", "quit", "exit", "q"],
+        usage: "help [WORD], quit",
+        does: "this, or one command or method; the end",
+        more: "`quit`, Ctrl-D and Ctrl-C end it.",
+    },
+];
+
+impl Help {
+    fn line(&self) -> String {
+        let width = HELP.iter().map(|it| it.usage.len()).max().unwrap_or(0);
+        format!("{:<width$}  {}", self.usage, self.does)
+    }
+}
+
+/// What can be typed, a line each.
+pub fn help() -> Vec<String> {
+    HELP.iter().map(Help::line).collect()
+}
+
+/// More about one command; none if it is none.
+pub fn help_about(word: &str) -> Option<Vec<String>> {
+    let found = HELP.iter().find(|it| it.words.contains(&word))?;
+    Some(vec![found.line(), found.more.to_owned()])
+}
 
 /// Reads a line. A first word that is no command is a method of the own entity.
 pub fn parse(line: &str) -> Result<Line, String> {
@@ -49,7 +110,7 @@ pub fn parse(line: &str) -> Result<Line, String> {
         "own" | "me" => Line::Own,
         "ls" | "list" => Line::List,
         "methods" => Line::Methods,
-        "help" | "?" => Line::Help,
+        "help" | "?" => Line::Help(rest.to_owned()),
         "quit" | "exit" | "q" => Line::Quit,
         "show" if rest.is_empty() => {
             return Err("`show` needs the start of an id; `ls` lists them".to_owned());
@@ -120,6 +181,22 @@ mod tests {
         check("who", call(None, "who", ""));
         check("move 1 -2.5", Ok(Line::Move(1.0, -2.5)));
         check("quit", Ok(Line::Quit));
+    }
+
+    #[test]
+    fn every_command_has_its_help() {
+        assert_eq!(parse("help call"), Ok(Line::Help("call".into())));
+        assert_eq!(help().len(), HELP.len());
+        for word in HELP.iter().flat_map(|it| it.words) {
+            let about = help_about(word).unwrap();
+            assert!(about.len() == 2 && about[1].ends_with('.'), "{about:?}");
+            let line = format!("{word} 0a 1");
+            assert!(
+                !matches!(parse(&line), Ok(Line::Call { ref method, .. }) if method == word),
+                "{word} is a command"
+            );
+        }
+        assert_eq!(help_about("say"), None);
     }
 
     #[test]

@@ -1,14 +1,12 @@
 //! What `connect` prints: entities, changes, calls, answers. By the schema's names and types.
 
+use crate::ids;
 use crate::values::{Definitions, decode, inline};
 use everwake_protocol::EntityId;
 use everwake_protocol::cbor::Reader;
 use everwake_protocol::client::Pose;
 use everwake_protocol::schema::{MethodSchema, Schema, TypeSchema};
 use serde_json::Value;
-
-/// Characters of an id that people need to tell entities apart on one screen.
-const ID_CHARS: usize = 10;
 
 /// Longest value on a line that lists entities.
 const VALUE_CHARS_MAX: usize = 60;
@@ -62,18 +60,31 @@ impl Names {
         values
     }
 
-    /// What can be called on a type, a line each.
-    pub fn methods(&self, type_id: u32) -> Vec<String> {
+    /// What can be called on a type, a line each: by its own client everything, by others what is for all.
+    pub fn methods(&self, type_id: u32, own: bool) -> Vec<String> {
         let Some(found) = self.type_of(type_id) else { return Vec::new() };
-        let line = |it: &MethodSchema| {
-            let parameters: Vec<String> =
-                it.parameters.iter().map(|it| format!("{}: {}", it.name, it.type_text)).collect();
-            let returns = if it.returns == "unit" { String::new() } else { format!(" -> {}", it.returns) };
-            let who = if it.all_clients { "  (every client)" } else { "" };
-            format!("{}({}){returns}{who}", it.name, parameters.join(", "))
-        };
-        found.methods.iter().filter(|it| it.live).map(line).collect()
+        let callable = found.methods.iter().filter(|it| it.live && (own || it.all_clients));
+        callable
+            .map(|it| {
+                let who = if it.all_clients { "  (every client)" } else { "" };
+                format!("{}{who}", method_line(it))
+            })
+            .collect()
     }
+}
+
+/// A method with the names and types of its parameters.
+pub fn method_line(method: &MethodSchema) -> String {
+    let parameters: Vec<String> =
+        method.parameters.iter().map(|it| format!("{}: {}", it.name, it.type_text)).collect();
+    let returns = if method.returns == "unit" { String::new() } else { format!(" -> {}", method.returns) };
+    format!("{}({}){returns}", method.name, parameters.join(", "))
+}
+
+/// Names and values below each other, the values aligned, indented.
+pub fn aligned(pairs: &[(&str, String)], between: &str) -> Vec<String> {
+    let width = pairs.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    pairs.iter().map(|(name, value)| format!("  {name:<width$}{between}{value}")).collect()
 }
 
 /// A call as `name(args)`.
@@ -83,7 +94,7 @@ pub fn call_line(name: &str, args: &[Value]) -> String {
 
 /// The start of an id, as people say it.
 pub fn short_id(id: EntityId) -> String {
-    id.to_string().chars().take(ID_CHARS).collect()
+    ids::short(&id.to_string()).to_owned()
 }
 
 /// An entity on one line.
@@ -174,8 +185,15 @@ mod tests {
 
     #[test]
     fn methods_are_listed_with_their_types() {
-        assert_eq!(names().methods(1), ["say(text: string) -> u64", "rest()"]);
-        assert!(names().methods(99).is_empty());
+        assert_eq!(names().methods(1, true), ["say(text: string) -> u64", "rest()"]);
+        assert!(names().methods(1, false).is_empty(), "none is for all");
+        assert!(names().methods(99, true).is_empty());
+    }
+
+    #[test]
+    fn values_are_aligned() {
+        let pairs = [("hp", "3".into()), ("name", "Ada".into())];
+        assert_eq!(aligned(&pairs, " = "), ["  hp   = 3", "  name = Ada"]);
     }
 
     #[test]
@@ -188,7 +206,7 @@ mod tests {
             Some(Pose { x: 1.0, z: 2.25, ..Pose::default() }),
             &["hp = 3".into(), "x".repeat(100)],
         );
-        expect!["0000000000 Avatar (own) at 1.0 2.2: hp = 3, xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…"].assert_eq(&line);
+        expect!["00000000 Avatar (own) at 1.0 2.2: hp = 3, xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…"].assert_eq(&line);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::values::inline;
 use clap::Args;
 use command::{Line, by_prefix};
 use everwake_protocol::EntityId;
-use format::{call_line, entity_line, harmless, short_id};
+use format::{aligned, call_line, entity_line, harmless, short_id};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -97,7 +97,7 @@ async fn play(command: &ConnectCommand) -> anyhow::Result<()> {
 async fn act(player: &Player, line: Line) -> Vec<String> {
     match line {
         Line::Nothing | Line::Quit => Vec::new(),
-        Line::Help => command::HELP.lines().map(str::to_owned).collect(),
+        Line::Help(about) => help(player, &about),
         Line::Own => own(player),
         Line::List => player.entities().iter().map(one_line).collect(),
         Line::Methods => methods(player),
@@ -109,23 +109,51 @@ async fn act(player: &Player, line: Line) -> Vec<String> {
             Ok(entity) => whole(&entity),
             Err(why) => vec![format!("! {why}")],
         },
-        Line::Call { target, method, rest } => vec![call(player, target.as_deref(), &method, &rest).await],
+        Line::Call { target, method, rest } => call(player, target.as_deref(), &method, &rest).await,
     }
 }
 
-async fn call(player: &Player, target: Option<&str>, method: &str, rest: &str) -> String {
+async fn call(player: &Player, target: Option<&str>, method: &str, rest: &str) -> Vec<String> {
     let target = match target {
         Some(prefix) => find(player, prefix),
         None => player.own().ok_or_else(|| "you own no entity now".to_owned()),
     };
     let target = match target {
         Ok(target) => target,
-        Err(why) => return format!("! {why}"),
+        Err(why) => return vec![format!("! {why}")],
     };
     match player.call_line(&target, method, rest).await {
-        Ok(value) if value.is_null() => "ok".to_owned(),
-        Ok(value) => format!("= {}", inline(&value)),
-        Err(error) => format!("! {error:#}"),
+        Ok(value) if value.is_null() => vec!["ok".to_owned()],
+        Ok(value) => vec![format!("= {}", inline(&value))],
+        Err(error) => {
+            let mut lines: Vec<String> = format!("! {error:#}").lines().map(str::to_owned).collect();
+            lines.extend(error.hint().map(|hint| format!("hint: {hint}")));
+            lines
+        }
+    }
+}
+
+/// Everything that can be typed, or one command or method of it.
+fn help(player: &Player, about: &str) -> Vec<String> {
+    if about.is_empty() {
+        return command::help();
+    }
+    if let Some(lines) = command::help_about(about) {
+        return lines;
+    }
+    let callable = methods(player);
+    let is_meant = |line: &&String| {
+        let line = line
+            .split_once(": ")
+            .filter(|(before, _)| !before.contains('('))
+            .map_or(line.as_str(), |it| it.1);
+        line.split_once('(').is_some_and(|(name, _)| name == about)
+    };
+    match callable.iter().filter(is_meant).cloned().collect::<Vec<_>>() {
+        none if none.is_empty() => {
+            vec![format!("! `{about}` is no command and no method; `help` and `methods` list them")]
+        }
+        found => found,
     }
 }
 
@@ -154,7 +182,8 @@ fn attributes(entity: &Entity, wanted: impl Fn(&String) -> bool) -> Vec<String> 
 fn whole(entity: &Entity) -> Vec<String> {
     let mut lines = vec![entity_line(entity.id, &entity.type_name, entity.own, entity.pose, &[])];
     lines.push(format!("  id {}", entity.id));
-    lines.extend(attributes(entity, |_| true).iter().map(|it| format!("  {it}")));
+    let values = entity.values.iter().map(|(name, value)| (name.as_str(), harmless(&inline(value))));
+    lines.extend(aligned(&values.collect::<Vec<_>>(), " = "));
     lines
 }
 
@@ -162,13 +191,13 @@ fn whole(entity: &Entity) -> Vec<String> {
 fn methods(player: &Player) -> Vec<String> {
     let names = player.names();
     let own = player.own();
-    let mut lines: Vec<String> = own.iter().flat_map(|it| names.methods(it.type_id)).collect();
+    let mut lines: Vec<String> = own.iter().flat_map(|it| names.methods(it.type_id, true)).collect();
     let mut others: Vec<u32> = player.entities().iter().filter(|it| !it.own).map(|it| it.type_id).collect();
     others.sort_unstable();
     others.dedup();
     for type_id in others {
-        let open = names.methods(type_id).into_iter().filter(|it| it.ends_with("(every client)"));
-        lines.extend(open.map(|it| format!("{}: {it}", names.type_name(type_id))));
+        let open = names.methods(type_id, false);
+        lines.extend(open.iter().map(|it| format!("{}: {it}", names.type_name(type_id))));
     }
     lines
 }

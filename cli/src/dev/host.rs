@@ -74,11 +74,8 @@ pub struct Host {
     gate_task: JoinHandle<()>,
 }
 
-/// Takes the ports. A taken one is named, with who holds it.
+/// Takes the ports. Those that are taken are named, all of them, with who holds them.
 pub async fn bind(settings: &HostSettings) -> anyhow::Result<Ports> {
-    let admin = (Ipv4Addr::LOCALHOST, settings.admin_port);
-    let admin =
-        TcpListener::bind(admin).await.map_err(|error| explain(error, Protocol::Tcp, settings.admin_port))?;
     let seed =
         entropy::seed().hint("The operating system gives no random bytes.", "Is `/dev/urandom` there?")?;
     let short = || hinted("The seed is too short.", FAULT);
@@ -92,11 +89,20 @@ pub async fn bind(settings: &HostSettings) -> anyhow::Result<Ports> {
         seed: Id::from_bytes(*id),
         secret: None,
     };
-    let gate = Gate::bind(config).map_err(|error| match error {
-        GateError::Bind(address, cause) => explain(cause, Protocol::Udp, address.port()),
-        other => anyhow::Error::new(other),
-    })?;
-    Ok(Ports { gate: BoundGate { gate, lives }, admin })
+    let admin = TcpListener::bind((Ipv4Addr::LOCALHOST, settings.admin_port)).await;
+    let gate = match Gate::bind(config) {
+        Ok(gate) => Ok(gate),
+        Err(GateError::Bind(address, cause)) => Err((address.port(), cause)),
+        Err(other) => return Err(anyhow::Error::new(other)),
+    };
+    match (gate, admin) {
+        (Ok(gate), Ok(admin)) => Ok(Ports { gate: BoundGate { gate, lives }, admin }),
+        (Err((port, cause)), Ok(_)) => Err(explain(vec![(Protocol::Udp, port, cause)])),
+        (Ok(_), Err(cause)) => Err(explain(vec![(Protocol::Tcp, settings.admin_port, cause)])),
+        (Err((port, cause)), Err(other)) => {
+            Err(explain(vec![(Protocol::Udp, port, cause), (Protocol::Tcp, settings.admin_port, other)]))
+        }
+    }
 }
 
 fn gate_limits(limits: &Limits) -> GateLimits {
@@ -109,16 +115,18 @@ fn gate_limits(limits: &Limits) -> GateLimits {
     }
 }
 
-fn explain(error: std::io::Error, protocol: Protocol, port: u16) -> anyhow::Error {
-    let flag = match protocol {
-        Protocol::Udp => "--port",
-        Protocol::Tcp => "--admin-port",
-    };
-    let (message, hint) = match error.kind() {
-        std::io::ErrorKind::AddrInUse => ports::taken(protocol, port, flag),
-        _ => (
+/// Ports that cannot be used, at least one. What is wrong otherwise comes before what is taken.
+fn explain(failures: Vec<(Protocol, u16, std::io::Error)>) -> anyhow::Error {
+    let is_taken = |error: &std::io::Error| error.kind() == std::io::ErrorKind::AddrInUse;
+    let all: Vec<(Protocol, u16)> = failures.iter().map(|(protocol, port, _)| (*protocol, *port)).collect();
+    let mut failures = failures;
+    let odd = failures.iter().position(|(.., error)| !is_taken(error));
+    let (protocol, port, error) = failures.swap_remove(odd.unwrap_or(0));
+    let (message, hint) = match odd {
+        None => ports::taken(&all),
+        Some(_) => (
             format!("The port `{port}` cannot be used."),
-            format!("Use another port: `{flag} 0` takes any free one."),
+            format!("Use another port: `{} 0` takes any free one.", protocol.flag()),
         ),
     };
     because(error, message, hint)
@@ -140,7 +148,7 @@ pub fn start(bound: BoundGate, settings: &HostSettings) -> anyhow::Result<Host> 
             crash_recordings: Some(settings.crash_recordings.clone()),
             ..game_config(&settings.limits, cores)
         },
-        spaces: SpaceSettings { chaos: settings.chaos, events_per_drain: 0, commits_kept: 0 },
+        spaces: SpaceSettings { chaos: settings.chaos, ..SpaceSettings::default() },
         workers: cores,
         loader: Box::new(loader(&settings.limits, &settings.cache)?),
         lives,

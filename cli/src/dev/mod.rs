@@ -3,7 +3,7 @@
 //! # Layout
 //! - [`host`]: game and gate, joined; [`steer`]: the admin API's view of them.
 //! - [`session`]: the loop: saves, builds, publications, facts, the end.
-//! - [`rebuild`], [`watch`]: when to build what. [`components`]: what was published. [`ports`]: who holds a port.
+//! - [`rebuild`], [`watch`]: when to build what. [`components`]: what was published. [`ports`]: who holds a port. [`recordings`]: where they go.
 //! - [`screen`], [`tell`], [`logs`]: what is said, and where.
 //! - [`demo`]: the samples.
 
@@ -13,6 +13,7 @@ pub mod host;
 pub mod logs;
 pub mod ports;
 pub mod rebuild;
+pub mod recordings;
 pub mod screen;
 pub mod session;
 pub mod steer;
@@ -110,6 +111,8 @@ pub fn run(command: DevCommand, terminal: &Terminal) -> anyhow::Result<ExitCode>
     let settings = settings(&command, &config, &here.join(state::FOLDER))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ports = runtime.block_on(host::bind(&settings))?;
+    let announced =
+        state::Announced::starting(&here, modules.iter().map(|module| module.name.clone()).collect())?;
     let first = build_all(&modules, terminal);
     let drawn = command.map && std::io::stdout().is_terminal();
     let screen = if drawn { Screen::Log(Log::default()) } else { Screen::Lines(*terminal) };
@@ -130,6 +133,7 @@ pub fn run(command: DevCommand, terminal: &Terminal) -> anyhow::Result<ExitCode>
     };
     let ended = runtime.block_on(session::run(session, ports));
     runtime.shutdown_timeout(THREADS_END);
+    drop(announced);
     let clean = ended?;
     if !clean {
         terminal.warn("Something did not end in time; nothing is lost that was kept.");

@@ -12,25 +12,49 @@ pub enum Protocol {
     Tcp,
 }
 
-/// Message and hint about a port that is taken. `flag` chooses another.
-pub fn taken(protocol: Protocol, port: u16, flag: &str) -> (String, String) {
-    let name = match protocol {
-        Protocol::Udp => "UDP",
-        Protocol::Tcp => "TCP",
-    };
-    let other = port.checked_add(100).unwrap_or(port - 100);
-    match holder(protocol, port) {
-        Some((pid, command)) => (
-            format!("The {name} port `{port}` is taken by `{command}`, process `{pid}`."),
-            format!(
-                "Stop it with `kill {pid}` (a `dev` of ours: `everwake shutdown` in its folder), or use another port: `{flag} {other}`."
-            ),
-        ),
-        None => (
-            format!("The {name} port `{port}` is taken by another user's process."),
-            format!("Use another port: `{flag} {other}`."),
-        ),
+impl Protocol {
+    fn name(self) -> &'static str {
+        match self {
+            Protocol::Udp => "UDP",
+            Protocol::Tcp => "TCP",
+        }
     }
+
+    /// Chooses another port.
+    pub fn flag(self) -> &'static str {
+        match self {
+            Protocol::Udp => "--port",
+            Protocol::Tcp => "--admin-port",
+        }
+    }
+}
+
+/// Message and hint about ports that are taken: all at once, so that one change is enough.
+pub fn taken(ports: &[(Protocol, u16)]) -> (String, String) {
+    let (mut lines, mut stops, mut flags) = (Vec::new(), Vec::new(), Vec::new());
+    for &(protocol, port) in ports {
+        let name = protocol.name();
+        match holder(protocol, port) {
+            Some((pid, command)) => {
+                lines.push(format!("The {name} port `{port}` is taken by `{command}`, process `{pid}`."));
+                stops.push(format!("`kill {pid}`"));
+            }
+            None => lines.push(format!("The {name} port `{port}` is taken by another user's process.")),
+        }
+        let other = port.checked_add(100).unwrap_or(port - 100);
+        flags.push(format!("{} {other}", protocol.flag()));
+    }
+    stops.dedup();
+    let ports = if ports.len() == 1 { "another port" } else { "other ports" };
+    let flags = flags.join(" ");
+    let hint = match stops.is_empty() {
+        true => format!("Use {ports}: `{flags}`."),
+        false => format!(
+            "Stop what holds it with {} (a `dev` of ours: `everwake shutdown` in its folder), or use {ports}: `{flags}`.",
+            stops.join(" and ")
+        ),
+    };
+    (lines.join("\n"), hint)
 }
 
 /// Process and command line name that hold a port; none if that cannot be seen.
@@ -90,7 +114,15 @@ mod tests {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = socket.local_addr().unwrap().port();
         assert_eq!(holder(Protocol::Udp, port).map(|it| it.0), Some(std::process::id()));
-        let (message, hint) = taken(Protocol::Udp, port, "--port");
+        let (message, hint) = taken(&[(Protocol::Udp, port)]);
         assert!(message.contains(&port.to_string()) && hint.contains("--port"), "{message} {hint}");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let other = listener.local_addr().unwrap().port();
+        let (message, hint) = taken(&[(Protocol::Udp, port), (Protocol::Tcp, other)]);
+        assert_eq!(message.lines().count(), 2, "{message}");
+        assert!(message.contains(&format!("UDP port `{port}`")), "{message}");
+        assert!(message.contains(&format!("TCP port `{other}`")), "{message}");
+        assert_eq!(hint.matches("`kill ").count(), 1, "one process holds both: {hint}");
+        assert!(hint.contains("other ports: `--port ") && hint.contains(" --admin-port "), "{hint}");
     }
 }

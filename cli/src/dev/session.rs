@@ -21,7 +21,7 @@ use everwake_runtime::game::admin::AdminAnswer;
 use everwake_runtime::game::publish::{Agreed, PublishOptions};
 use everwake_runtime::game::report::Fact;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -79,24 +79,18 @@ pub async fn run(setup: Setup, ports: Ports) -> anyhow::Result<bool> {
     let components = Components::begin(setup.here.join(state::FOLDER).join(COMPONENTS))?;
     let steering = Arc::new(steer(&host, &events, components.clone()));
     let serving = tokio::spawn(server::run(admin, steering.clone(), token.clone(), until(stopped.clone())));
-    let written = state::write(
-        &setup.here,
-        &DevState {
-            pid: std::process::id(),
-            admin: admin_address.to_string(),
-            token,
-            gate: reachable(host.gate),
-            cert_hash: host.fingerprint.clone(),
-            modules: setup.modules.iter().map(|it| it.name.clone()).collect(),
-        },
-    );
-    let address = GateAddress::local(&reachable(host.gate), &host.fingerprint);
+    let address = DevState {
+        pid: std::process::id(),
+        admin: admin_address.to_string(),
+        token,
+        gate: reachable(host.gate),
+        cert_hash: host.fingerprint.clone(),
+        modules: setup.modules.iter().map(|it| it.name.clone()).collect(),
+        starting: false,
+    };
     let here = setup.here.clone();
     let mut session = Session::new(setup, host.handle.clone(), events.clone(), components);
-    let result = match written {
-        Ok(_) => session.play(&address, &mut told).await,
-        Err(error) => Err(error),
-    };
+    let result = session.play(&here, &address, &mut told).await;
     session.say(Tone::Plain, "Stopping: clients are told.");
     steering.end_recording();
     let clean = host.stop().await;
@@ -177,7 +171,13 @@ impl Session {
         }
     }
 
-    async fn play(&mut self, gate: &GateAddress, told: &mut UnboundedReceiver<Event>) -> anyhow::Result<()> {
+    /// To the end. Others find it once the first versions are live.
+    async fn play(
+        &mut self,
+        here: &Path,
+        address: &DevState,
+        told: &mut UnboundedReceiver<Event>,
+    ) -> anyhow::Result<()> {
         let saved = self.events.clone();
         let watched = self.modules.iter().map(|it| it.watched.clone()).collect();
         let _watcher = watch::watch(watched, move |module| drop(saved.send(Event::Saved(module))))?;
@@ -187,19 +187,21 @@ impl Session {
                 self.publish_first(ModuleIndex(index), built).await;
             }
         }
+        state::write(here, address)?;
         self.say(
             Tone::Good,
-            format!("Clients connect to `{}`; `everwake connect` in this folder finds it.", gate.gate()),
+            format!("Clients connect to `{}`; `everwake connect` in this folder finds it.", address.gate),
         );
         if let Some(next) = self.next.take() {
             self.say(Tone::Hint, next);
         }
         let screen = self.screen.clone();
+        let gate = GateAddress::local(&address.gate, &address.cert_hash);
         match screen {
             Screen::Lines(_) => self.answer_all(told).await,
             Screen::Log(log) => tokio::select! {
                 () = self.answer_all(told) => {}
-                drawn = map::run(gate, &log) => drawn?,
+                drawn = map::run(&gate, &log) => drawn?,
             },
         }
         Ok(())

@@ -1,21 +1,22 @@
 //! The admin API's view of a running game: its requests as the game's, its answers as JSON.
 
 use super::components::Components;
+use super::recordings::{self, Place};
 use crate::admin::deployment::Deployment;
 use crate::admin::types::{
     CallAnswer, CallRequest, CrashGroup, GameStatus, Problem, ProblemCode, PublicationReport, PublishQuery,
-    RecordRequest, Recording, RollbackRequest, Status, VersionEntry,
+    RecordRequest, RecordTarget, Recording, RollbackRequest, Status, VersionEntry,
 };
 use crate::failure::FAULT;
 use bytes::Bytes;
-use everwake_protocol::EntityId;
+use everwake_protocol::{EntityId, Id};
 use everwake_runtime::driver::{GameHandle, RecordError, Recorded, Stopped};
 use everwake_runtime::game::admin::{AdminAnswer, AdminRequest};
 use everwake_runtime::game::publish::{Agreed, PublishOptions};
 use everwake_runtime::wasm::CrashEntry;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::mpsc::UnboundedSender;
@@ -26,6 +27,9 @@ const OPERATOR: &str = "admin-api";
 /// Hints of problems that say what is wrong, but not what to do.
 const STOPPED: &str = "Start it again with `everwake dev DIR`.";
 const LOOK: &str = "`everwake status` and `everwake versions` say what runs, `everwake inspect` what lives.";
+
+/// Ids that an unclear start of one lists.
+const CANDIDATES_MAX: usize = 10;
 
 /// A running deployment.
 pub struct Steering {
@@ -57,18 +61,47 @@ impl Steering {
         }
     }
 
+    fn entity(&self, text: &str) -> Result<EntityId, Problem> {
+        resolve(text, |start| self.game.find(start))
+    }
+
     fn ask(&self, request: AdminRequest) -> Result<AdminAnswer, Problem> {
         self.game
             .ask(request)
             .map_err(|Stopped| Problem::new(ProblemCode::Unavailable, "The game has stopped.", STOPPED))
     }
 
-    fn start_recording(&self, folder: PathBuf) -> Result<Recording, Problem> {
+    fn start_recording(&self, target: &RecordTarget) -> Result<Recording, Problem> {
         let mut recording = self.recording();
-        self.game.record(&folder, None).map_err(record_problem)?;
-        self.components.copy_to(&folder).map_err(failed)?;
+        if let Some(folder) = recording.as_ref() {
+            return Err(record_problem(RecordError::UnderWay(folder.clone())));
+        }
+        let space = self.space_of(target)?;
+        let place = recordings::place(target, "recording")?;
+        let replaced = place.clear().map_err(failed)?;
+        let folder = &place.folder;
+        self.game.record(folder, space).map_err(record_problem)?;
+        self.components.copy_to(folder).map_err(failed)?;
         *recording = Some(folder.clone());
-        Ok(Recording { folder: folder.display().to_string(), ..Recording::default() })
+        Ok(placed(
+            Recording { folder: folder.display().to_string(), replaced, ..Recording::default() },
+            &place,
+        ))
+    }
+
+    fn record_last(&self, target: &RecordTarget) -> Result<Recording, Problem> {
+        let space = self.space_of(target)?;
+        let place = recordings::place(target, "last")?;
+        if let Some(folder) = self.recording().as_ref().filter(|folder| **folder == place.folder) {
+            return Err(record_problem(RecordError::UnderWay(folder.clone())));
+        }
+        let replaced = place.clear().map_err(failed)?;
+        let recorded = self.game.record_last(&place.folder, space).map_err(record_problem)?;
+        Ok(placed(Recording { replaced, ..self.recorded(recorded)? }, &place))
+    }
+
+    fn space_of(&self, target: &RecordTarget) -> Result<Option<EntityId>, Problem> {
+        target.space.as_deref().map(|text| self.entity(text)).transpose()
     }
 
     /// Puts the components that ran beside the files, those that went live meanwhile too.
@@ -83,6 +116,7 @@ impl Steering {
             entries: recorded.entries,
             back_ms,
             without: recorded.without as u64,
+            ..Recording::default()
         })
     }
 
@@ -142,7 +176,7 @@ impl Deployment for Steering {
             let mut more = self.status()?.game.more;
             return Ok(json!({"spaces": more.remove("spaces")}));
         };
-        match self.ask(AdminRequest::Inspect { id: entity(id)? })? {
+        match self.ask(AdminRequest::Inspect { id: self.entity(id)? })? {
             AdminAnswer::View(view) => Ok(view),
             other => Err(unexpected(other)),
         }
@@ -151,7 +185,7 @@ impl Deployment for Steering {
     fn call(&self, request: &CallRequest) -> Result<CallAnswer, Problem> {
         let call = AdminRequest::Call {
             who: OPERATOR.to_owned(),
-            entity: entity(&request.entity)?,
+            entity: self.entity(&request.entity)?,
             method: request.method.clone(),
             args: Value::from(request.args.clone()),
         };
@@ -172,15 +206,11 @@ impl Deployment for Steering {
 
     fn record(&self, request: &RecordRequest) -> Result<Recording, Problem> {
         match request {
-            RecordRequest::Start(folder) => self.start_recording(PathBuf::from(folder)),
+            RecordRequest::Start(target) => self.start_recording(target),
+            RecordRequest::Last(target) => self.record_last(target),
             RecordRequest::Stop => {
                 self.recording().take();
                 let recorded = self.game.stop_recording().map_err(record_problem)?;
-                self.recorded(recorded)
-            }
-            RecordRequest::Last { folder, space } => {
-                let space = space.as_deref().map(entity).transpose()?;
-                let recorded = self.game.record_last(Path::new(folder), space).map_err(record_problem)?;
                 self.recorded(recorded)
             }
         }
@@ -192,16 +222,47 @@ impl Deployment for Steering {
     }
 }
 
+fn placed(recording: Recording, place: &Place) -> Recording {
+    Recording { beside: place.beside.as_ref().map(|it| it.display().to_string()), ..recording }
+}
+
 fn options(query: &PublishQuery) -> PublishOptions {
     let agreed = if query.irreversible { Agreed::Loss } else { Agreed::Nothing };
     PublishOptions { supersede: query.supersede, agreed }
 }
 
-fn entity(text: &str) -> Result<EntityId, Problem> {
-    text.parse().map_err(|_| {
-        let hint = "Ids have 26 characters; `everwake inspect` lists spaces, and each space its entities.";
-        Problem::new(ProblemCode::BadRequest, format!("`{text}` is not an id."), hint)
-    })
+/// An id by its text or by the start of it, among those that live.
+fn resolve(text: &str, find: impl FnOnce(&str) -> Vec<EntityId>) -> Result<EntityId, Problem> {
+    const LIST: &str = "`everwake inspect` lists spaces, and `everwake inspect SPACE` its entities.";
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    if text.is_empty() || Id::beginning_with(text).is_none() {
+        return Err(Problem::new(
+            ProblemCode::BadRequest,
+            format!("`{text}` is not the start of an id."),
+            LIST,
+        ));
+    }
+    let found = find(text);
+    match found.as_slice() {
+        [only] => Ok(*only),
+        [] => {
+            let message = format!("Nothing lives whose id begins with `{text}`.");
+            Err(Problem::new(ProblemCode::NotFound, message, LIST))
+        }
+        several => {
+            let shown: Vec<String> =
+                several.iter().take(CANDIDATES_MAX).map(|id| format!("`{id}`")).collect();
+            let more = match several.len().saturating_sub(CANDIDATES_MAX) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let message =
+                format!("`{text}` is the start of {} ids: {}{more}.", several.len(), shown.join(", "));
+            Err(Problem::new(ProblemCode::BadRequest, message, "Type more of the one that is meant."))
+        }
+    }
 }
 
 fn crash_group(fingerprint: String, entry: &CrashEntry) -> CrashGroup {
@@ -298,7 +359,21 @@ mod tests {
 
     #[test]
     fn a_wrong_id_is_named() {
-        assert!(entity("xyz").unwrap_err().message.contains("`xyz`"));
-        assert!(entity(&"0".repeat(26)).is_ok());
+        let nobody = |text: &str| resolve(text, |_| Vec::new()).unwrap_err();
+        assert!(nobody("xyz").message.contains("`xyz`"));
+        assert_eq!(nobody("").code, ProblemCode::BadRequest);
+        assert_eq!(nobody("né").code, ProblemCode::BadRequest);
+        assert_eq!(nobody("0a").code, ProblemCode::NotFound);
+        assert!(resolve(&"0".repeat(26), |_| Vec::new()).is_ok(), "the game says whether it lives");
+    }
+
+    #[test]
+    fn a_start_of_an_id_stands_for_the_only_one_that_begins_so() {
+        let ids = |count: u128| (1..=count).map(|it| EntityId(Id::from_u128(it))).collect::<Vec<_>>();
+        assert_eq!(resolve("00", |start| ids(start.len() as u128 - 1)).unwrap(), ids(1)[0]);
+        let unclear = resolve("00", |_| ids(12)).unwrap_err();
+        let (first, last) = (ids(1)[0].to_string(), ids(12)[11].to_string());
+        assert!(unclear.message.contains("12 ids") && unclear.message.contains(&first), "{unclear}");
+        assert!(unclear.message.ends_with("and 2 more.") && !unclear.message.contains(&last), "{unclear}");
     }
 }

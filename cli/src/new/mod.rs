@@ -1,6 +1,6 @@
 //! `everwake new`: a module in an empty folder, that builds, runs and is tested as it is.
 
-use crate::failure::hinted;
+use crate::failure::{hinted, sentence};
 use crate::terminal::Terminal;
 use clap::Args;
 use everwake_builder::{NewProjectError, SdkSource, new_project};
@@ -66,7 +66,7 @@ fn explain(error: NewProjectError) -> anyhow::Error {
     let text = error.to_string();
     let (message, hint) =
         text.split_once("\nhint: ").unwrap_or((&text, "Name a new folder in one where you may write."));
-    hinted(message, hint)
+    hinted(message, sentence(hint))
 }
 
 #[cfg(test)]

@@ -175,7 +175,9 @@ mod tests {
 
     #[test]
     fn wrong_counts_show_the_signature() {
-        check("1 2", &["i32"], "expected 1 arguments, found 2: (p: i32)");
-        check("", &["i32"], "expected 1 arguments, found 0: (p: i32)");
+        check("1 2", &["i32"], "expected 1 argument, found 2: (p: i32)");
+        check("1", &[], "expected no arguments, found 1: ()");
+        check("", &["i32", "i32"], "expected 2 arguments, found 0: (p: i32, p: i32)");
+        check("", &["i32"], "expected 1 argument, found 0: (p: i32)");
     }
 }

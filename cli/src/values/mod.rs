@@ -33,7 +33,7 @@ pub enum ValueError {
         found: String,
     },
     /// Too few or too many arguments.
-    #[error("expected {expected} arguments, found {found}: {signature}")]
+    #[error("expected {}, found {found}: {signature}", arguments(*expected))]
     Count {
         /// How many the method has.
         expected: usize,
@@ -51,6 +51,14 @@ pub enum ValueError {
     /// Bytes of a peer that are not what its schema says.
     #[error("{0}")]
     Cbor(#[from] everwake_protocol::cbor::CborError),
+}
+
+fn arguments(number: usize) -> String {
+    match number {
+        0 => "no arguments".to_owned(),
+        1 => "1 argument".to_owned(),
+        many => format!("{many} arguments"),
+    }
 }
 
 /// At most this much of a wrong value is shown.

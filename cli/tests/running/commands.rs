@@ -23,6 +23,8 @@ fn versions_are_planned_published_listed_and_taken_back() {
     assert!(plan.contains("  expected pause: p50 ") && plan.contains("warning: this is a dev"), "{plan}");
     let published = json(&desk.good(&["publish", "v2.wasm", "--note", "moods", "--json"]));
     assert_eq!((&published["exit"], &published["generation"]), (&0.into(), &2.into()), "{published}");
+    assert_eq!(published["probation"]["counted"], 0, "{published}");
+    assert!(published["probation_ms"].as_u64() > Some(0), "{published}");
     dev.until("generation 2");
 
     // The way back without `--irreversible` would take `mood` out of use: a publication asks, a
@@ -45,8 +47,9 @@ fn versions_are_planned_published_listed_and_taken_back() {
     let back = desk.good(&["rollback", "1"]);
     assert!(back.contains("is live as generation 3"), "{back}");
     let versions = desk.good(&["versions"]);
-    let lines: Vec<&str> = versions.lines().collect();
+    let lines: Vec<&str> = versions.lines().take_while(|line| !line.is_empty()).collect();
     assert_eq!(lines.len(), 4, "{versions}");
+    assert!(versions.contains("`everwake rollback --module chat` goes back to generation"), "{versions}");
     assert!(lines[1].contains("(went back)") && lines[2].contains("moods"), "{versions}");
     let listed = json(&desk.good(&["versions", "--json"]));
     assert_eq!(listed[0]["version"], listed[2]["version"], "{listed}");
@@ -147,6 +150,28 @@ fn what_nobody_recorded_is_at_hand_for_a_while_and_runs_again() {
     let equal = desk.good(&["replay", "oops"]);
     assert!(equal.contains("came out the same") && !equal.contains("all 0 commits"), "{equal}");
     assert_eq!(desk.run(&["record", "last", "--space", "00000000000000000000000000"]).0, 1);
+    let (code, said) = desk.run(&["record", "last", "oops"]);
+    assert!(code == 1 && said.contains("holds a recording already") && said.contains("--force"), "{said}");
+    let said = desk.good(&["record", "last", "oops", "--force"]);
+    assert!(said.contains("written over"), "{said}");
+    desk.good(&["replay", "oops"]);
+    assert_eq!(dev.interrupt().0, 0);
+}
+
+#[test]
+fn whoever_comes_while_dev_builds_waits_and_finds_it() {
+    let desk = Desk::new();
+    let mut dev = desk.start(&["dev", "--port", "0", "--admin-port", "0"]);
+    dev.until("Building");
+    let versions = desk.good(&["versions"]);
+    assert!(versions.contains("chat") && versions.contains("passed"), "{versions}");
+    let spaces = json(&desk.good(&["inspect", "--json"]));
+    let lobby = spaces["spaces"].as_array().unwrap().iter().find(|it| it["type"] == "Lobby").unwrap();
+    let id = lobby["id"].as_str().unwrap();
+    let shown = desk.good(&["inspect", &id[..8]]);
+    assert!(shown.contains(&format!("Lobby {}", &id[..8])) && shown.contains("attribute  type"), "{shown}");
+    let (code, said) = desk.run(&["inspect", "0zzzzzzzzz"]);
+    assert!(code == 1 && said.contains("whose id begins with `0zzzzzzzzz`"), "{said}");
     assert_eq!(dev.interrupt().0, 0);
 }
 

@@ -8,9 +8,10 @@ use super::recording::RecordingSet;
 use crate::game::{GameInput, SpaceSpec};
 use crate::guest::{GuestSource, VersionHash};
 use crate::message::{Input, Output};
-use crate::space::{Chaos, Past, SpaceConfig, SpaceCore};
+use crate::space::{Chaos, Past, PastBudget, SpaceConfig, SpaceCore};
 use everwake_protocol::EntityId;
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -28,6 +29,8 @@ pub struct SpaceSettings {
     pub events_per_drain: usize,
     /// Commit records that each space keeps; 0 = the default.
     pub commits_kept: usize,
+    /// What the last seconds of all spaces may weigh together.
+    pub past_budget: PastBudget,
 }
 
 impl SpaceSettings {
@@ -36,6 +39,7 @@ impl SpaceSettings {
         let mut config = SpaceConfig::new(spec.id, spec.kind, spec.seed);
         config.epoch = spec.epoch;
         config.chaos = self.chaos;
+        config.past_budget = self.past_budget.clone();
         if self.events_per_drain > 0 {
             config.events_per_drain = self.events_per_drain;
         }
@@ -110,6 +114,13 @@ impl Cell {
     /// Its last seconds, if it has kept them. Waits until a running drain is over.
     pub(super) fn past(&self) -> (SpaceConfig, Option<Past>) {
         (self.config.clone(), self.core().past())
+    }
+
+    /// Itself and its entities, those with such ids. Waits until a running drain is over.
+    pub(super) fn find(&self, ids: &RangeInclusive<EntityId>) -> Vec<EntityId> {
+        let mut found = self.core().entities_within(ids);
+        found.extend(Some(self.id).filter(|id| ids.contains(id)));
+        found
     }
 
     /// Adds an input; true if the caller has to put the cell into the queue.

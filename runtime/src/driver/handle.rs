@@ -17,8 +17,8 @@ use crate::game::publish::PublishOptions;
 use crate::game::{GameConfig, GameInput};
 use crate::wasm::CrashEntry;
 use bytes::Bytes;
-use everwake_protocol::EntityId;
 use everwake_protocol::cluster::{FromDispatcher, ToDispatcher, ToGame, ToGate};
+use everwake_protocol::{EntityId, Id};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel, sync_channel};
@@ -201,6 +201,14 @@ impl GameHandle {
     #[must_use]
     pub fn crashes(&self) -> Vec<(String, CrashEntry)> {
         self.reporter.crashes()
+    }
+
+    /// Spaces and entities whose ids begin so, in order; none whose text does not. Who changes spaces just now
+    /// is not found.
+    #[must_use]
+    pub fn find(&self, start: &str) -> Vec<EntityId> {
+        let Some(ids) = Id::beginning_with(start) else { return Vec::new() };
+        self.pool.find(&(EntityId(*ids.start())..=EntityId(*ids.end())))
     }
 
     /// Records all spaces, or one, into files in a folder that is made if need be.

@@ -9,9 +9,11 @@ use super::clock::Clock;
 use super::recording::{RecordError, Recorded, RecordingSet, write_last, write_one};
 use super::traffic::CoreInbox;
 use crate::guest::{Guest, GuestSource, Trap, TrapKind, VersionHash};
+use crate::limits;
 use crate::message::Input;
 use everwake_protocol::EntityId;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -97,6 +99,14 @@ impl Pool {
         }
         cells.sort_unstable_by_key(|cell| cell.id);
         write_last(folder, cells.iter().map(|cell| cell.past()))
+    }
+
+    /// Spaces and entities with such ids, in order; of very many the first.
+    pub(super) fn find(&self, ids: &RangeInclusive<EntityId>) -> Vec<EntityId> {
+        let cells: Vec<Arc<Cell>> = self.state().cells.values().cloned().collect();
+        let found = cells.iter().flat_map(|cell| cell.find(ids));
+        let found: BTreeSet<EntityId> = found.collect();
+        found.into_iter().take(limits::INSPECT_MEMBERS_MAX).collect()
     }
 
     /// Writes the last seconds of one space into a file of this name. None if there is nothing of it.

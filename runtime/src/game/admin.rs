@@ -6,9 +6,10 @@
 use super::json;
 use super::limits::{OPERATOR_MS_MAX, OPERATORS_MAX};
 use super::publish::PublishOptions;
-use super::report::{Fact, PublicationReport, VersionEntry, VersionState, full_hash};
+use super::report::{Fact, ProbationReport, PublicationReport, VersionEntry, VersionState, full_hash};
 use super::{Counters, GameCore, GameOutput, SpaceKind, Ticket};
 use crate::guest::Origin;
+use crate::manifest::Method;
 use crate::message::{Body, Input};
 use crate::versions::{MethodTable, Structure};
 use bytes::Bytes;
@@ -129,6 +130,8 @@ pub struct ModuleStatus {
     pub generation: u32,
     /// What became of head so far.
     pub state: Option<VersionState>,
+    /// How head stands, if it is watched.
+    pub probation: Option<ProbationReport>,
     /// True if a swap went wrong half-way.
     pub mixed: bool,
     /// Clients that play it.
@@ -170,6 +173,13 @@ pub struct SpaceStatus {
 /// Spaces that one status lists.
 const SPACES_SHOWN: usize = 1_000;
 
+/// A method with the names and types of its parameters.
+fn signature(method: &Method) -> String {
+    let parameters: Vec<String> =
+        method.parameters.iter().map(|it| format!("{}: {}", it.name, it.type_text)).collect();
+    format!("{}({})", method.name, parameters.join(", "))
+}
+
 impl GameCore {
     pub(super) fn admin(&mut self, admin: u64, request: AdminRequest) {
         match request {
@@ -185,8 +195,8 @@ impl GameCore {
             }
             AdminRequest::Versions { module } => {
                 let wanted = |name: &str| module.as_deref().is_none_or(|wanted| wanted == name);
-                let modules = self.modules.iter().filter(|(name, _)| wanted(name));
-                let versions = modules.flat_map(|(_, module)| module.versions()).collect();
+                let names = self.modules.keys().filter(|name| wanted(name));
+                let versions = names.flat_map(|name| self.versions_of(name)).collect();
                 self.answer_admin(admin, AdminAnswer::Versions(versions));
             }
             AdminRequest::Status => {
@@ -246,6 +256,7 @@ impl GameCore {
             version: full_hash(head.hash),
             generation: head.generation,
             state: module.head_state(),
+            probation: self.probation_of(name),
             mixed: module.mixed,
             sessions: self.sessions.count(name),
             spaces: self.directory.spaces_of(name).len(),
@@ -316,7 +327,10 @@ impl GameCore {
             .ok_or("head does not know the entity's type")?;
         let method = kind.methods.iter().position(|method| method.name == name);
         let table = method.and_then(|index| table.methods.get(index));
-        table.ok_or_else(|| format!("`{}` has no method `{name}`", kind.name))
+        table.ok_or_else(|| {
+            let known: Vec<String> = kind.methods.iter().map(signature).collect();
+            format!("`{}` has no method `{name}`; it has:\n  {}", kind.name, known.join("\n  "))
+        })
     }
 
     /// What an operator's call answered, or why it was not seen.

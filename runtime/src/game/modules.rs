@@ -151,6 +151,9 @@ impl Module {
             rollback,
             state: VersionState::Swapping,
             traps: 0,
+            crashes: 0,
+            probation: None,
+            rolls_back_to: None,
             spaces: 0,
             pause: None,
         };
@@ -181,6 +184,35 @@ impl Module {
         if let Some(last) = self.history.last_mut() {
             last.entry.traps = traps;
         }
+    }
+
+    /// A handler of a version crashed, which belongs to its newest generation.
+    pub fn crashed(&mut self, version: VersionHash) {
+        self.crashes += 1;
+        let newest = self.history.iter_mut().rev().find(|generation| generation.hash == version);
+        if let Some(generation) = newest {
+            generation.entry.crashes += 1;
+        }
+    }
+
+    /// The newest generation of a version, for people.
+    pub fn title(&self, version: VersionHash) -> String {
+        let newest = self.history.iter().rev().find(|generation| generation.hash == version);
+        newest.map_or_else(
+            || format!("version `{version}`"),
+            |it| format!("generation {} `{}` (`{version}`)", it.entry.generation, it.entry.label),
+        )
+    }
+
+    /// The versions that can come back and are not head, newest first, for people.
+    pub fn titles(&self) -> Vec<String> {
+        let others = self.loaded.iter().rev().filter(|loaded| loaded.hash != self.head.hash);
+        others.map(|loaded| self.title(loaded.hash)).collect()
+    }
+
+    /// Whether head went back to an earlier version.
+    pub fn is_rollback(&self) -> bool {
+        self.history.last().is_some_and(|last| last.entry.rollback)
     }
 
     /// A pause was measured for a version: it belongs to its newest generation.

@@ -5,7 +5,7 @@
 
 use super::modules::Fault;
 use super::publish::PublishOptions;
-use super::report::{Fact, PublicationReport, VersionState};
+use super::report::{Fact, ProbationReport, PublicationReport, VersionEntry, VersionState};
 use super::{GameCore, GameOutput};
 use crate::guest::{TrapKind, VersionHash};
 use crate::message::Crash;
@@ -74,7 +74,7 @@ impl GameCore {
         let fault = (crash.kind != TrapKind::NoRoom).then(|| (crash.handler.clone(), Some(crash.kind)));
         self.out.push(GameOutput::Crash { crash, log });
         if let Some(module) = self.modules.get_mut(&name) {
-            module.crashes += 1;
+            module.crashed(version);
         }
         if let Some(fault) = fault {
             self.strike(&name, version, fault);
@@ -114,7 +114,8 @@ impl GameCore {
         let failed = recent > most && !probation.halted;
         module.head_trapped(failures);
         if failed {
-            self.fail_head(name, &format!("{recent} failures within a minute of probation"), true);
+            let reason = format!("{recent} new failures within a minute of probation, {most} are allowed");
+            self.fail_head(name, &reason, true);
         }
     }
 
@@ -186,6 +187,40 @@ impl GameCore {
         facts.into_iter().for_each(|fact| self.fact(fact));
         self.slow_swaps();
         self.settle_answers();
+    }
+
+    /// How head stands, if it is watched.
+    pub(super) fn probation_of(&self, name: &str) -> Option<ProbationReport> {
+        let module = self.modules.get(name)?;
+        let probation = module.probation.as_ref()?;
+        let within = probation.recent.iter().filter(|at| **at + MINUTE_MS > self.now_ms);
+        let back_to = probation.back_to.as_ref().filter(|_| !probation.halted);
+        let stays = match (&back_to, &module.passed) {
+            (Some(_), _) => "",
+            _ if probation.halted => "it has failed already, and could not go back",
+            (None, None) => "no version before it has passed",
+            (None, Some(passed)) if passed.hash == module.head.hash => "it has passed before",
+            _ if module.is_rollback() => "it is a roll-back itself",
+            _ => "going back would lose changes",
+        };
+        Some(ProbationReport {
+            left_ms: probation.until_ms.saturating_sub(self.now_ms),
+            counted: within.count(),
+            allowed: self.config.probation_traps_max,
+            back_to: back_to.map(|version| module.title(version.hash)),
+            stays: stays.to_owned(),
+        })
+    }
+
+    /// The generations of a module, newest first, and how the first of them stands.
+    pub(super) fn versions_of(&self, name: &str) -> Vec<VersionEntry> {
+        let Some(module) = self.modules.get(name) else { return Vec::new() };
+        let mut versions = module.versions();
+        if let Some(head) = versions.first_mut() {
+            head.probation = self.probation_of(name);
+            head.rolls_back_to = module.find(None).map(|loaded| module.title(loaded.hash));
+        }
+        versions
     }
 
     /// Whether one more line about crashes may be written now.

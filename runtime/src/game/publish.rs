@@ -127,7 +127,7 @@ impl GameCore {
     pub(super) fn rollback(&mut self, admin: u64, name: &str, to: Option<&str>, irreversible: bool) {
         let found = self.modules.get(name).and_then(|module| module.find(to));
         let Some(loaded) = found else {
-            let why = "there is no such module, or no such version that is still loaded".to_owned();
+            let why = self.no_way_back(name, to);
             let report =
                 PublicationReport { module: name.to_owned(), refusals: vec![why], ..Default::default() };
             return self.refuse_publication(Some(admin), report, false);
@@ -135,6 +135,36 @@ impl GameCore {
         let agreed = if irreversible { Agreed::Loss } else { Agreed::Nothing };
         let options = PublishOptions { supersede: true, agreed };
         self.weigh(Some(admin), loaded, options, "rollback".to_owned(), true, false);
+    }
+
+    /// Why there is nothing to go back to.
+    fn no_way_back(&self, name: &str, to: Option<&str>) -> String {
+        let Some(module) = self.modules.get(name) else {
+            let names: Vec<String> = self.modules.keys().map(|name| format!("`{name}`")).collect();
+            return match (name, names.as_slice()) {
+                (_, []) => "no module runs".to_owned(),
+                ("", _) => {
+                    format!("several modules run: {}\nhint: name one with `--module`", names.join(", "))
+                }
+                _ => format!("there is no module `{name}`\nhint: these run: {}", names.join(", ")),
+            };
+        };
+        match (to, module.titles().as_slice()) {
+            (None, []) => {
+                let only = module.title(module.head.hash);
+                format!("`{name}` has no version to go back to: {only} is the only one that is loaded")
+            }
+            (Some(to), []) => {
+                format!(
+                    "`{name}` has no version `{to}`\nhint: the running one is the only one that is loaded"
+                )
+            }
+            (to, titles) => format!(
+                "`{name}` has no version `{}` that is still loaded\nhint: it can go back to {}",
+                to.unwrap_or_default(),
+                titles.join(", ")
+            ),
+        }
     }
 
     fn consider(&mut self, job: Job, loaded: LoadedModule) {

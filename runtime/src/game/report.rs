@@ -50,6 +50,9 @@ pub struct PublicationReport {
     pub published: bool,
     /// How long it is watched, in ms; a version that fails goes back by itself if `reversible`.
     pub probation_ms: u64,
+    /// How it stands on its probation.
+    #[serde(default)]
+    pub probation: Option<ProbationReport>,
 }
 
 /// Percentiles of the pauses of one swap, in microseconds: from the end of the last event on the
@@ -95,12 +98,36 @@ pub struct VersionEntry {
     pub rollback: bool,
     /// What became of it.
     pub state: VersionState,
-    /// Traps while it was watched.
+    /// New failures while it was watched: those that no version before had.
     pub traps: u32,
+    /// All crashes of it since it became head, whether they counted or not.
+    #[serde(default)]
+    pub crashes: u64,
+    /// How it stands, if it is watched.
+    #[serde(default)]
+    pub probation: Option<ProbationReport>,
+    /// Of head: where a roll-back that names no version goes to; none if there is nothing to go back to.
+    #[serde(default)]
+    pub rolls_back_to: Option<String>,
     /// Spaces that swapped.
     pub spaces: usize,
     /// Pauses, if spaces swapped.
     pub pause: Option<Pauses>,
+}
+
+/// How a version stands that is watched.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbationReport {
+    /// How long it is watched yet, in ms.
+    pub left_ms: u64,
+    /// New failures of the last minute.
+    pub counted: usize,
+    /// With more than so many within a minute it has failed.
+    pub allowed: u32,
+    /// Where it goes back to by itself if it fails.
+    pub back_to: Option<String>,
+    /// Why it goes back to nothing; empty if it does.
+    pub stays: String,
 }
 
 /// What became of a generation.

@@ -167,7 +167,9 @@ impl GameCore {
             report.summary = format!("{} spaces run version {}", rollout.spaces, report.version);
             done.push((name.clone(), rollout.admin, report));
         }
-        for (name, admin, report) in done {
+        for (name, admin, mut report) in done {
+            report.probation = self.probation_of(&name);
+            report.probation_ms = report.probation.as_ref().map_or(0, |probation| probation.left_ms);
             if let Some(module) = self.modules.get_mut(&name) {
                 module.stage = Stage::Idle;
             }

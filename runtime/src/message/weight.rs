@@ -1,6 +1,6 @@
 //! What messages weigh in memory, about: for limits, which need no more.
 
-use super::{Body, Input, KeyValueOperation};
+use super::{Body, EntityBody, Input, KeyValueOperation, Message};
 use bytes::Bytes;
 
 impl Body {
@@ -16,14 +16,34 @@ impl Body {
     }
 }
 
-impl Input {
-    /// About how many bytes it keeps in memory, for limits.
+/// What a message or an input costs beside what it carries.
+const OVERHEAD: usize = 128;
+
+impl Message {
+    /// About how many bytes it keeps in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        const OVERHEAD: usize = 128;
+        OVERHEAD + self.body.bytes()
+    }
+}
+
+impl EntityBody {
+    /// Bytes of attributes and stored replies in it.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        size_of_val(self.attributes.slots()) + self.attributes.bytes() + self.marks.reply_bytes()
+    }
+}
+
+impl Input {
+    /// About how many bytes it keeps in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
         let payload = match self {
-            Input::Message(message) => message.body.bytes(),
+            Input::Message(message) => return message.bytes(),
             Input::Request { args, .. } | Input::Create { args, .. } => args.len(),
+            Input::Moved { motion, .. } => motion.len(),
+            Input::Install(traveller) => traveller.body.bytes(),
             _ => 0,
         };
         OVERHEAD + payload

@@ -101,7 +101,8 @@ pub fn write_past<W: Write + Send + 'static>(
     config: &SpaceConfig,
     past: Past,
 ) -> Result<(W, Written), RecordingError> {
-    let Past { version, snapshot, happened, .. } = past;
+    let snapshot = past.snapshot();
+    let Past { version, happened, .. } = past;
     let start = Start { is_past: true, ..Start::new(config, &version, Some(snapshot)) };
     let recording = FileRecording::begin(out, start, version)?;
     let mut recorder = recording.recorder();

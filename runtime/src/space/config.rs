@@ -1,5 +1,6 @@
 //! What a space is told when it is made. Values only.
 
+use super::budget::PastBudget;
 use crate::limits;
 use crate::replicate::Intervals;
 use everwake_protocol::EntityId;
@@ -35,6 +36,8 @@ pub struct SpaceConfig {
     pub commits_kept: usize,
     /// Whether the last seconds are kept, for whoever asks what happened.
     pub keeps_past: bool,
+    /// What that may weigh, together with those of others.
+    pub past_budget: PastBudget,
     /// What to disturb on purpose.
     pub chaos: Chaos,
 }
@@ -52,6 +55,7 @@ impl SpaceConfig {
             events_per_drain: limits::EVENTS_PER_DRAIN,
             commits_kept: limits::COMMITS_KEPT,
             keeps_past: true,
+            past_budget: PastBudget::default(),
             chaos: Chaos::default(),
         }
     }

@@ -10,10 +10,12 @@ use crate::id_hash::IdHasher;
 use everwake_protocol::EntityId;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
+use std::sync::Arc;
 
-/// By entity what it was like when a period began; none if it was not there. For finding only: its order
+/// By entity what it was like when a period began; none if it was not there. Shared, so that whoever asks for the
+/// past copies nothing while the space waits. For finding only: its order
 /// reaches nobody.
-pub(super) type Album = HashMap<EntityId, Option<Box<EntitySnapshot>>, BuildHasherDefault<IdHasher>>;
+pub(super) type Album = HashMap<EntityId, Option<Arc<EntitySnapshot>>, BuildHasherDefault<IdHasher>>;
 
 /// See the head of this file.
 #[derive(Debug, Default)]
@@ -84,6 +86,6 @@ impl Images {
             return;
         }
         self.bytes += bytes;
-        self.album.insert(entity.id, Some(Box::new(EntitySnapshot::of(entity))));
+        self.album.insert(entity.id, Some(Arc::new(EntitySnapshot::of(entity))));
     }
 }

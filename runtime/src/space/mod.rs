@@ -17,13 +17,14 @@
 //! - `deliver`, `requests`, `resume`: from the mailbox to an event.
 //! - `life`, `clients`, `travel`, `tick`, `swap`, `parked`: what happens to entities.
 //! - [`commit`], [`snapshot`]: records, and the whole space as data.
-//! - `recent`, `images`, `weight`: the last seconds, kept within limits.
+//! - `recent`, `images`, `weight`, `budget`: the last seconds, kept within limits.
 //! - `chaos`, `charge`, `crash`, `inspect`, `tally`: disturbing, blaming, explaining, counting.
 //! - [`model`]: a native guest made of closures, for tests and simulation.
 
 mod agenda;
 mod arena;
 pub mod attributes_serde;
+mod budget;
 mod chaos;
 mod charge;
 mod clients;
@@ -59,6 +60,7 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+pub use self::budget::PastBudget;
 pub use self::commit::{Commit, CommitVerdict, Delta, DropReason, Effect, InstanceChange, Recorder};
 pub use self::config::{Chaos, SpaceConfig, SpaceKind};
 pub use self::core::SpaceCore;

@@ -5,9 +5,10 @@
 //! noted, and the records of events are kept as long as a period needs them. Whoever asks gets the space as it
 //! was when the oldest period began, and everything since: a recording like any other.
 //!
-//! Limited by time, entries and bytes. A space in which more happens than fits keeps nothing for a while:
+//! Limited by time, entries and bytes, and by what all spaces of a process may keep together. A space in which more happens than fits keeps nothing for a while:
 //! copying what will not be there when somebody asks would slow it down just when it is busy.
 
+use super::budget::{PastBudget, Share};
 use super::commit::{Commit, InstanceChange};
 use super::core::SpaceCore;
 use super::images::Album;
@@ -27,8 +28,10 @@ use std::sync::Arc;
 pub struct Past {
     /// Version that ran when it began.
     pub version: Arc<ModuleVersion>,
-    /// The space as it was.
-    pub snapshot: SpaceSnapshot,
+    /// The space as it was, but for its entities.
+    head: SpaceSnapshot,
+    /// Those, in the order of entering.
+    entities: Vec<Arc<EntitySnapshot>>,
     /// What happened since, in order.
     pub happened: Vec<Happened>,
     /// UTC ms when it began.
@@ -37,22 +40,32 @@ pub struct Past {
     pub until_ms: u64,
 }
 
+impl Past {
+    /// The space as it was, whole. Copies entities; the space itself does not wait for that.
+    pub(crate) fn snapshot(&self) -> SpaceSnapshot {
+        let entities = self.entities.iter().map(|entity| EntitySnapshot::clone(entity)).collect();
+        SpaceSnapshot { entities, ..self.head.clone() }
+    }
+}
+
 /// See [`super::commit::Recorder`].
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "they are the methods of `Recorder`, by name")]
 pub enum Happened {
     Drain { now_ms: u64 },
-    Input(Box<Input>),
+    Input(Arc<Input>),
     Look,
     Commit(Box<Commit>),
     Instance(InstanceChange),
 }
 
 /// See the head of this file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Recent {
     /// Oldest first. The images of the last one are still being taken.
     periods: VecDeque<Period>,
+    /// Of what all spaces may keep.
+    share: Share,
     /// It was too much: UTC ms when to try again.
     rests_until_ms: u64,
 }
@@ -73,7 +86,7 @@ enum Entry {
     Drain {
         now_ms: u64,
     },
-    Input(Box<Input>),
+    Input(Arc<Input>),
     Look,
     /// A record by its sequence.
     Commit(u64),
@@ -81,6 +94,15 @@ enum Entry {
 }
 
 impl Recent {
+    pub(super) fn new(budget: PastBudget) -> Self {
+        Recent { periods: VecDeque::new(), share: Share::of(budget), rests_until_ms: 0 }
+    }
+
+    fn clear(&mut self) {
+        self.periods.clear();
+        self.share.resize(0);
+    }
+
     fn note(&mut self, entry: Entry, bytes: usize) {
         if let Some(period) = self.periods.back_mut() {
             period.bytes += size_of::<Entry>() + bytes;
@@ -94,8 +116,8 @@ impl Recent {
 
     pub(super) fn takes(&mut self, input: &Input) {
         if !self.periods.is_empty() {
-            let input = Box::new(unshared(input));
-            let bytes = weight::input(&input);
+            let input = Arc::new(unshared(input));
+            let bytes = input.bytes();
             self.note(Entry::Input(input), bytes);
         }
     }
@@ -129,14 +151,24 @@ impl Recent {
             self.periods.pop_front();
         }
         if self.is_too_much(image_bytes) {
-            self.periods.clear();
+            return self.clear();
+        }
+        // Others may keep so much that there is no room for all of ours: the oldest goes.
+        while !self.share.resize(self.bytes() + image_bytes) {
+            if self.periods.len() <= 1 {
+                return self.clear();
+            }
+            self.periods.pop_front();
         }
     }
 
+    fn bytes(&self) -> usize {
+        self.periods.iter().map(|period| period.bytes).sum()
+    }
+
     fn is_too_much(&self, image_bytes: usize) -> bool {
-        let bytes: usize = self.periods.iter().map(|period| period.bytes).sum();
         let entries: usize = self.periods.iter().map(|period| period.entries.len()).sum();
-        bytes + image_bytes > RECENT_BYTES_MAX || entries > RECENT_ENTRIES_MAX
+        self.bytes() + image_bytes > RECENT_BYTES_MAX || entries > RECENT_ENTRIES_MAX
     }
 }
 
@@ -173,7 +205,7 @@ impl Space {
         }
         match self.world.images.bytes() {
             Some(bytes) => self.recent.make_room(now_ms, bytes),
-            None => self.recent.periods.clear(),
+            None => self.recent.clear(),
         }
         if self.recent.periods.is_empty() {
             self.recent.rests_until_ms = now_ms + RECENT_REST_MS;
@@ -194,26 +226,29 @@ impl Space {
 
     /// Nothing has happened for long: lets go of all of it. The next drain begins again.
     pub(super) fn drop_past(&mut self) {
-        self.recent.periods = VecDeque::new();
+        self.recent.clear();
+        self.recent.periods.shrink_to_fit();
         self.world.images.stop();
         self.commits.keep_from(u64::MAX);
         self.commits.trim();
     }
 
-    /// An entity as it was when the oldest period began; none if it was not there.
-    fn before(&self, entity: EntityId) -> Option<EntitySnapshot> {
+    /// An entity as it was when the oldest period began; none if it was not there. Who has an image is shared;
+    /// who has not changed since has none, and is copied.
+    fn before(&self, entity: EntityId) -> Option<Arc<EntitySnapshot>> {
         let closed = self.recent.periods.iter().map(|period| &period.album);
         let mut albums = closed.chain([self.world.images.album()]);
         match albums.find_map(|album| album.get(&entity)) {
-            Some(image) => image.as_deref().cloned(),
-            None => self.world.by_id(entity).map(EntitySnapshot::of),
+            Some(image) => image.clone(),
+            None => self.world.by_id(entity).map(|entity| Arc::new(EntitySnapshot::of(entity))),
         }
     }
 }
 
 impl SpaceCore {
-    /// The last seconds; none if there was too much to keep, or nothing yet. Copies the whole space: to be
-    /// called when somebody asks.
+    /// The last seconds; none if there was too much to keep, or nothing yet. What came in and who has changed is
+    /// shared; copied are the records, which the space still adds to, and who has not changed: to be called when
+    /// somebody asks.
     #[must_use]
     pub fn past(&self) -> Option<Past> {
         let space = self.shared();
@@ -223,7 +258,7 @@ impl SpaceCore {
         let gone = periods.iter().flat_map(|period| period.album.keys());
         let gone = gone.chain(space.world.images.album().keys());
         let all: BTreeSet<EntityId> = here.chain(gone.copied()).collect();
-        let entities: BTreeMap<u64, EntitySnapshot> =
+        let entities: BTreeMap<u64, Arc<EntitySnapshot>> =
             all.into_iter().filter_map(|id| space.before(id)).map(|entity| (entity.order, entity)).collect();
         let happened = periods.iter().flat_map(|period| &period.entries);
         let happened = happened.filter_map(|entry| match entry {
@@ -237,7 +272,8 @@ impl SpaceCore {
         });
         Some(Past {
             version: first.version.clone(),
-            snapshot: SpaceSnapshot { entities: entities.into_values().collect(), ..first.head.clone() },
+            head: first.head.clone(),
+            entities: entities.into_values().collect(),
             happened: happened.collect(),
             from_ms: first.began_ms,
             until_ms: space.now_ms,

@@ -98,7 +98,7 @@ impl Space {
             arena: Arena::default(),
             ticks: Ticks::new(&version),
             commits: CommitRing::new(config.commits_kept),
-            recent: Recent::default(),
+            recent: Recent::new(config.past_budget.clone()),
             look_again: None,
             seeds: Seeds::new(config.seed),
             charges: Charges::default(),

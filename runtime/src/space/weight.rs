@@ -1,9 +1,10 @@
-//! How many bytes of memory things hold, about: for limits, which need no more.
+//! How many bytes of memory entities and records hold, about: for limits, which need no more. What messages
+//! weigh is in [`crate::message`].
 
 use super::commit::{ClientEffect, Commit, Effect};
 use super::entity::Entity;
 use super::snapshot::EntitySnapshot;
-use crate::message::{Input, Message};
+use crate::message::Message;
 use everwake_protocol::EntityId;
 
 /// What one entry of a map costs beside its value.
@@ -18,36 +19,16 @@ pub(super) fn entity(entity: &Entity) -> usize {
     let pending: usize = body.pending.values().map(|pending| pending.context.len() + 3 * ENTRY_BYTES).sum();
     let watches: usize = body.watches.values().map(|watch| watch.context.len() + 2 * ENTRY_BYTES).sum();
     let others = (body.deferred.len() + body.watchers.len() + 2 * body.marks.len()) * ENTRY_BYTES;
-    let attributes = size_of_val(body.attributes.slots()) + body.attributes.bytes();
     let fixed = size_of::<EntitySnapshot>() + size_of::<EntityId>() + ENTRY_BYTES;
-    fixed + attributes + texts + timers + pending + watches + others + body.marks.reply_bytes()
+    fixed + body.bytes() + texts + timers + pending + watches + others
 }
 
 /// A record of an event.
 pub(super) fn commit(commit: &Commit) -> usize {
-    let messages: usize = commit.outbox.iter().map(message).sum();
+    let messages: usize = commit.outbox.iter().map(Message::bytes).sum();
     let effects: usize = commit.effects.iter().map(effect).sum();
     let (deltas, moves) = (size_of_val(commit.deltas.as_slice()), size_of_val(commit.moves.as_slice()));
     size_of::<Commit>() + commit.delta_bytes.len() + deltas + moves + messages + effects
-}
-
-/// Something that came in.
-pub(super) fn input(input: &Input) -> usize {
-    let kept = match input {
-        Input::Message(carried) => message(carried),
-        Input::Request { args, .. } | Input::Create { args, .. } => args.len(),
-        Input::Moved { motion, .. } => motion.len(),
-        Input::Install(traveller) => {
-            let body = &traveller.body;
-            size_of_val(body.attributes.slots()) + body.attributes.bytes() + body.marks.reply_bytes()
-        }
-        _ => 0,
-    };
-    size_of::<Input>() + kept
-}
-
-fn message(message: &Message) -> usize {
-    size_of::<Message>() + message.body.bytes()
 }
 
 fn effect(effect: &Effect) -> usize {

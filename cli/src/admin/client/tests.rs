@@ -44,7 +44,8 @@ impl Deployment for MadeUp {
     }
     fn record(&self, request: &RecordRequest) -> Result<Recording, Problem> {
         match request {
-            RecordRequest::Start(folder) | RecordRequest::Last { folder, .. } => {
+            RecordRequest::Start(target) | RecordRequest::Last(target) => {
+                let folder = &target.folder;
                 Ok(Recording { folder: folder.clone(), ..Recording::default() })
             }
             RecordRequest::Stop => Err(Problem::new(ProblemCode::NotFound, "Nothing is recorded.", "")),
@@ -84,7 +85,8 @@ fn every_request_reaches_the_deployment_and_its_answer_comes_back() {
         let call = CallRequest { entity: "x".into(), method: "m".into(), args: vec![json!(1), json!("two")] };
         assert_eq!(client.call(&call).unwrap().value, json!([1, "two"]));
         assert!(client.crashes().unwrap().is_empty());
-        assert_eq!(client.record(&RecordRequest::Start("bug".into())).unwrap().folder, "bug");
+        let bug = types::RecordTarget { folder: "bug".into(), ..types::RecordTarget::default() };
+        assert_eq!(client.record(&RecordRequest::Start(bug)).unwrap().folder, "bug");
         client.shutdown().unwrap();
         assert!(deployment.stopped.load(Ordering::SeqCst));
     });

@@ -54,6 +54,19 @@ impl Played {
         }
     }
 
+    /// Two shards, a lobby, its room, an account: hits give the workers time to make them.
+    fn all_made(&mut self) -> Vec<everwake_protocol::EntityId> {
+        let handle = self.game.handle();
+        for _ in 0..10_000 {
+            if handle.find("").len() >= 5 {
+                break;
+            }
+            let request = self.send("hit");
+            self.wait(|client| client.replies.contains_key(&request));
+        }
+        handle.find("")
+    }
+
     fn send(&mut self, method: &str) -> u64 {
         let (request, to_game) = self.client.request(method);
         self.game.handle().from_gate(to_game).unwrap();
@@ -136,7 +149,9 @@ fn crashes_are_booked_and_told() {
 
 #[test]
 fn a_plan_says_what_pause_to_expect_in_each_space() {
-    let played = start("yard");
+    let mut played = start("yard");
+    // A space that is made while the others rehearse is counted, and has nothing to say.
+    played.all_made();
     let plan = |version: usize| {
         let answer = played.game.handle().plan(played.versions[version].clone(), PublishOptions::default());
         match answer.unwrap() {
@@ -179,6 +194,24 @@ fn a_running_game_is_recorded_space_by_space() {
     // Whatever ran before the first moment of rest is in the snapshot, not among the events.
     assert!(commits >= 19, "{commits} events");
     assert!(matches!(handle.stop_recording(), Err(RecordError::Nothing)));
+    played.game.stop();
+}
+
+#[test]
+fn spaces_and_entities_are_found_by_the_start_of_their_ids() {
+    let mut played = start("yard");
+    let handle = played.game.handle();
+    let all = played.all_made();
+    assert_eq!(all.len(), 5, "{all:?}");
+    for id in &all {
+        let text = id.to_string();
+        assert_eq!(handle.find(&text), [*id]);
+        let begins = handle.find(&text[..2]);
+        let expected: Vec<_> =
+            all.iter().filter(|it| it.to_string().starts_with(&text[..2])).copied().collect();
+        assert_eq!(begins, expected);
+    }
+    assert!(handle.find("u").is_empty() && handle.find(&"z".repeat(40)).is_empty());
     played.game.stop();
 }
 

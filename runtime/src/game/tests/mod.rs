@@ -243,6 +243,15 @@ pub(super) fn facts(out: &[GameOutput]) -> Vec<&Fact> {
         .collect()
 }
 
+pub(super) fn admin_answers(out: &[GameOutput]) -> Vec<&AdminAnswer> {
+    out.iter()
+        .filter_map(|output| match output {
+            GameOutput::Admin { answer, .. } => Some(answer.as_ref()),
+            _ => None,
+        })
+        .collect()
+}
+
 pub(super) fn reports(out: &[GameOutput]) -> Vec<&PublicationReport> {
     out.iter()
         .filter_map(|output| match output {

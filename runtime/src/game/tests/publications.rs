@@ -379,6 +379,8 @@ fn an_operator_goes_back_to_a_version_by_name() {
     };
     let (_, out) = stage.ask(rollback(Some("nothing")));
     assert_eq!(reports(&out)[0].exit, 2);
+    let why = &reports(&out)[0].refusals[0];
+    assert!(why.contains("no version `nothing`") && why.contains("it can go back to generation 1"), "{why}");
     let (_, out) = stage.ask(rollback(Some("1")));
     let out = rehearse(&mut stage, &out, nothing());
     assert!(orders(&out).iter().all(|(_, version)| version.hash == hash_of("1")));
@@ -505,6 +507,54 @@ fn failures_count_by_the_minute() {
     }
     let out = stage.says(lobby, vec![crash("2"), crash("2")]);
     assert_eq!(orders(&out).len(), 4);
+}
+
+#[test]
+fn how_a_version_stands_is_told_while_it_is_watched() {
+    let mut stage = Stage::running();
+    let lobby = service_shard("yard", "Lobby", 0);
+    let versions = |stage: &mut Stage| {
+        let (_, out) = stage.ask(AdminRequest::Versions { module: None });
+        match admin_answers(&out).as_slice() {
+            [AdminAnswer::Versions(versions)] => versions.clone(),
+            other => panic!("versions: {other:?}"),
+        }
+    };
+    let first = versions(&mut stage);
+    assert_eq!((&first[0].probation, &first[0].rolls_back_to), (&None, &None));
+    stage.says(lobby, vec![crash_of("1", "Account::old")]);
+    swap_to(&mut stage, "2");
+    stage.pass(4_000);
+    stage.says(lobby, vec![crash_of("2", "Account::old"), crash_of("2", "Account::fresh")]);
+    let told = versions(&mut stage);
+    let probation = told[0].probation.as_ref().expect("it is watched");
+    assert_eq!((probation.left_ms, probation.counted, probation.allowed), (6_000, 1, 2));
+    assert!(probation.back_to.as_ref().is_some_and(|it| it.starts_with("generation 1 ")), "{probation:?}");
+    assert_eq!(told[0].rolls_back_to, probation.back_to);
+    assert_eq!((told[0].crashes, told[0].traps, told[1].crashes), (2, 1, 1), "all, and those that count");
+    let (_, out) = stage.ask(AdminRequest::Status);
+    match admin_answers(&out).as_slice() {
+        [AdminAnswer::Status(status)] => {
+            assert_eq!(status.modules[0].crashes, told.iter().map(|it| it.crashes).sum::<u64>());
+            assert_eq!(status.modules[0].probation.as_ref(), Some(probation));
+        }
+        other => panic!("a status: {other:?}"),
+    }
+    stage.pass(10_000);
+    assert_eq!(versions(&mut stage)[0].probation, None);
+}
+
+#[test]
+fn a_roll_back_to_nowhere_says_why() {
+    let mut stage = Stage::running();
+    let ask = |stage: &mut Stage, module: Option<&str>| {
+        let module = module.map(str::to_owned);
+        let (_, out) = stage.ask(AdminRequest::Rollback { module, to: None, irreversible: false });
+        reports(&out)[0].refusals[0].clone()
+    };
+    assert!(ask(&mut stage, None).contains("is the only one that is loaded"));
+    let nowhere = ask(&mut stage, Some("garden"));
+    assert!(nowhere.contains("no module `garden`") && nowhere.contains("`yard`"), "{nowhere}");
 }
 
 #[test]

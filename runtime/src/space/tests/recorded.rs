@@ -3,6 +3,7 @@
 use super::*;
 use crate::limits;
 use crate::record::{FileRecording, RecordingReader, ReplayOptions, ReplayReport, Start, replay, write_past};
+use crate::space::PastBudget;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const MOBS: u32 = 40;
@@ -248,4 +249,44 @@ fn a_space_that_is_too_large_keeps_nothing_for_a_while() {
     bed.pass(limits::RECENT_REST_MS);
     bed.call(2, "other");
     assert!(bed.core.past().is_some(), "it tries again");
+}
+
+/// The same space as part of a process whose spaces share a budget.
+fn share(bed: &mut Bed, budget: &PastBudget) {
+    let snapshot = bed.core.snapshot().unwrap();
+    let config = SpaceConfig { past_budget: budget.clone(), ..config() };
+    bed.core = SpaceCore::restore(config, bed.version.clone(), snapshot).unwrap();
+}
+
+#[test]
+fn spaces_that_share_a_budget_let_go_of_their_own_oldest() {
+    let (mut one, slow) = busy();
+    let (mut two, is_slow) = busy();
+    let alone = PastBudget::default();
+    share(&mut one, &alone);
+    play(&mut one, 1, 100);
+    let needs = alone.used();
+    assert!(needs > 0);
+    let budget = PastBudget::new(needs * 3 / 2);
+    share(&mut one, &budget);
+    assert_eq!(alone.used(), 0, "what was kept is given back");
+    share(&mut two, &budget);
+    let mut shortened = 0;
+    for round in 0..15 {
+        for (bed, slow, from) in [(&mut one, &slow, 101), (&mut two, &is_slow, 1)] {
+            play(bed, from + round * 10, 10);
+            assert!(budget.used() <= needs * 3 / 2, "{} of {needs}", budget.used());
+            let Some(past) = bed.core.past() else {
+                shortened += 1;
+                continue;
+            };
+            shortened += u32::from(round > 10 && bed.now - past.from_ms < limits::RECENT_MS);
+            let (file, _) = write_past(Vec::new(), &config(), past).unwrap();
+            let report = again(bed, slow, &file);
+            assert!(report.is_equal(), "{report}");
+        }
+    }
+    assert!(shortened > 0, "two spaces have no room for all of both");
+    drop((one, two));
+    assert_eq!(budget.used(), 0);
 }
