@@ -134,7 +134,6 @@ impl Bed {
             target,
             class: Class::Volatile,
             trace: Id::ZERO,
-            hops: 0,
             body: Body::Call {
                 method,
                 args: args.clone(),

@@ -8,6 +8,7 @@ use anyhow::{Result, anyhow, ensure};
 use everwake_protocol::EntityId;
 use everwake_runtime::driver::{Game, GameHandle, GameSettings, SpaceSettings, WasmLoader};
 use everwake_runtime::game::GameConfig;
+use everwake_runtime::game::node::Lives;
 use everwake_runtime::wasm::{EngineConfig, Loader};
 use serde_json::json;
 use std::time::Instant;
@@ -27,6 +28,7 @@ pub fn run(report: &mut Report) -> Result<()> {
             spaces: SpaceSettings::default(),
             workers,
             loader: Box::new(WasmLoader::new(Loader::new(modules::engine(EngineConfig::default())?))),
+            lives: Lives::drawn(1),
         };
         let game = Game::start(settings, Box::new(drop))?;
         let handle = game.handle();

@@ -7,11 +7,14 @@ use crate::report::{monotonic, pause};
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use everwake_gate::{CertificateSource, Gate, GateConfig, GateLimits};
-use everwake_protocol::cluster::{ToGame, ToGate};
+use everwake_protocol::cluster::{FromDispatcher, ToDispatcher, ToGame, ToGate};
 use everwake_protocol::{EntityId, Id};
-use everwake_runtime::driver::{Game, GameEvent, GameHandle, GameSettings, SpaceSettings, WasmLoader};
+use everwake_runtime::driver::{
+    Game, GameEvent, GameHandle, GameSettings, Overloaded, SpaceSettings, WasmLoader,
+};
 use everwake_runtime::game::GameConfig;
 use everwake_runtime::game::admin::AdminAnswer;
+use everwake_runtime::game::node::Lives;
 use everwake_runtime::game::publish::{Agreed, PublishOptions};
 use everwake_runtime::game::report::{Fact, PublicationReport};
 use everwake_runtime::message::service_shard;
@@ -32,16 +35,18 @@ const PLENTY: u32 = 1_000_000_000;
 pub fn run(component: &Path) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let _inside = runtime.enter();
+    let lives = Lives::drawn(std::process::id().into());
     let gate = Gate::bind(GateConfig {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         certificate: CertificateSource::Development,
         limits: limits(),
+        incarnation: lives.gate,
         seed: Id([std::process::id(), 2, 3, 4]),
         secret: None,
     })?;
     let address = gate.address();
-    let (to_gate, from_game) = mpsc::channel::<Vec<ToGate>>(BATCHES_MAX);
-    let (to_game, from_gate) = mpsc::channel::<Vec<ToGame>>(BATCHES_MAX);
+    let (to_gate, from_game) = mpsc::channel::<Vec<FromDispatcher<ToGate, ToGame>>>(BATCHES_MAX);
+    let (to_game, from_gate) = mpsc::channel::<Vec<ToDispatcher<ToGame>>>(BATCHES_MAX);
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let engine = modules::engine(EngineConfig::default())?;
     let loader = Loader::with_cache(engine, &modules::root().join("target/bench-cache"))?;
@@ -50,6 +55,7 @@ pub fn run(component: &Path) -> Result<()> {
         spaces: SpaceSettings::default(),
         workers: cores,
         loader: Box::new(WasmLoader::new(loader)),
+        lives,
     };
     // A gate that is gone needs nothing.
     let game = Game::start(settings, Box::new(move |batch| drop(to_gate.blocking_send(batch))))?;
@@ -80,10 +86,11 @@ fn limits() -> GateLimits {
 }
 
 /// As the command line's host does it.
-async fn pump(mut from_gate: mpsc::Receiver<Vec<ToGame>>, game: GameHandle) {
+async fn pump(mut from_gate: mpsc::Receiver<Vec<ToDispatcher<ToGame>>>, game: GameHandle) {
     while let Some(batch) = from_gate.recv().await {
-        for message in batch {
-            while game.from_gate(message.clone()).is_err() {
+        for mut message in batch {
+            while let Err(Overloaded(back)) = game.from_gate(message) {
+                message = *back;
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         }

@@ -81,6 +81,11 @@ impl PeerName {
         Ok(PeerName { role, name: name.to_owned() })
     }
 
+    /// The only one of its role, in a process that has all of them.
+    pub fn only(role: Role) -> PeerName {
+        PeerName { role, name: "only".to_owned() }
+    }
+
     /// What it does.
     pub fn role(&self) -> Role {
         self.role

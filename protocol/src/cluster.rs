@@ -15,8 +15,8 @@ mod codec;
 mod routing;
 
 pub use routing::{
-    Ack, EntityReport, Envelope, FromDispatcher, Member, Placement, Profile, ReturnReason, SpaceReport,
-    ToDispatcher, Weight,
+    Ack, BetweenDispatchers, EntityReport, Envelope, FromDispatcher, Member, Placement, Profile,
+    ReturnReason, SpaceReport, ToDispatcher, Weight,
 };
 
 /// One life of one process: random bits and a start counter. Greater counter is younger.
@@ -132,6 +132,8 @@ pub enum ToGame {
     Released {
         /// Whose client.
         session: SessionId,
+        /// The view that the other one gave it.
+        view: u32,
     },
 }
 

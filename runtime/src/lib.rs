@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! - [`tally`]: how much there is of everything that comes and goes.
+//! - [`cargo`]: what a game puts into envelopes.
 //! - [`driver`]: threads, time and bytes for the cores; or all of it in one thread.
 //! - [`game`]: the core of a process: who is where, clients, versions.
 //! - [`guest`]: what a space and a module instance say to each other; one trait, two kinds.
@@ -14,6 +15,7 @@
 //! - [`versions`]: checked versions, small ids, differences.
 //! - [`wasm`]: module instances; the only place that names wasmtime.
 
+pub mod cargo;
 pub mod driver;
 pub mod game;
 pub mod guest;

@@ -7,7 +7,7 @@ use crate::guest::{ClientInfo, Origin, TrapKind, VersionHash};
 use crate::versions::{MethodKey, ModuleVersion};
 use bytes::Bytes;
 use everwake_protocol::client::Pose;
-use everwake_protocol::cluster::{MessageId, ToGate};
+use everwake_protocol::cluster::{Incarnation, MessageId, ToGate};
 use everwake_protocol::outcome::Outcome;
 use everwake_protocol::{EntityId, Id, SessionId};
 use serde::{Deserialize, Serialize};
@@ -69,8 +69,6 @@ pub struct Message {
     pub class: Class,
     /// Follows the cause over all processes.
     pub trace: Id,
-    /// How often the directory has handed it to a space; whoever makes one says 0.
-    pub hops: u8,
     /// What it says.
     pub body: Body,
 }
@@ -138,6 +136,8 @@ pub enum Body {
         session: SessionId,
         /// Who should have taken it.
         taker: EntityId,
+        /// The view that the taker was to have.
+        view: u32,
         /// Why not.
         code: String,
     },
@@ -161,6 +161,8 @@ pub enum Body {
 pub struct Client {
     /// The session.
     pub session: SessionId,
+    /// Whose small ids it knows: entities of other modules cannot have it.
+    pub module: String,
     /// What the guest may ask about it.
     pub info: ClientInfo,
     /// Its view epoch. Each that is given out is greater than those before.
@@ -270,6 +272,14 @@ pub enum Input {
     Close,
 }
 
+impl Message {
+    /// Whether its author can be told no if too much waits.
+    #[must_use]
+    pub fn is_refusable(&self) -> bool {
+        matches!(self.body, Body::Call { .. })
+    }
+}
+
 // They lie in queues by the thousand and are moved from one to the next: what is large is boxed.
 const _: () = assert!(size_of::<Input>() <= 144 && size_of::<Output>() <= 144);
 
@@ -280,7 +290,7 @@ impl Input {
     #[must_use]
     pub fn is_refusable(&self) -> bool {
         match self {
-            Input::Message(message) => matches!(message.body, Body::Call { .. }),
+            Input::Message(message) => message.is_refusable(),
             Input::Request { .. }
             | Input::Acknowledged { .. }
             | Input::Moved { .. }
@@ -296,6 +306,8 @@ impl Input {
 pub enum Output {
     /// To the entity's place in the directory.
     Message(Box<Message>),
+    /// It came for an entity that is not in the space any more, or never was.
+    NotHere(Box<Message>),
     /// To the gate of the session that it names (or to all gates).
     Gate(ToGate),
     /// An answer for the admin API.
@@ -555,7 +567,8 @@ pub fn service_shard(module: &str, type_name: &str, shard: u32) -> EntityId {
     EntityId(Id::derive(&[b"service", module.as_bytes(), type_name.as_bytes(), &shard]))
 }
 
-/// The id of one of a module's nil shards.
-pub fn nil_shard(module: &str, shard: u32) -> EntityId {
-    EntityId(Id::derive(&[b"nil", module.as_bytes(), &shard.to_be_bytes()]))
+/// The id of one of a module's nil shards in one life of a game: each game has its own.
+pub fn nil_shard(game: Incarnation, module: &str, shard: u32) -> EntityId {
+    let game = [u64::from(game.start), game.random].map(u64::to_be_bytes).concat();
+    EntityId(Id::derive(&[b"nil", &game, module.as_bytes(), &shard.to_be_bytes()]))
 }

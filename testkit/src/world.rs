@@ -10,6 +10,7 @@ use everwake_protocol::{EntityId, Id};
 use everwake_runtime::driver::SpaceSettings;
 use everwake_runtime::driver::lockstep::{World as Game, WorldSettings};
 use everwake_runtime::game::GameConfig;
+use everwake_runtime::game::node::Lives;
 use everwake_runtime::game::admin::{AdminAnswer, AdminRequest};
 use everwake_runtime::game::publish::PublishOptions;
 use everwake_runtime::game::report::{Fact, PublicationReport};
@@ -109,16 +110,18 @@ impl WorldBuilder {
             events_per_drain: self.events_per_drain,
             ..SpaceSettings::default()
         };
+        let lives = Lives::drawn(self.seed);
         let settings = WorldSettings {
             config: self.config,
             spaces,
+            lives,
             seed: self.seed,
             start_ms: START_MS,
             loader: self.kit.loader(),
         };
         let mut world = World {
             game: Game::new(settings),
-            gate: GateCore::new(self.limits, Id::derive(&[b"testkit", &self.seed.to_be_bytes()])),
+            gate: GateCore::new(self.limits, lives.gate, Id::derive(&[b"testkit", &self.seed.to_be_bytes()])),
             seats: BTreeMap::new(),
             start_ms: START_MS,
             ticked_ms: START_MS,
@@ -453,7 +456,7 @@ impl World {
             let mut moved = false;
             for message in self.game.take_gate() {
                 moved = true;
-                self.gate_input(GateInput::Game(message));
+                self.gate_input(GateInput::Dispatched(message));
             }
             moved |= self.send();
             let mut out = Vec::new();
@@ -515,7 +518,7 @@ impl World {
                     self.close(connection, code, reason);
                     self.gate_input(GateInput::Gone { connection, timed_out: false });
                 }
-                GateOutput::Game(message) => self.game.from_gate(message),
+                GateOutput::Dispatch(message) => self.game.from_gate(message),
                 GateOutput::Log { .. } => {}
             }
         }

@@ -5,9 +5,12 @@ use crate::config::Limits;
 use crate::failure::{FAULT, HintExt as _, because, hinted};
 use everwake_gate::{CertificateSource, Gate, GateConfig, GateError, GateLimits};
 use everwake_protocol::Id;
-use everwake_protocol::cluster::{ToGame, ToGate};
-use everwake_runtime::driver::{Game, GameHandle, GameSettings, SpaceSettings, WasmLoader, entropy};
+use everwake_protocol::cluster::{FromDispatcher, ToDispatcher, ToGame, ToGate};
+use everwake_runtime::driver::{
+    Game, GameHandle, GameSettings, Overloaded, SpaceSettings, WasmLoader, entropy,
+};
 use everwake_runtime::game::GameConfig;
+use everwake_runtime::game::node::Lives;
 use everwake_runtime::space::config::Chaos;
 use everwake_runtime::wasm::{Engine, EngineConfig, Loader};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -47,9 +50,15 @@ pub struct HostSettings {
 
 /// Ports that are taken; nothing runs yet, so that a taken port is told before a long build.
 pub struct Ports {
-    gate: Gate,
+    gate: BoundGate,
     /// For the admin server.
     pub admin: TcpListener,
+}
+
+/// A gate that has its port, and the lives that it and its game will have.
+pub struct BoundGate {
+    gate: Gate,
+    lives: Lives,
 }
 
 /// A running game with its gate.
@@ -72,11 +81,14 @@ pub async fn bind(settings: &HostSettings) -> anyhow::Result<Ports> {
         TcpListener::bind(admin).await.map_err(|error| explain(error, Protocol::Tcp, settings.admin_port))?;
     let seed =
         entropy::seed().hint("The operating system gives no random bytes.", "Is `/dev/urandom` there?")?;
-    let (id, _) = seed.split_first_chunk::<16>().ok_or_else(|| hinted("The seed is too short.", FAULT))?;
+    let short = || hinted("The seed is too short.", FAULT);
+    let (id, rest) = seed.split_first_chunk::<16>().ok_or_else(short)?;
+    let lives = Lives::drawn(u64::from_be_bytes(*rest.first_chunk::<8>().ok_or_else(short)?));
     let config = GateConfig {
         listen: settings.gate,
         certificate: CertificateSource::Development,
         limits: gate_limits(&settings.limits),
+        incarnation: lives.gate,
         seed: Id::from_bytes(*id),
         secret: None,
     };
@@ -84,7 +96,7 @@ pub async fn bind(settings: &HostSettings) -> anyhow::Result<Ports> {
         GateError::Bind(address, cause) => explain(cause, Protocol::Udp, address.port()),
         other => anyhow::Error::new(other),
     })?;
-    Ok(Ports { gate, admin })
+    Ok(Ports { gate: BoundGate { gate, lives }, admin })
 }
 
 fn gate_limits(limits: &Limits) -> GateLimits {
@@ -113,10 +125,11 @@ fn explain(error: std::io::Error, protocol: Protocol, port: u16) -> anyhow::Erro
 }
 
 /// Starts game and gate: no module runs until one is published.
-pub fn start(ports: Gate, settings: &HostSettings) -> anyhow::Result<Host> {
-    let (to_gate, from_game) = mpsc::channel::<Vec<ToGate>>(BATCHES_MAX);
-    let (to_game, from_gate) = mpsc::channel::<Vec<ToGame>>(BATCHES_MAX);
-    let sink = move |batch: Vec<ToGate>| {
+pub fn start(bound: BoundGate, settings: &HostSettings) -> anyhow::Result<Host> {
+    let BoundGate { gate, lives } = bound;
+    let (to_gate, from_game) = mpsc::channel::<Vec<FromDispatcher<ToGate, ToGame>>>(BATCHES_MAX);
+    let (to_game, from_gate) = mpsc::channel::<Vec<ToDispatcher<ToGame>>>(BATCHES_MAX);
+    let sink = move |batch: Vec<FromDispatcher<ToGate, ToGame>>| {
         // The gate never waits for the game, so this ends; a gate that is gone needs nothing.
         let _ = to_gate.blocking_send(batch);
     };
@@ -130,13 +143,14 @@ pub fn start(ports: Gate, settings: &HostSettings) -> anyhow::Result<Host> {
         spaces: SpaceSettings { chaos: settings.chaos, events_per_drain: 0, commits_kept: 0 },
         workers: cores,
         loader: Box::new(loader(&settings.limits, &settings.cache)?),
+        lives,
     };
     let game = Game::start(settings, Box::new(sink))?;
     let handle = game.handle();
     tokio::spawn(pump(from_gate, handle.clone()));
-    let (address, fingerprint) = (ports.address(), ports.fingerprint().to_owned());
+    let (address, fingerprint) = (gate.address(), gate.fingerprint().to_owned());
     let (stop_gate, stopped) = oneshot::channel::<()>();
-    let gate_task = tokio::spawn(ports.run(to_game, from_game, async move {
+    let gate_task = tokio::spawn(gate.run(to_game, from_game, async move {
         let _ = stopped.await;
     }));
     Ok(Host { handle, gate: address, fingerprint, game, stop_gate, gate_task })
@@ -170,10 +184,11 @@ pub fn loader(limits: &Limits, cache: &Path) -> anyhow::Result<WasmLoader> {
 }
 
 /// Hands the gate's messages to the game; waits while too much waits there.
-async fn pump(mut from_gate: mpsc::Receiver<Vec<ToGame>>, game: GameHandle) {
+async fn pump(mut from_gate: mpsc::Receiver<Vec<ToDispatcher<ToGame>>>, game: GameHandle) {
     while let Some(batch) = from_gate.recv().await {
-        for message in batch {
-            while game.from_gate(message.clone()).is_err() {
+        for mut message in batch {
+            while let Err(Overloaded(back)) = game.from_gate(message) {
+                message = *back;
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         }
@@ -182,7 +197,7 @@ async fn pump(mut from_gate: mpsc::Receiver<Vec<ToGame>>, game: GameHandle) {
 
 impl Ports {
     /// Both.
-    pub fn split(self) -> (Gate, TcpListener) {
+    pub fn split(self) -> (BoundGate, TcpListener) {
         (self.gate, self.admin)
     }
 }

@@ -27,7 +27,7 @@ impl ToGame {
             | ToGame::Moved { session, .. }
             | ToGame::RoundTrip { session, .. }
             | ToGame::Detach { session, .. }
-            | ToGame::Released { session } => *session,
+            | ToGame::Released { session, .. } => *session,
         }
     }
 
@@ -59,7 +59,8 @@ impl ToGame {
             }
             ToGame::RoundTrip { session: _, ms } => out.put_u32(ms.to_bits()),
             ToGame::Detach { session: _, reason } => out.put_u32(*reason),
-            ToGame::Forget { .. } | ToGame::Released { .. } => {}
+            ToGame::Released { session: _, view } => out.put_u32(*view),
+            ToGame::Forget { .. } => {}
         }
     }
 
@@ -95,7 +96,7 @@ impl ToGame {
             5 => ToGame::RoundTrip { session, ms: fields.f32()? },
             6 => ToGame::Detach { session, reason: fields.u32()? },
             7 => ToGame::Forget { session },
-            _ => ToGame::Released { session },
+            _ => ToGame::Released { session, view: fields.u32()? },
         };
         fields.end()?;
         Ok(message)
@@ -116,6 +117,21 @@ impl ToGame {
 }
 
 impl ToGate {
+    /// Whose client it is about, if it is one.
+    pub fn session(&self) -> Option<SessionId> {
+        match self {
+            ToGate::Schema { .. } | ToGate::Frames { .. } | ToGate::Broadcast { .. } => None,
+            ToGate::Reply { session, .. }
+            | ToGate::View { session, .. }
+            | ToGate::End { session, .. }
+            | ToGate::Orphaned { session, .. }
+            | ToGate::Positions { session, .. }
+            | ToGate::Filter { session, .. }
+            | ToGate::ClearFilters { session }
+            | ToGate::Close { session, .. } => Some(*session),
+        }
+    }
+
     /// Writes it.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {

@@ -15,6 +15,10 @@ pub struct Envelope<P> {
     /// Who says it, and which of its sayings it is. Counter 0: nobody keeps it, it may get lost with whoever
     /// has it.
     pub message: MessageId,
+    /// Counter of the message of the same sender to the same target that must have arrived before this one; 0 if
+    /// all of them have been acknowledged. A receiver takes nothing behind a hole: it will come again. So order
+    /// is kept end to end, whatever gets lost on the way.
+    pub after: u64,
     /// Location epoch under which an entity arrives; 0 for everything but [`Target::Arrival`].
     pub location_epoch: u32,
     /// How often a dispatcher has handed it to a process. Whoever makes one says 0.
@@ -109,8 +113,8 @@ pub struct Profile {
 #[derive(Clone, Debug, PartialEq)]
 pub enum ToDispatcher<P> {
     /// Begins a report: the first message to each life of a dispatcher, and again after messages got lost.
-    /// Everything before it on the link counts as lost too; everything numbered and not acknowledged is sent
-    /// again behind [`ToDispatcher::Reported`], in order, before anything new.
+    /// Everything before it on the link counts as lost too, but for acknowledgements. Everything numbered and not
+    /// acknowledged is sent again behind [`ToDispatcher::Reported`], in order, before anything new.
     Report,
     /// Spaces that are here; in a report, and when one is made. To all dispatchers.
     Spaces(Vec<SpaceReport>),
@@ -118,11 +122,9 @@ pub enum ToDispatcher<P> {
     Entities(Vec<EntityReport>),
     /// Ends a report.
     Reported,
-    /// Everything numbered and not acknowledged follows again; asked for by [`FromDispatcher::SendAgain`].
-    SendingAgain {
-        /// As asked.
-        round: u64,
-    },
+    /// Ends what was sent again behind a report. Only from here on the dispatcher knows of everything that the
+    /// process wants made, and may say of an id that it is no more.
+    Resent,
     /// What the process is like; to all dispatchers, when it changes.
     Profile(Profile),
     /// A space is no more. To all dispatchers.
@@ -197,9 +199,9 @@ pub struct Member {
     pub profile: Profile,
 }
 
-/// From a dispatcher to a game or a gate.
+/// From a dispatcher to a game or a gate; what comes back is of the kind that was sent.
 #[derive(Clone, Debug, PartialEq)]
-pub enum FromDispatcher<P> {
+pub enum FromDispatcher<P, S = P> {
     /// All games and gates that this dispatcher has heard of and that live; whenever that changes.
     Members(Vec<Member>),
     /// A life of a process is over, for good (rule C4). Of the receiver's own: it must stop.
@@ -209,7 +211,7 @@ pub enum FromDispatcher<P> {
     /// It could not be delivered; to its source.
     Return {
         /// As it was sent.
-        envelope: Envelope<P>,
+        envelope: Envelope<S>,
         /// Why.
         reason: ReturnReason,
     },
@@ -222,17 +224,8 @@ pub enum FromDispatcher<P> {
     },
     /// What has arrived of this process's messages.
     Acks(Vec<Ack>),
-    /// Somebody lost messages: say [`ToDispatcher::SendingAgain`], then send again what is numbered and not
-    /// acknowledged.
-    SendAgain {
-        /// Given back.
-        round: u64,
-    },
-    /// A source sends again: what comes from it behind this is without a hole.
-    SentAgain {
-        /// Which.
-        source: Incarnation,
-    },
+    /// Somebody lost messages: send again what is numbered and not acknowledged, in order.
+    SendAgain,
     /// Answers [`ToDispatcher::Ask`].
     Asked {
         /// As given.
@@ -242,11 +235,86 @@ pub enum FromDispatcher<P> {
     },
 }
 
+/// What dispatchers say to each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BetweenDispatchers {
+    /// These lives are over (rule C4). Who did not know it says it to all others, once. At most
+    /// [`crate::limits::REPORTS_MAX`].
+    Dead(Vec<Incarnation>),
+}
+
+impl<P> ToDispatcher<P> {
+    /// Whether its author can be told no.
+    pub fn is_refusable(&self) -> bool {
+        match self {
+            ToDispatcher::Carry(envelope) | ToDispatcher::Create { envelope, .. } => envelope.refusable,
+            _ => false,
+        }
+    }
+
+    /// The same with another payload.
+    pub fn map<Q>(self, change: impl FnOnce(P) -> Q) -> ToDispatcher<Q> {
+        match self {
+            ToDispatcher::Carry(envelope) => ToDispatcher::Carry(envelope.map(change)),
+            ToDispatcher::Create { place, envelope } => {
+                ToDispatcher::Create { place, envelope: envelope.map(change) }
+            }
+            ToDispatcher::Report => ToDispatcher::Report,
+            ToDispatcher::Spaces(reports) => ToDispatcher::Spaces(reports),
+            ToDispatcher::Entities(reports) => ToDispatcher::Entities(reports),
+            ToDispatcher::Reported => ToDispatcher::Reported,
+            ToDispatcher::Resent => ToDispatcher::Resent,
+            ToDispatcher::Profile(profile) => ToDispatcher::Profile(profile),
+            ToDispatcher::SpaceClosed(report) => ToDispatcher::SpaceClosed(report),
+            ToDispatcher::Gone { entity, epoch } => ToDispatcher::Gone { entity, epoch },
+            ToDispatcher::Block { entity, intent } => ToDispatcher::Block { entity, intent },
+            ToDispatcher::Acks { to, acks } => ToDispatcher::Acks { to, acks },
+            ToDispatcher::Ask { ticket, entities } => ToDispatcher::Ask { ticket, entities },
+            ToDispatcher::Leave => ToDispatcher::Leave,
+        }
+    }
+}
+
+impl<P, S> FromDispatcher<P, S> {
+    /// The same with other payloads; none if one of them has no place there.
+    pub fn try_map<Q, R>(
+        self,
+        delivered: impl FnOnce(P) -> Option<Q>,
+        returned: impl FnOnce(S) -> Option<R>,
+    ) -> Option<FromDispatcher<Q, R>> {
+        Some(match self {
+            FromDispatcher::Deliver(envelope) => FromDispatcher::Deliver(envelope.try_map(delivered)?),
+            FromDispatcher::Return { envelope, reason } => {
+                FromDispatcher::Return { envelope: envelope.try_map(returned)?, reason }
+            }
+            FromDispatcher::Members(members) => FromDispatcher::Members(members),
+            FromDispatcher::Dead(life) => FromDispatcher::Dead(life),
+            FromDispatcher::Marker { entity, intent } => FromDispatcher::Marker { entity, intent },
+            FromDispatcher::Acks(acks) => FromDispatcher::Acks(acks),
+            FromDispatcher::SendAgain => FromDispatcher::SendAgain,
+            FromDispatcher::Asked { ticket, gone } => FromDispatcher::Asked { ticket, gone },
+        })
+    }
+}
+
 impl<P> Envelope<P> {
+    /// Something that was not on its way yet.
+    pub fn new(source: Incarnation, target: Target, message: MessageId, payload: P) -> Envelope<P> {
+        Envelope { source, target, message, after: 0, location_epoch: 0, hops: 0, refusable: false, payload }
+    }
+
     /// The same with another payload.
     pub fn map<Q>(self, change: impl FnOnce(P) -> Q) -> Envelope<Q> {
-        let Envelope { source, target, message, location_epoch, hops, refusable, payload } = self;
-        Envelope { source, target, message, location_epoch, hops, refusable, payload: change(payload) }
+        let Envelope { source, target, message, after, location_epoch, hops, refusable, payload } = self;
+        let payload = change(payload);
+        Envelope { source, target, message, after, location_epoch, hops, refusable, payload }
+    }
+
+    /// The same with another payload, if there is one.
+    pub fn try_map<Q>(self, change: impl FnOnce(P) -> Option<Q>) -> Option<Envelope<Q>> {
+        let Envelope { source, target, message, after, location_epoch, hops, refusable, payload } = self;
+        let payload = change(payload)?;
+        Some(Envelope { source, target, message, after, location_epoch, hops, refusable, payload })
     }
 
     /// Whether it is kept at its source until it has arrived.

@@ -9,9 +9,10 @@ use super::pool::Pool;
 use super::reporter::{Item, Reporter};
 use super::traffic::{CoreInbox, CoreMessage, CoreOutbox};
 use crate::game::admin::AdminAnswer;
-use crate::game::{GameCore, GameInput, GameOutput};
+use crate::game::node::{Node, NodeInput, NodeOutput};
+use crate::game::{GameInput, GameOutput};
 use bytes::Bytes;
-use everwake_protocol::cluster::ToGate;
+use everwake_protocol::cluster::{FromDispatcher, ToGame, ToGate};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, SyncSender};
@@ -27,7 +28,7 @@ pub(super) struct LoadJob {
 
 /// Everything that the thread owns.
 pub(super) struct CoreThread {
-    pub(super) core: GameCore,
+    pub(super) core: Node,
     pub(super) clock: Clock,
     pub(super) inbox: Arc<CoreInbox>,
     pub(super) outbox: CoreOutbox,
@@ -42,8 +43,8 @@ pub(super) struct CoreThread {
 /// What changes from input to input.
 #[derive(Default)]
 struct Work {
-    outputs: Vec<GameOutput>,
-    to_gate: Vec<ToGate>,
+    outputs: Vec<NodeOutput>,
+    to_gate: Vec<FromDispatcher<ToGate, ToGame>>,
     asks: BTreeMap<u64, SyncSender<AdminAnswer>>,
     last_ticket: u64,
     finished: bool,
@@ -57,14 +58,14 @@ impl CoreThread {
             let wake = self.core.next_wake_ms().map(|at| self.clock.until(at));
             match self.outbox.next(wake) {
                 Some(message) => self.take(message, &mut work),
-                None => self.handle(GameInput::Wake, &mut work),
+                None => self.handle(NodeInput::Game(GameInput::Wake), &mut work),
             }
             for _ in 1..BATCH {
                 let Some(message) = self.outbox.try_next() else { break };
                 self.take(message, &mut work);
             }
             if self.core.next_wake_ms().is_some_and(|at| at <= self.clock.now_ms()) {
-                self.handle(GameInput::Wake, &mut work);
+                self.handle(NodeInput::Game(GameInput::Wake), &mut work);
             }
             if !work.to_gate.is_empty() {
                 (self.gate)(std::mem::take(&mut work.to_gate));
@@ -75,21 +76,25 @@ impl CoreThread {
     fn take(&mut self, message: CoreMessage, work: &mut Work) {
         self.inbox.taken();
         match message {
-            CoreMessage::Input(input) => self.handle(input, work),
+            CoreMessage::Input(input) => self.handle(NodeInput::Game(input), work),
+            CoreMessage::Gate(message) => self.handle(NodeInput::Gate(message), work),
             CoreMessage::Ask(Ask { request, answer }) => {
                 work.last_ticket += 1;
                 let ticket = work.last_ticket;
                 work.asks.insert(ticket, answer);
-                self.handle(GameInput::Admin { ticket, request }, work);
+                self.handle(NodeInput::Game(GameInput::Admin { ticket, request }), work);
             }
         }
     }
 
-    fn handle(&mut self, input: GameInput, work: &mut Work) {
+    fn handle(&mut self, input: NodeInput, work: &mut Work) {
         let mut outputs = std::mem::take(&mut work.outputs);
         self.core.handle(self.clock.now_ms(), input, &mut outputs);
         for output in outputs.drain(..) {
-            self.follow(output, work);
+            match output {
+                NodeOutput::Game(output) => self.follow(output, work),
+                NodeOutput::Gate(message) => work.to_gate.push(message),
+            }
         }
         work.outputs = outputs;
     }
@@ -110,7 +115,8 @@ impl CoreThread {
                     self.inbox.push(GameInput::Returned { space, inputs: vec![input] });
                 }
             }
-            GameOutput::Gate(to_gate) => work.to_gate.push(to_gate),
+            // The node has its own dispatcher, which declares nobody dead.
+            GameOutput::Dispatch(_) | GameOutput::Outlived => {}
             GameOutput::Admin { ticket, answer } => {
                 if let Some(asker) = work.asks.remove(&ticket) {
                     // Whoever asked may have given up.

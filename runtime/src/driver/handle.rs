@@ -12,12 +12,13 @@ use super::recording::{RecordError, Recorded, RecordingSet};
 use super::reporter::{GameEvent, Reporter};
 use super::traffic::{CoreInbox, Overloaded, traffic};
 use crate::game::admin::{AdminAnswer, AdminRequest};
+use crate::game::node::{Lives, Node};
 use crate::game::publish::PublishOptions;
-use crate::game::{GameConfig, GameCore, GameInput};
+use crate::game::{GameConfig, GameInput};
 use crate::wasm::CrashEntry;
 use bytes::Bytes;
 use everwake_protocol::EntityId;
-use everwake_protocol::cluster::{ToGame, ToGate};
+use everwake_protocol::cluster::{FromDispatcher, ToDispatcher, ToGame, ToGate};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel, sync_channel};
@@ -25,7 +26,7 @@ use std::thread::JoinHandle;
 
 /// Takes what is for the gate: everything for one gate comes from one thread, in order. It must
 /// not block.
-pub type GateSink = Box<dyn FnMut(Vec<ToGate>) + Send>;
+pub type GateSink = Box<dyn FnMut(Vec<FromDispatcher<ToGate, ToGame>>) + Send>;
 
 /// What a game needs besides its gate.
 pub struct GameSettings {
@@ -37,6 +38,8 @@ pub struct GameSettings {
     pub workers: usize,
     /// Turns bytes into instances.
     pub loader: Box<dyn ModuleLoader>,
+    /// The lives of the game and of its gate.
+    pub lives: Lives,
 }
 
 /// Why a game could not start.
@@ -74,7 +77,7 @@ pub struct GameHandle {
 impl Game {
     /// Starts the threads of an empty game: no module runs until one is published.
     pub fn start(settings: GameSettings, gate: GateSink) -> Result<Self, StartError> {
-        let GameSettings { config, spaces, workers, loader } = settings;
+        let GameSettings { config, spaces, workers, loader, lives } = settings;
         let seed = entropy::seed().map_err(StartError::Entropy)?;
         let clock = Clock::start();
         let (inbox, outbox) = traffic();
@@ -95,7 +98,7 @@ impl Game {
         let (thread_inbox, compiler) = (inbox.clone(), loader.share());
         helpers.push(spawn("loader", move || load_all(&jobs, compiler, &thread_inbox))?);
         let core = CoreThread {
-            core: GameCore::new(config, seed),
+            core: Node::new(config, lives, seed),
             clock,
             inbox: inbox.clone(),
             outbox,
@@ -132,9 +135,8 @@ impl Game {
 
 impl GameHandle {
     /// Something from the gate; refused if too much waits: the gate then stops reading.
-    pub fn from_gate(&self, to_game: ToGame) -> Result<(), Overloaded> {
-        let input = GameInput::Gate(to_game);
-        self.inbox.offer(input)
+    pub fn from_gate(&self, message: ToDispatcher<ToGame>) -> Result<(), Overloaded> {
+        self.inbox.offer(message)
     }
 
     /// Any request; blocks until it is answered.

@@ -7,6 +7,7 @@
 use super::cell::{Cell, SpaceSettings};
 use super::loader::ModuleLoader;
 use crate::game::admin::{AdminAnswer, AdminRequest};
+use crate::game::node::{Lives, Node, NodeInput, NodeOutput};
 use crate::game::publish::PublishOptions;
 use crate::game::report::{Fact, PublicationReport};
 use crate::game::{GameConfig, GameCore, GameInput, GameOutput};
@@ -16,7 +17,7 @@ use crate::space::SpaceCore;
 use crate::tally::Tally;
 use bytes::Bytes;
 use everwake_protocol::EntityId;
-use everwake_protocol::cluster::{ToGame, ToGate};
+use everwake_protocol::cluster::{FromDispatcher, ToDispatcher, ToGame, ToGate};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Drains in a row without any time passing, after which a world counts as restless.
@@ -28,6 +29,8 @@ pub struct WorldSettings {
     pub config: GameConfig,
     /// Of each space.
     pub spaces: SpaceSettings,
+    /// The lives of the game and of its gate.
+    pub lives: Lives,
     /// All chance comes from it.
     pub seed: u64,
     /// UTC ms at the start.
@@ -46,9 +49,9 @@ pub struct Restless {
 
 /// A game in one thread.
 pub struct World {
-    core: GameCore,
+    core: Node,
     cells: BTreeMap<EntityId, WorldCell>,
-    inputs: VecDeque<GameInput>,
+    inputs: VecDeque<NodeInput>,
     loader: Box<dyn ModuleLoader>,
     source: Box<dyn GuestSource>,
     settings: SpaceSettings,
@@ -56,7 +59,7 @@ pub struct World {
     now_ms: u64,
     last_ticket: u64,
     answers: BTreeMap<u64, AdminAnswer>,
-    gate: Vec<ToGate>,
+    gate: Vec<FromDispatcher<ToGate, ToGame>>,
     facts: Vec<Fact>,
     crashes: Vec<Crash>,
     log: Vec<LogLine>,
@@ -74,10 +77,10 @@ impl World {
     /// An empty game.
     #[must_use]
     pub fn new(settings: WorldSettings) -> Self {
-        let WorldSettings { config, spaces, seed, start_ms, loader } = settings;
+        let WorldSettings { config, spaces, lives, seed, start_ms, loader } = settings;
         let core_seed = *blake3::hash(&seed.to_be_bytes()).as_bytes();
         Self {
-            core: GameCore::new(config, core_seed),
+            core: Node::new(config, lives, core_seed),
             cells: BTreeMap::new(),
             inputs: VecDeque::new(),
             source: loader.source(),
@@ -96,15 +99,19 @@ impl World {
     }
 
     /// Something from the gate. Nothing runs before [`World::settle`] or [`World::advance`].
-    pub fn from_gate(&mut self, to_game: ToGame) {
-        self.inputs.push_back(GameInput::Gate(to_game));
+    pub fn from_gate(&mut self, message: ToDispatcher<ToGame>) {
+        self.inputs.push_back(NodeInput::Gate(message));
+    }
+
+    fn push(&mut self, input: GameInput) {
+        self.inputs.push_back(NodeInput::Game(input));
     }
 
     /// Asks as an operator; the ticket is for [`World::answer`].
     pub fn ask(&mut self, request: AdminRequest) -> u64 {
         self.last_ticket += 1;
         let ticket = self.last_ticket;
-        self.inputs.push_back(GameInput::Admin { ticket, request });
+        self.push(GameInput::Admin { ticket, request });
         ticket
     }
 
@@ -162,7 +169,7 @@ impl World {
     }
 
     /// What went to the gate since the last time.
-    pub fn take_gate(&mut self) -> Vec<ToGate> {
+    pub fn take_gate(&mut self) -> Vec<FromDispatcher<ToGate, ToGame>> {
         std::mem::take(&mut self.gate)
     }
 
@@ -196,7 +203,7 @@ impl World {
     /// The game core.
     #[must_use]
     pub fn game(&self) -> &GameCore {
-        &self.core
+        self.core.game()
     }
 
     /// The spaces, by id.
@@ -214,7 +221,10 @@ impl World {
     #[must_use]
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::default();
-        self.core.tally(&mut tally);
+        self.core.game().tally(&mut tally);
+        let (known, parked) = self.core.routed();
+        tally.count("dispatcher", known);
+        tally.count("parked", parked);
         self.cells.values().for_each(|cell| cell.core.core().tally(&mut tally));
         tally.count("answers to operators", self.answers.len());
         tally
@@ -222,7 +232,7 @@ impl World {
 
     /// Destroys everything in order; see [`World::finished`].
     pub fn shut_down(&mut self) -> Result<(), Restless> {
-        self.inputs.push_back(GameInput::Shutdown);
+        self.push(GameInput::Shutdown);
         self.settle()
     }
 
@@ -230,7 +240,7 @@ impl World {
         // A space that is behind says a past time: time never goes back for that.
         self.now_ms = self.now_ms.max(at_ms);
         if self.core.next_wake_ms().is_some_and(|wake_ms| wake_ms <= self.now_ms) {
-            self.inputs.push_back(GameInput::Wake);
+            self.push(GameInput::Wake);
         }
         self.settle()
     }
@@ -247,7 +257,10 @@ impl World {
         while let Some(input) = self.inputs.pop_front() {
             self.core.handle(self.now_ms, input, &mut outputs);
             for output in outputs.drain(..) {
-                self.follow(output);
+                match output {
+                    NodeOutput::Game(output) => self.follow(output),
+                    NodeOutput::Gate(message) => self.gate.push(message),
+                }
             }
         }
     }
@@ -262,7 +275,7 @@ impl World {
                 let inputs = self.cells.remove(&space).map(|cell| cell.core.drop_inputs());
                 let inputs: Vec<Input> = inputs.unwrap_or_default();
                 if !inputs.is_empty() {
-                    self.inputs.push_back(GameInput::Returned { space, inputs });
+                    self.push(GameInput::Returned { space, inputs });
                 }
             }
             GameOutput::ToSpace(space, input) => match self.cells.get_mut(&space) {
@@ -270,13 +283,14 @@ impl World {
                     cell.core.push(input);
                     cell.waiting = true;
                 }
-                None => self.inputs.push_back(GameInput::Returned { space, inputs: vec![input] }),
+                None => self.push(GameInput::Returned { space, inputs: vec![input] }),
             },
-            GameOutput::Gate(to_gate) => self.gate.push(to_gate),
+            // The node has its own dispatcher, which declares nobody dead.
+            GameOutput::Dispatch(_) | GameOutput::Outlived => {}
             GameOutput::Admin { ticket, answer } => drop(self.answers.insert(ticket, *answer)),
             GameOutput::Load { job, bytes } => {
                 let result = self.loader.load(bytes);
-                self.inputs.push_back(GameInput::Loaded { job, result });
+                self.push(GameInput::Loaded { job, result });
             }
             GameOutput::Forget(version) => self.loader.forget(version),
             GameOutput::Fact(fact) => self.facts.push(fact),
@@ -301,7 +315,7 @@ impl World {
         cell.wake_ms = cell.core.core().next_wake_ms();
         // Pauses are wall time: in a world without any they would say nothing.
         let inputs = drained.inputs.into_iter().filter(|input| !matches!(input, GameInput::Paused { .. }));
-        self.inputs.extend(inputs);
+        self.inputs.extend(inputs.map(NodeInput::Game));
         true
     }
 

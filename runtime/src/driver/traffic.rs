@@ -2,6 +2,7 @@
 
 use super::ask::Ask;
 use crate::game::GameInput;
+use everwake_protocol::cluster::{ToDispatcher, ToGame};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -12,14 +13,16 @@ use std::time::Duration;
 const CORE_INPUTS_MAX: usize = 16_384;
 
 /// The gate's message was not taken: too much waits already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("the game is overloaded")]
-pub struct Overloaded;
+pub struct Overloaded(pub Box<ToDispatcher<ToGame>>);
 
 /// What the core's thread gets.
 pub(super) enum CoreMessage {
     /// For the core.
     Input(GameInput),
+    /// From the gate.
+    Gate(ToDispatcher<ToGame>),
     /// An operator's request.
     Ask(Ask),
 }
@@ -55,12 +58,12 @@ impl CoreInbox {
         self.send(CoreMessage::Input(input));
     }
 
-    /// Refused if too much waits.
-    pub(super) fn offer(&self, input: GameInput) -> Result<(), Overloaded> {
-        if self.waiting.load(Ordering::Relaxed) >= CORE_INPUTS_MAX {
-            return Err(Overloaded);
+    /// Given back if too much waits, and its author can be told no.
+    pub(super) fn offer(&self, message: ToDispatcher<ToGame>) -> Result<(), Overloaded> {
+        if self.waiting.load(Ordering::Relaxed) >= CORE_INPUTS_MAX && message.is_refusable() {
+            return Err(Overloaded(Box::new(message)));
         }
-        self.push(input);
+        self.send(CoreMessage::Gate(message));
         Ok(())
     }
 
@@ -115,19 +118,34 @@ impl CoreOutbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use everwake_protocol::cluster::{Envelope, Incarnation, MessageId, Target};
+    use everwake_protocol::{EntityId, SessionId};
 
     #[test]
     fn the_gate_is_refused_while_too_much_waits_and_operators_are_not() {
         let (inbox, outbox) = traffic();
+        let message = |refusable| {
+            ToDispatcher::Carry(Envelope {
+                source: Incarnation::default(),
+                target: Target::Entity(EntityId::default()),
+                message: MessageId::default(),
+                after: 0,
+                location_epoch: 0,
+                hops: 0,
+                refusable,
+                payload: ToGame::RoundTrip { session: SessionId::default(), ms: 1.0 },
+            })
+        };
         for _ in 0..CORE_INPUTS_MAX {
-            inbox.offer(GameInput::Wake).expect("room");
+            inbox.offer(message(true)).expect("room");
         }
-        assert_eq!(inbox.offer(GameInput::Wake), Err(Overloaded));
+        assert_eq!(inbox.offer(message(true)), Err(Overloaded(Box::new(message(true)))));
+        inbox.offer(message(false)).expect("what nobody can be told no for is taken");
         inbox.push(GameInput::Shutdown);
-        for _ in 0..2 {
+        for _ in 0..3 {
             outbox.try_next().expect("something waits");
             inbox.taken();
         }
-        inbox.offer(GameInput::Wake).expect("room again");
+        inbox.offer(message(true)).expect("room again");
     }
 }

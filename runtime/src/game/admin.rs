@@ -112,8 +112,6 @@ pub struct Status {
     pub entities: usize,
     /// Clients.
     pub sessions: usize,
-    /// Inputs that wait for entities which change spaces.
-    pub parked: usize,
     /// Counted since the start.
     pub counters: Counters,
 }
@@ -202,7 +200,7 @@ impl GameCore {
 
     /// Everything at a glance.
     pub fn status(&self) -> Status {
-        let (entities, spaces, parked) = self.directory.sizes();
+        let (entities, spaces) = self.directory.sizes();
         let shown = self.directory.spaces().take(SPACES_SHOWN).map(|(id, row)| {
             let (waiting, waiting_bytes) = row.backlog();
             SpaceStatus {
@@ -222,7 +220,6 @@ impl GameCore {
             spaces_left_out: spaces.saturating_sub(SPACES_SHOWN),
             entities,
             sessions: self.sessions.len(),
-            parked,
             counters: self.counters,
         }
     }
@@ -269,7 +266,10 @@ impl GameCore {
         if as_space {
             return self.hand(id, Input::Inspect { ticket, entity: None });
         }
-        self.route(id, Input::Inspect { ticket, entity: Some(id) });
+        match self.directory.location(id).map(|at| at.space) {
+            Some(space) => self.hand(space, Input::Inspect { ticket, entity: Some(id) }),
+            None => self.ticket_answered(ticket, Outcome::not_run(code::GONE)),
+        }
     }
 
     /// A space has shown itself.

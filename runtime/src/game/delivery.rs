@@ -3,46 +3,39 @@
 //! Every message between spaces passes here, also inside of one process, so that what one
 //! entity sends to one other keeps its order over the moves of both.
 
-use super::directory::Routed;
-use super::limits::HOPS_MAX;
 use super::{GameCore, GameOutput, Ticket};
+use crate::cargo::{Cargo, KeyValueAsk, home_of};
 use crate::message::{AnswerTo, Body, Input, KeyValueOperation, Message};
 use everwake_protocol::client::ServerFrame;
-use everwake_protocol::cluster::ToGate;
+use everwake_protocol::cluster::{Target, ToDispatcher, ToGate};
 use everwake_protocol::outcome::{Outcome, code};
 use everwake_protocol::{EntityId, Id, SessionId};
 
 impl GameCore {
-    /// Brings a message to its target's space, now or when it has arrived there.
-    pub(super) fn deliver(&mut self, message: Box<Message>) {
-        if let Body::Attach { client, .. } = &message.body {
-            let known = self.sessions.find(client.session);
-            let there = self.directory.module_of(message.target);
-            match (known, there) {
-                // It closed: whoever had it was told.
-                (None, _) => return self.undeliverable(Input::Message(message), code::GONE),
-                // A client knows the small ids of one module.
-                (Some(known), Some(there)) if known.module != there => {
-                    return self.undeliverable(Input::Message(message), code::NOT_EXPOSED);
-                }
-                _ => {}
-            }
+    /// A message for an entity of a space that is here.
+    pub(super) fn hand_message(&mut self, space: EntityId, message: Box<Message>) {
+        if let Body::Attach { client, .. } = &message.body
+            && self.directory.space(space).is_some_and(|row| row.module != client.module)
+        {
+            // A client knows the small ids of one module.
+            return self.undeliverable(Input::Message(message), code::NOT_EXPOSED);
         }
-        self.route(message.target, Input::Message(message));
+        self.hand(space, Input::Message(message));
     }
 
-    /// Brings anything to an entity's space.
-    pub(super) fn route(&mut self, entity: EntityId, input: Input) {
-        match self.directory.route(entity, input) {
-            Routed::To(space, input) => self.hand(space, input),
-            Routed::Parked => {}
-            Routed::Overloaded(input) => self.undeliverable(input, code::OVERLOADED),
-            Routed::Unknown(input) => self.undeliverable(input, code::GONE),
+    /// A space does not have an entity that it was sent something for.
+    pub(super) fn not_here(&mut self, space: EntityId, message: Box<Message>) {
+        let at = self.directory.location(message.target);
+        // Whatever the space had to say about the entity has been heard: if it still counts as there, it never came.
+        if at.is_some_and(|at| at.space == space && at.leaving.is_none()) {
+            self.counters.circled += 1;
+            return self.undeliverable(Input::Message(message), code::GONE);
         }
+        self.deliver(message);
     }
 
     /// Gives something to a space, unless its author can be refused and too much waits there.
-    pub(super) fn hand(&mut self, space: EntityId, mut input: Input) {
+    pub(super) fn hand(&mut self, space: EntityId, input: Input) {
         let Some(row) = self.directory.space(space) else {
             return self.undeliverable(input, code::GONE);
         };
@@ -51,15 +44,8 @@ impl GameCore {
         if full && input.is_refusable() {
             return self.undeliverable(input, code::OVERLOADED);
         }
-        match &mut input {
-            Input::Message(message) if message.hops >= HOPS_MAX => {
-                self.counters.hops += 1;
-                return self.undeliverable(input, code::GONE);
-            }
-            Input::Message(message) => {
-                message.hops += 1;
-                self.counters.delivered += 1;
-            }
+        match &input {
+            Input::Message(_) => self.counters.delivered += 1,
             Input::Request { .. } => self.counters.requests += 1,
             _ => {}
         }
@@ -102,11 +88,12 @@ impl GameCore {
                 self.deliver(fired);
             }
             Body::Attach { client, answer, .. } => self.attach_failed(*client, message.target, answer, code),
+            // Its giver is gone, too: nobody has the client.
+            Body::GiveFailed { session, view, .. } => self.send_gate(ToGate::Orphaned { session, view }),
             Body::Answer { .. }
             | Body::Unwatch { .. }
             | Body::WatchFired { .. }
             | Body::Flush { .. }
-            | Body::GiveFailed { .. }
             | Body::Detach { .. } => {
                 self.counters.dropped += 1;
             }
@@ -126,18 +113,28 @@ impl GameCore {
         }
     }
 
-    /// Answers a key-value operation of one of a space's entities.
-    pub(super) fn key_value(
+    /// An entity of a space here asks the key-value map of its module.
+    pub(super) fn ask_key_value(
         &mut self,
         space: EntityId,
         owner: EntityId,
         call: Id,
         operation: KeyValueOperation,
     ) {
+        let Some(module) = self.directory.space(space).map(|row| row.module.clone()) else { return };
+        let (target, id) = (Target::Entity(home_of(&module)), self.message_id());
+        let ask = KeyValueAsk { module, owner, call, operation };
+        self.carry(target, id, true, Cargo::KeyValue(Box::new(ask)));
+    }
+
+    /// An operation on a map that is kept here.
+    pub(super) fn key_value(&mut self, ask: KeyValueAsk) {
         self.counters.key_values += 1;
-        let Some(row) = self.directory.space(space) else { return };
-        let Some(module) = self.modules.get_mut(&row.module) else { return };
-        let outcome = module.key_value.apply(operation);
+        let KeyValueAsk { module, owner, call, operation } = ask;
+        let outcome = match self.modules.get_mut(&module) {
+            Some(module) => module.key_value.apply(operation),
+            None => Outcome::not_run(code::UNAVAILABLE),
+        };
         self.answer(AnswerTo::Entity { entity: owner, call }, outcome);
     }
 
@@ -146,7 +143,7 @@ impl GameCore {
         match self.tickets.remove(&number) {
             None => self.counters.dropped += 1,
             Some(Ticket::Create { entity, answer }) => self.created(entity, answer, outcome),
-            Some(Ticket::Boot(session)) => self.booted(session, &outcome),
+            Some(Ticket::Boot { session, boot }) => self.booted(session, boot, &outcome),
             Some(Ticket::Service { module, type_name, shard }) => {
                 self.service_made(module, type_name, shard, &outcome);
             }
@@ -156,11 +153,10 @@ impl GameCore {
         }
     }
 
-    /// The entity is not there any more: tells everybody who waits for it.
+    /// The entity is not there any more.
     pub(super) fn gone(&mut self, entity: EntityId) {
-        for input in self.directory.remove(entity) {
-            self.undeliverable(input, code::GONE);
-        }
+        let epoch = self.directory.remove(entity).unwrap_or_default();
+        self.dispatch(ToDispatcher::Gone { entity, epoch });
     }
 
     fn reply(&mut self, session: SessionId, request: u64, outcome: &Outcome) {

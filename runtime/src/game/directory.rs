@@ -1,13 +1,12 @@
-//! Where entities are: entity to (space, location epoch), and space to its row.
+//! Who is here: entity to (space, location epoch), and space to its row.
 //!
-//! Knows nothing of messages' meaning: it blocks, parks and releases [`Input`]s. Two levels
-//! (entity to space, space to process), so that moving a space changes one row.
+//! Where everybody else is, dispatchers know.
 
-use super::limits::{PARKED_BYTES_MAX, PARKED_INPUTS_MAX};
 use crate::id_hash::IdHasher;
 use crate::message::Input;
 use crate::space::SpaceKind;
 use everwake_protocol::EntityId;
+use everwake_protocol::cluster::{EntityReport, SpaceReport};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::BuildHasherDefault;
 
@@ -43,30 +42,17 @@ pub struct Location {
     pub epoch: u32,
     /// Small id of its type; none until it is registered.
     pub type_id: Option<u32>,
-    /// It has left its space and is in none until it is placed again.
-    in_transit: bool,
-    /// Set while it changes spaces: what is for it waits here.
-    parking: Option<Box<Parking>>,
+    /// It has left its space for this one, under this epoch, and has not arrived: this process answers for it.
+    pub leaving: Option<(EntityId, u32)>,
 }
 
-#[derive(Debug)]
-struct Parking {
-    since_ms: u64,
-    inputs: VecDeque<Input>,
-    bytes: usize,
-}
-
-/// What became of something for an entity.
-#[derive(Debug)]
-pub enum Routed {
-    /// Hand it to this space now.
-    To(EntityId, Input),
-    /// It waits until the entity has arrived.
-    Parked,
-    /// Too much waits already.
-    Overloaded(Input),
-    /// No such entity.
-    Unknown(Input),
+impl Location {
+    fn report(&self, entity: EntityId) -> EntityReport {
+        match self.leaving {
+            Some((space, epoch)) => EntityReport { entity, space, epoch, leaving: true },
+            None => EntityReport { entity, space: self.space, epoch: self.epoch, leaving: false },
+        }
+    }
 }
 
 /// The directory of one process.
@@ -74,9 +60,7 @@ pub enum Routed {
 pub struct Directory {
     entities: HashMap<EntityId, Location, BuildHasherDefault<IdHasher>>,
     spaces: BTreeMap<EntityId, SpaceRow>,
-    /// Blocked entities, for expiry in order.
-    blocked: BTreeMap<EntityId, u64>,
-    parked: usize,
+    leaving: usize,
 }
 
 impl Directory {
@@ -102,14 +86,14 @@ impl Directory {
         let mut gone: Vec<EntityId> = self
             .entities
             .iter()
-            .filter(|(_, at)| at.space == space && !at.in_transit)
+            .filter(|(_, at)| at.space == space && at.leaving.is_none())
             .map(|(id, _)| *id)
             .collect();
         gone.sort_unstable();
         Some((row, gone))
     }
 
-    /// Places an entity, unless a higher epoch is known. A blocked entity is not released by this.
+    /// Places an entity, unless a higher epoch is known.
     pub fn place(&mut self, entity: EntityId, space: EntityId, type_id: Option<u32>, epoch: u32) -> bool {
         let known = self.entities.get(&entity).map(|at| (at.space, at.epoch));
         if known.is_some_and(|(_, known)| known > epoch) {
@@ -125,94 +109,38 @@ impl Directory {
             Some(at) => {
                 at.space = space;
                 at.epoch = epoch;
-                at.in_transit = false;
+                self.leaving -= usize::from(at.leaving.take().is_some());
                 at.type_id = type_id.or(at.type_id);
             }
             None => {
-                self.entities
-                    .insert(entity, Location { space, epoch, type_id, in_transit: false, parking: None });
+                self.entities.insert(entity, Location { space, epoch, type_id, leaving: None });
             }
         }
         true
     }
 
-    /// Takes an entity out; answers what waited for it, in order.
-    pub fn remove(&mut self, entity: EntityId) -> Vec<Input> {
-        let Some(at) = self.entities.remove(&entity) else { return Vec::new() };
+    /// Takes an entity out; answers the epoch of its location.
+    pub fn remove(&mut self, entity: EntityId) -> Option<u32> {
+        let at = self.entities.remove(&entity)?;
         self.count(at.space, -1);
-        self.blocked.remove(&entity);
-        let waiting = at.parking.map(|parking| Vec::from(parking.inputs)).unwrap_or_default();
-        self.parked = self.parked.saturating_sub(waiting.len());
-        waiting
-    }
-
-    /// From now on everything for the entity waits.
-    pub fn block(&mut self, entity: EntityId, now_ms: u64) {
-        if let Some(at) = self.entities.get_mut(&entity)
-            && at.parking.is_none()
-        {
-            at.parking = Some(Box::new(Parking { since_ms: now_ms, inputs: VecDeque::new(), bytes: 0 }));
-            self.blocked.insert(entity, now_ms);
-        }
+        self.leaving -= usize::from(at.leaving.is_some());
+        Some(at.epoch)
     }
 
     /// The entity has left its space.
-    pub fn depart(&mut self, entity: EntityId) {
+    pub fn depart(&mut self, entity: EntityId, to: EntityId, epoch: u32) {
         if let Some(at) = self.entities.get_mut(&entity) {
-            at.in_transit = true;
+            self.leaving += usize::from(at.leaving.replace((to, epoch)).is_none());
         }
     }
 
-    /// The entity has arrived: answers its space and what waited, in order.
-    pub fn release(&mut self, entity: EntityId) -> Vec<Input> {
-        self.blocked.remove(&entity);
-        let Some(at) = self.entities.get_mut(&entity) else { return Vec::new() };
-        let waiting = at.parking.take().map(|parking| Vec::from(parking.inputs)).unwrap_or_default();
-        self.parked = self.parked.saturating_sub(waiting.len());
-        waiting
-    }
-
-    /// What has waited longer than `limit_ms` and can be refused; the entities stay blocked.
-    pub fn expire(&mut self, now_ms: u64, limit_ms: u64) -> Vec<Input> {
-        let late: Vec<EntityId> = self
-            .blocked
-            .iter()
-            .filter(|(_, since)| now_ms.saturating_sub(**since) >= limit_ms)
-            .map(|(entity, _)| *entity)
-            .collect();
-        let mut expired = Vec::new();
-        for entity in late {
-            self.blocked.insert(entity, now_ms);
-            if let Some(parking) = self.entities.get_mut(&entity).and_then(|at| at.parking.as_mut()) {
-                parking.since_ms = now_ms;
-                let (late, kept): (Vec<Input>, _) = parking.inputs.drain(..).partition(Input::is_refusable);
-                parking.inputs = kept.into();
-                parking.bytes = parking.inputs.iter().map(Input::bytes).sum();
-                expired.extend(late);
-            }
-        }
-        self.parked = self.parked.saturating_sub(expired.len());
-        expired
-    }
-
-    /// When the oldest blocked entity was blocked.
-    pub fn blocked_since(&self) -> Option<u64> {
-        self.blocked.values().min().copied()
-    }
-
-    /// Where something for an entity goes.
-    pub fn route(&mut self, entity: EntityId, input: Input) -> Routed {
-        let Some(at) = self.entities.get_mut(&entity) else { return Routed::Unknown(input) };
-        let Some(parking) = at.parking.as_mut() else { return Routed::To(at.space, input) };
-        let bytes = input.bytes();
-        let full = parking.inputs.len() >= PARKED_INPUTS_MAX || parking.bytes + bytes > PARKED_BYTES_MAX;
-        if full && input.is_refusable() {
-            return Routed::Overloaded(input);
-        }
-        parking.bytes += bytes;
-        parking.inputs.push_back(input);
-        self.parked += 1;
-        Routed::Parked
+    /// Everybody for whom this process answers, by id.
+    pub fn report(&self) -> (Vec<SpaceReport>, Vec<EntityReport>) {
+        let spaces = self.spaces.iter().map(|(space, row)| SpaceReport { space: *space, epoch: row.epoch });
+        let mut entities: Vec<EntityReport> =
+            self.entities.iter().map(|(entity, at)| at.report(*entity)).collect();
+        entities.sort_unstable_by_key(|report| report.entity);
+        (spaces.collect(), entities)
     }
 
     /// Notes that a space was handed something.
@@ -272,14 +200,14 @@ impl Directory {
         census
     }
 
-    /// Entities, spaces, and inputs that wait for moving entities.
-    pub fn sizes(&self) -> (usize, usize, usize) {
-        (self.entities.len(), self.spaces.len(), self.parked)
+    /// Entities and spaces.
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.entities.len(), self.spaces.len())
     }
 
     /// How many entities are on their way, and how many inputs spaces have not taken.
     pub fn waiting(&self) -> (usize, usize) {
-        (self.blocked.len(), self.spaces.values().map(|row| row.waiting.len()).sum())
+        (self.leaving, self.spaces.values().map(|row| row.waiting.len()).sum())
     }
 
     fn count(&mut self, space: EntityId, by: isize) {

@@ -1,11 +1,9 @@
-//! Clients: greeted, routed, handed over, gone.
+//! Clients: greeted, handed over, gone.
 //!
-//! Knows sessions and entities, no connections. A session has exactly one own entity from its
-//! first moment; which one, spaces say with `ClientBound`.
+//! Sessions are their gate's. Which entity is a client's own, spaces say with `ClientBound`.
 
 use super::limits::REQUEST_DEADLINE_MS_MAX;
-use super::sessions::Session;
-use super::{GameCore, GameOutput, Ticket};
+use super::{GameCore, Ticket};
 use crate::guest::ClientInfo;
 use crate::message::{AnswerTo, Body, Client, Input};
 use bytes::Bytes;
@@ -16,140 +14,115 @@ use everwake_protocol::{EntityId, SessionId};
 
 /// An empty CBOR array.
 const NO_ARGS: Bytes = Bytes::from_static(&[0x80]);
+/// `hook.client-lost` with this reason: nothing came from the client any more.
+pub(super) const TIMED_OUT: u32 = 4;
 
 impl GameCore {
-    pub(super) fn handle_gate(&mut self, from_gate: ToGame) {
-        match from_gate {
-            ToGame::Connected { session, boot, module, address, token, version, locale } => {
-                let info =
-                    ClientInfo { session: session.0, address, token, version, locale, round_trip_ms: 0.0 };
-                self.connected(session, boot, module, info);
-            }
-            ToGame::Request { session, request, acknowledged, target, method, deadline_ms, args } => {
+    /// Something about a client, for an entity of a space that is here.
+    pub(super) fn client_says(&mut self, space: EntityId, target: EntityId, to_game: ToGame) {
+        match to_game {
+            ToGame::Request { session, request, acknowledged, module, method, deadline_ms, args } => {
                 let deadline_ms = self.deadline(deadline_ms);
                 let input =
                     Input::Request { session, request, acknowledged, target, method, deadline_ms, args };
-                self.request(session, request, target, input);
+                // Small ids are a module's own: in another one they would name something else.
+                if self.directory.space(space).is_some_and(|row| *row.module != *module) {
+                    return self.undeliverable(input, code::GONE);
+                }
+                self.hand(space, input);
             }
-            ToGame::Acknowledged { session, request } => self.acknowledged(session, request),
+            ToGame::Acknowledged { session, request } => {
+                self.hand(space, Input::Acknowledged { session, target, request });
+            }
+            ToGame::Forget { session } => self.hand(space, Input::SessionClosed { session, target }),
             ToGame::Moved { session, pose, motion } => {
-                if let Some(target) = self.sessions.find(session).map(|session| session.own) {
-                    self.route(target, Input::Moved { session, target, pose, motion });
-                }
+                self.hand(space, Input::Moved { session, target, pose, motion });
             }
-            ToGame::RoundTrip { session, ms } => {
-                if let Some(known) = self.sessions.find_mut(session) {
-                    known.info.round_trip_ms = ms;
-                    let target = known.own;
-                    self.route(target, Input::RoundTrip { session, target, ms });
-                }
-            }
-            ToGame::Closed { session, reason } => self.session_closed(session, reason),
+            ToGame::RoundTrip { session, ms } => self.hand(space, Input::RoundTrip { session, target, ms }),
+            ToGame::Detach { session, reason } => self.detach(session, target, reason),
+            ToGame::Connected { .. } | ToGame::Released { .. } => self.counters.dropped += 1,
         }
     }
 
-    /// Anything for the gate; the core notes which view a client has.
-    pub(super) fn send_gate(&mut self, to_gate: ToGate) {
-        if let ToGate::View { session, view, .. } = &to_gate
-            && let Some(known) = self.sessions.find_mut(*session)
+    /// A gate says to this game, not to one of its entities.
+    pub(super) fn released(&mut self, to_game: &ToGame) {
+        if let ToGame::Released { session, view } = to_game
+            && self.sessions.find(*session).is_some_and(|known| known.view < *view)
         {
-            known.view = *view;
+            self.sessions.remove(*session);
         }
-        self.out.push(GameOutput::Gate(to_gate));
     }
 
-    fn connected(&mut self, session: SessionId, boot: EntityId, module: String, info: ClientInfo) {
-        let known = match module.as_str() {
-            "" => self.modules.first().map(|(name, _)| name.clone()),
-            name => self.modules.contains_key(name).then_some(module),
+    /// A client wants a boot entity, and this game was chosen.
+    pub(super) fn connected(&mut self, boot: EntityId, to_game: ToGame) {
+        let ToGame::Connected { session, view, module, address, token, version, locale } = to_game else {
+            return;
         };
-        let Some(module) = known else {
-            return self.close(session, CloseCode::Version, "there is no such module");
-        };
-        if self.closing.is_some() {
-            return self.close(session, CloseCode::Shutdown, "the server is shutting down");
+        if let Err((code, reason)) = self.admit(&module) {
+            self.gone(boot);
+            return self.close(session, code, reason);
         }
-        if self.sessions.len() >= self.config.sessions_max {
-            return self.close(session, CloseCode::Full, "the server is full");
-        }
-        if self.sessions.find(session).is_some() || self.directory.location(boot).is_some() {
-            return self.close(session, CloseCode::Protocol, "the session is known already");
-        }
+        let first = self.modules.first().map(|(name, _)| name.clone()).unwrap_or_default();
+        let module = if module.is_empty() { first } else { module };
         let Some(type_name) = self.boot_type(&module) else {
+            self.gone(boot);
             return self.close(session, CloseCode::Version, "the module takes no clients");
         };
-        let client = Client { session, info: info.clone(), view: 1 };
-        self.sessions.add(session, Session::new(module.clone(), boot, info));
-        self.boot(session, &module, boot, type_name, client);
-    }
-
-    fn boot(&mut self, session: SessionId, module: &str, boot: EntityId, type_name: String, client: Client) {
-        let shard = self.nil_shard_of(module, boot);
+        let shard = self.nil_shard_of(&module, boot);
         if self.full(shard) {
-            self.sessions.remove(session);
+            self.gone(boot);
             return self.close(session, CloseCode::Full, "the server is busy");
         }
+        let info = ClientInfo { session: session.0, address, token, version, locale, round_trip_ms: 0.0 };
+        self.sessions.bind(session, boot, &module);
         self.directory.place(boot, shard, None, 0);
-        let answer = self.ticket(Ticket::Boot(session));
-        let (args, pose, client) = (NO_ARGS, Pose::default(), Some(Box::new(client)));
+        let client = Some(Box::new(Client { session, module, info, view: view + 1 }));
+        let answer = self.ticket(Ticket::Boot { session, boot });
+        let (args, pose) = (NO_ARGS, Pose::default());
         self.hand(shard, Input::Create { entity: boot, type_name, args, pose, answer, client });
     }
 
+    fn admit(&self, module: &str) -> Result<(), (CloseCode, &'static str)> {
+        if !module.is_empty() && !self.modules.contains_key(module) || self.modules.is_empty() {
+            return Err((CloseCode::Version, "there is no such module"));
+        }
+        if self.closing.is_some() {
+            return Err((CloseCode::Shutdown, "the server is shutting down"));
+        }
+        if self.sessions.len() >= self.config.sessions_max {
+            return Err((CloseCode::Full, "the server is full"));
+        }
+        Ok(())
+    }
+
     /// Whether the boot entity came to be.
-    pub(super) fn booted(&mut self, session: SessionId, outcome: &Outcome) {
+    pub(super) fn booted(&mut self, session: SessionId, boot: EntityId, outcome: &Outcome) {
         let Outcome::Err { code, .. } = outcome else { return };
-        if let Some(known) = self.sessions.remove(session) {
-            self.gone(known.own);
-            let reason = format!("the game did not take the client: {code}");
-            self.close(session, CloseCode::Done, &reason);
+        self.gone(boot);
+        if self.sessions.find(session).is_some_and(|known| known.own == boot) {
+            self.sessions.remove(session);
         }
+        let reason = format!("the game did not take the client: {code}");
+        self.close(session, CloseCode::Done, &reason);
     }
 
-    fn request(&mut self, session: SessionId, request: u64, target: EntityId, input: Input) {
-        let Some(known) = self.sessions.find_mut(session) else { return };
-        // Small ids are a module's own: in another one they would name something else.
-        if self.directory.module_of(target).is_some_and(|module| module != known.module) {
-            return self.undeliverable(input, code::GONE);
+    /// An entity of a space here has this client no more, if it had it.
+    pub(super) fn detach(&mut self, session: SessionId, target: EntityId, reason: u32) {
+        if self.sessions.find(session).is_some_and(|known| known.own == target) {
+            self.sessions.remove(session);
         }
-        let evicted = known.requested(target, request);
-        if let Some((target, request)) = evicted {
-            // Nobody will tell it later.
-            self.route(target, Input::Acknowledged { session, target, request });
-        }
-        self.route(target, input);
-    }
-
-    fn acknowledged(&mut self, session: SessionId, request: u64) {
-        let Some(known) = self.sessions.find_mut(session) else { return };
-        for target in known.acknowledged(request) {
-            self.route(target, Input::Acknowledged { session, target, request });
-        }
-    }
-
-    fn session_closed(&mut self, session: SessionId, reason: u32) {
-        let Some(known) = self.sessions.remove(session) else { return };
-        for target in known.targets() {
-            self.route(target, Input::SessionClosed { session, target });
-        }
-        // On its way to somebody: both are told, and who does not have it ignores it.
-        for target in [Some(known.own), known.taker].into_iter().flatten() {
-            self.detach(session, target, reason);
-        }
-    }
-
-    fn detach(&mut self, session: SessionId, target: EntityId, reason: u32) {
         let detach = self.message(target, Body::Detach { session, reason });
         self.deliver(detach);
     }
 
-    /// An entity has a client. One that closed while it was on its way there is taken off again.
-    pub(super) fn client_bound(&mut self, session: SessionId, entity: EntityId) {
-        if !self.sessions.bind(session, entity) {
-            self.detach(session, entity, 0);
+    /// An entity has a client.
+    pub(super) fn client_bound(&mut self, space: EntityId, session: SessionId, entity: EntityId) {
+        if let Some(row) = self.directory.space(space) {
+            self.sessions.bind(session, entity, &row.module);
         }
     }
 
-    /// A client could not be given: it stays where it is, or gets a new boot entity if that is gone.
+    /// A client could not be given: its giver is told, and keeps it. If that is gone, its gate will be told.
     pub(super) fn attach_failed(
         &mut self,
         client: Client,
@@ -158,37 +131,22 @@ impl GameCore {
         code: &'static str,
     ) {
         let session = client.session;
-        let Some(known) = self.sessions.find_mut(session) else {
-            return self.answer(answer, Outcome::not_run(code));
-        };
-        known.taker = None;
-        let (own, module) = (known.own, known.module.clone());
-        if self.directory.location(own).is_some() {
-            // The giver first: whoever hears the answer may give it to somebody else at once.
-            let code_text = code.to_owned();
-            let failed = self.message(own, Body::GiveFailed { session, taker, code: code_text });
-            self.deliver(failed);
-            return self.answer(answer, Outcome::not_run(code));
+        if let Some(known) = self.sessions.find_mut(session) {
+            known.taker = None;
         }
-        self.boot_again(session, &module, client);
-    }
-
-    fn boot_again(&mut self, session: SessionId, module: &str, client: Client) {
-        let Some(type_name) = self.boot_type(module) else {
-            self.sessions.remove(session);
-            return self.close(session, CloseCode::Done, "the client has no entity any more");
-        };
-        let boot = EntityId(self.mint_id());
-        self.sessions.bind(session, boot);
-        let view = client.view + 1;
-        self.boot(session, module, boot, type_name, Client { view, ..client });
+        if let AnswerTo::Entity { entity: giver, .. } = answer {
+            // The giver first: whoever hears the answer may give it to somebody else at once.
+            let body = Body::GiveFailed { session, taker, view: client.view, code: code.to_owned() };
+            let failed = self.message(giver, body);
+            self.deliver(failed);
+        }
+        self.answer(answer, Outcome::not_run(code));
     }
 
     /// An entity is gone: a client that had no other place to go is told good-bye.
     pub(super) fn own_entity_gone(&mut self, entity: EntityId) {
         let Some(session) = self.sessions.of_entity(entity) else { return };
-        if self.sessions.find(session).is_some_and(|known| known.taker.is_none()) {
-            self.sessions.remove(session);
+        if self.sessions.remove(session).is_some_and(|known| known.taker.is_none()) {
             self.close(session, CloseCode::Done, "the client's entity was destroyed");
         }
     }

@@ -1,17 +1,10 @@
 //! Limits of the game core, with the failure that each one stops.
 
-/// Inputs that may wait for one entity while it changes spaces. Stops a stuck move from filling memory.
-pub const PARKED_INPUTS_MAX: usize = 4_096;
-/// Bytes that may wait for one entity while it changes spaces.
-pub const PARKED_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// How long anything waits for an entity that changes spaces, in ms.
-pub const PARKED_MS_MAX: u64 = 10_000;
-/// How often the directory hands one message to a space. Stops a message from circling.
-pub const HOPS_MAX: u8 = 3;
+/// Creations and arrivals that are remembered, so that one which is sent again is not done again. Sources send again
+/// only what was not acknowledged: far fewer.
+pub const ARRIVALS_REMEMBERED: usize = 16_384;
 /// Longest time that a client's request may wait, in ms.
 pub const REQUEST_DEADLINE_MS_MAX: u64 = 3_600_000;
-/// Entities per session whose marks are trimmed when the client acknowledges.
-pub const SESSION_TARGETS_MAX: usize = 64;
 /// Bytes of one range's answer; fewer rows than asked for are then answered.
 pub const RANGE_BYTES_MAX: usize = 1024 * 1024;
 /// Modules of one process.

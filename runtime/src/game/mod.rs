@@ -6,8 +6,10 @@
 //!
 //! # Layout
 //! - [`config`], [`limits`]: what may be decided, and what may not.
-//! - [`directory`]: where entities are; blocks, parks, releases.
+//! - [`directory`]: who is here.
 //! - [`delivery`]: messages to entities, and what happens if they cannot be delivered.
+//! - `post`: what goes to dispatchers and comes from them.
+//! - [`node`]: a game with its own dispatcher.
 //! - [`moves`]: entities that are born, leave, arrive and go.
 //! - [`sessions`], [`gate`]: clients.
 //! - [`key_value`]: the ordered map of a module.
@@ -25,6 +27,8 @@ pub mod key_value;
 pub mod limits;
 pub mod modules;
 pub mod moves;
+pub mod node;
+mod post;
 pub mod probation;
 pub mod publish;
 pub mod report;
@@ -37,6 +41,7 @@ mod tests;
 pub use crate::space::SpaceKind;
 pub use config::GameConfig;
 
+use crate::cargo::Cargo;
 use crate::guest::VersionHash;
 use crate::manifest::Checked;
 use crate::message::{AnswerTo, Crash, Input, LogLine, Message, Output};
@@ -44,10 +49,11 @@ use crate::versions::{ModuleVersion, Structure};
 use admin::{AdminAnswer, AdminRequest};
 use bytes::Bytes;
 use directory::Directory;
-use everwake_protocol::cluster::{MessageId, ToGame, ToGate};
+use everwake_protocol::cluster::{FromDispatcher, Incarnation, MessageId, SpaceReport, ToDispatcher};
 use everwake_protocol::{EntityId, Id, SessionId};
 use indexmap::IndexMap;
 use modules::Module;
+use post::{Arrivals, Gates};
 use report::Fact;
 use sessions::Sessions;
 use std::collections::BTreeMap;
@@ -56,8 +62,8 @@ use std::sync::Arc;
 /// Into the core.
 #[derive(Debug)]
 pub enum GameInput {
-    /// From the gate.
-    Gate(ToGame),
+    /// From the dispatchers.
+    Dispatched(FromDispatcher<Cargo>),
     /// A space has run: how many of its inputs it took, and what came out.
     Space {
         /// Which one.
@@ -122,8 +128,10 @@ pub enum GameOutput {
     DropSpace(EntityId),
     /// To a space, in order.
     ToSpace(EntityId, Input),
-    /// To the gate, in order.
-    Gate(ToGate),
+    /// To the dispatchers, in order.
+    Dispatch(ToDispatcher<Cargo>),
+    /// This life of the process counts as over: it must stop, whatever it does.
+    Outlived,
     /// For an operator.
     Admin {
         /// The driver's.
@@ -181,8 +189,8 @@ pub struct Counters {
     pub gone: u64,
     /// Refused because too much was waiting.
     pub overloaded: u64,
-    /// Handed out more often than allowed.
-    pub hops: u64,
+    /// For entities that were not where they should have been.
+    pub circled: u64,
     /// Answers and the like for entities that are gone.
     pub dropped: u64,
     /// Entities that changed spaces.
@@ -201,8 +209,12 @@ pub struct Counters {
 #[derive(Debug)]
 pub struct GameCore {
     config: GameConfig,
+    /// This life of the process.
+    incarnation: Incarnation,
     directory: Directory,
     sessions: Sessions,
+    gates: Gates,
+    arrivals: Arrivals,
     /// In the order in which they were started: the first one is played by clients that name none.
     modules: IndexMap<String, Module>,
     tickets: BTreeMap<u64, Ticket>,
@@ -212,6 +224,8 @@ pub struct GameCore {
     /// How often each shard was made.
     shard_epochs: BTreeMap<EntityId, u32>,
     seed: [u8; 32],
+    /// Who says what the core itself says.
+    sender: Id,
     /// Ids, seeds, tickets and messages given out so far.
     minted: u64,
     now_ms: u64,
@@ -225,7 +239,7 @@ pub struct GameCore {
 #[derive(Debug)]
 enum Ticket {
     /// The boot entity of a session.
-    Boot(SessionId),
+    Boot { session: SessionId, boot: EntityId },
     /// A shard of a service.
     Service { module: String, type_name: String, shard: u32 },
     /// An entity that another one asked for.
@@ -236,9 +250,12 @@ enum Ticket {
 
 impl GameCore {
     /// An empty process: no module runs. All chance comes from `seed`.
-    pub fn new(config: GameConfig, seed: [u8; 32]) -> Self {
+    pub fn new(config: GameConfig, incarnation: Incarnation, seed: [u8; 32]) -> Self {
         Self {
             config,
+            incarnation,
+            gates: BTreeMap::new(),
+            arrivals: Arrivals::default(),
             directory: Directory::default(),
             sessions: Sessions::default(),
             modules: IndexMap::new(),
@@ -248,6 +265,7 @@ impl GameCore {
             counters: Counters::default(),
             shard_epochs: BTreeMap::new(),
             seed,
+            sender: Id::derive(&[b"core", &seed]),
             minted: 0,
             now_ms: 0,
             closing: None,
@@ -261,14 +279,14 @@ impl GameCore {
         self.now_ms = self.now_ms.max(now_ms);
         std::mem::swap(&mut self.out, out);
         match input {
-            GameInput::Gate(from_gate) => self.handle_gate(from_gate),
+            GameInput::Dispatched(message) => self.dispatched(message),
             GameInput::Space { space, taken, outputs } => {
                 self.directory.taken(space, taken);
                 for output in outputs {
                     self.handle_space(space, output);
                 }
             }
-            GameInput::Returned { space, inputs } => self.returned(space, inputs),
+            GameInput::Returned { space: _, inputs } => self.returned(inputs),
             GameInput::Admin { ticket, request } => self.admin(ticket, request),
             GameInput::Loaded { job, result } => self.loaded(job, result),
             GameInput::Paused { space: _, version, micros } => self.paused(version, micros),
@@ -280,19 +298,18 @@ impl GameCore {
 
     /// When the core wants a [`GameInput::Wake`], UTC ms.
     pub fn next_wake_ms(&self) -> Option<u64> {
-        let parked = self.directory.blocked_since().map(|since| since + limits::PARKED_MS_MAX);
         let rehearsals = self.rehearsals.values().map(|run| run.until_ms).min();
         let tickets = self
             .tickets
             .values()
             .filter_map(|ticket| match ticket {
                 Ticket::Operator { until_ms, .. } => Some(*until_ms),
-                Ticket::Boot(_) | Ticket::Service { .. } | Ticket::Create { .. } => None,
+                Ticket::Boot { .. } | Ticket::Service { .. } | Ticket::Create { .. } => None,
             })
             .min();
         let modules = self.modules.values().filter_map(Module::next_wake_ms).min();
         let closing = self.closing.filter(|_| !self.finished);
-        [parked, rehearsals, tickets, modules, closing].into_iter().flatten().min()
+        [rehearsals, tickets, modules, closing].into_iter().flatten().min()
     }
 
     /// What was counted.
@@ -303,22 +320,23 @@ impl GameCore {
     fn handle_space(&mut self, space: EntityId, output: Output) {
         match output {
             Output::Message(message) => self.deliver(message),
+            Output::NotHere(message) => self.not_here(space, message),
             Output::Gate(to_gate) => self.send_gate(to_gate),
             Output::Operator { ticket, outcome } => self.ticket_answered(ticket, outcome),
-            Output::KeyValue { owner, call, operation } => self.key_value(space, owner, call, operation),
+            Output::KeyValue { owner, call, operation } => self.ask_key_value(space, owner, call, operation),
             Output::Create { entity, type_name, args, place, answer } => {
                 self.create(space, entity, type_name, args, place, answer);
             }
             Output::Registered { entity, type_id, epoch } => self.registered(space, entity, type_id, epoch),
             Output::Unregistered { entity, epoch } => self.unregistered(space, entity, epoch),
             Output::EnterAsked { entity, space: _, intent } => self.enter_asked(space, entity, intent),
-            Output::Departed(traveller) => self.departed(space, traveller),
+            Output::Departed(traveller) => self.departed(traveller),
             Output::Refused(traveller, code) => self.arrival_refused(traveller, code),
             Output::ClientOffered { session, taker } => self.sessions.offer(session, taker),
             Output::ClientRefused { client, taker, answer, code } => {
                 self.attach_failed(*client, taker, answer, code);
             }
-            Output::ClientBound { session, entity } => self.client_bound(session, entity),
+            Output::ClientBound { session, entity } => self.client_bound(space, session, entity),
             Output::Swapped(report) => self.swapped(space, report),
             Output::Rehearsed { ticket, rehearsal } => self.rehearsed(space, ticket, *rehearsal),
             Output::Crashed(crash) => self.crashed(crash),
@@ -330,9 +348,6 @@ impl GameCore {
     }
 
     fn wake(&mut self) {
-        for input in self.directory.expire(self.now_ms, limits::PARKED_MS_MAX) {
-            self.undeliverable(input, everwake_protocol::outcome::code::UNAVAILABLE);
-        }
         self.expire_tickets();
         self.expire_rehearsals();
         self.tend_modules();
@@ -362,11 +377,15 @@ impl GameCore {
         let Some((row, entities)) = self.directory.remove_space(space) else { return };
         // A space that ended in order has none left; one that broke takes them along.
         for entity in entities {
-            self.gone(entity);
+            // A service's shard comes back under the same name.
+            if entity != space || row.kind != SpaceKind::Service {
+                self.gone(entity);
+            }
             self.own_entity_gone(entity);
         }
         self.rollout_lost(space);
         self.rehearsal_lost(space);
+        self.dispatch(ToDispatcher::SpaceClosed(SpaceReport { space, epoch: row.epoch }));
         self.out.push(GameOutput::DropSpace(space));
         if self.closing.is_some() {
             return self.finish();
@@ -374,7 +393,7 @@ impl GameCore {
         // Shards are always there.
         match row.kind {
             SpaceKind::Nil => self.make_space(space, &row.module, SpaceKind::Nil),
-            SpaceKind::Service => self.start_services(&row.module),
+            SpaceKind::Service => self.remake_service(space, &row.module),
             SpaceKind::Space => {}
         }
     }
@@ -396,18 +415,16 @@ impl GameCore {
         *hasher.finalize().as_bytes()
     }
 
-    fn mint_id(&mut self) -> Id {
-        let mut id = [0; 16];
-        id.iter_mut().zip(self.mint_seed()).for_each(|(to, from)| *to = from);
-        Id::from_bytes(id)
+    /// The identity of something that the core itself says.
+    fn message_id(&mut self) -> MessageId {
+        MessageId { sender: self.sender, epoch: 1, counter: self.mint() }
     }
 
     /// A message of the core's own.
     fn message(&mut self, target: EntityId, body: crate::message::Body) -> Box<Message> {
-        let counter = self.mint();
-        let id = MessageId { sender: Id::derive(&[b"core", &self.seed]), epoch: 1, counter };
+        let id = self.message_id();
         let class = crate::message::Class::Volatile;
-        Box::new(Message { id, from: None, target, class, trace: Id::ZERO, hops: 0, body })
+        Box::new(Message { id, from: None, target, class, trace: Id::ZERO, body })
     }
 
     /// A ticket for an answer to the core itself.

@@ -6,13 +6,15 @@ use super::probation::Probation;
 use super::publish::Stage;
 use super::report::{Fact, Pauses, VersionEntry, VersionState, full_hash};
 use super::{GameCore, GameOutput, LoadedModule, SpaceKind, Ticket};
+use crate::cargo::{Cargo, home_of};
 use crate::guest::{TrapKind, VersionHash};
 use crate::manifest::{Checked, TypeKind};
 use crate::message::{Input, nil_shard, service_shard};
 use crate::versions::{Lineage, ModuleVersion};
 use bytes::Bytes;
+use everwake_protocol::EntityId;
 use everwake_protocol::client::Pose;
-use everwake_protocol::cluster::ToGate;
+use everwake_protocol::cluster::{EntityReport, Placement, SpaceReport, Target, ToDispatcher, ToGate};
 use everwake_protocol::limits::SCHEMA_BYTES_MAX;
 use everwake_protocol::outcome::Outcome;
 use std::collections::{BTreeMap, BTreeSet};
@@ -293,9 +295,11 @@ impl GameCore {
         module.install(first, note, self.now_ms, false);
         self.modules.insert(name.clone(), module);
         self.send_gate(ToGate::Schema { schema: head.schema.clone() });
+        self.dispatch(ToDispatcher::Profile(self.profile()));
         for shard in 0..self.config.nil_shards.max(1) {
-            self.make_space(nil_shard(&name, shard), &name, SpaceKind::Nil);
+            self.make_space(nil_shard(self.incarnation, &name, shard), &name, SpaceKind::Nil);
         }
+        self.claim_home(&name);
         self.start_services(&name);
         self.fact(Fact::Started {
             module: name,
@@ -304,25 +308,76 @@ impl GameCore {
         });
     }
 
-    /// Makes the shards of services that do not exist yet, and those whose constructor failed once more.
+    /// Asks to be the home of a module; the first one that asks is.
+    pub(super) fn claim_home(&mut self, name: &str) {
+        let (target, id) = (Target::Entity(home_of(name)), self.message_id());
+        let envelope = self.envelope(target, id, false, Cargo::Home { module: name.to_owned() });
+        let place = Placement::Process(self.incarnation);
+        self.dispatch(ToDispatcher::Create { place, envelope });
+    }
+
+    /// This game is the home of a module from now on.
+    pub(super) fn make_home(&mut self, home: EntityId, name: &str) {
+        if self.modules.contains_key(name) {
+            let (space, epoch) = (home, 1);
+            self.dispatch(ToDispatcher::Spaces(vec![SpaceReport { space, epoch }]));
+            let report = EntityReport { entity: home, space, epoch, leaving: false };
+            self.dispatch(ToDispatcher::Entities(vec![report]));
+        }
+    }
+
+    /// Asks for the shards of services: those that exist stay. Those whose constructor failed here are made once more.
     pub(super) fn start_services(&mut self, name: &str) {
         let Some(module) = self.modules.get_mut(name) else { return };
         let (head, failed) = (module.head.clone(), std::mem::take(&mut module.failed_shards));
         for kind in head.manifest.types.iter().filter(|kind| kind.kind == TypeKind::Service) {
             for shard in 0..kind.shards {
                 let id = service_shard(name, &kind.name, shard);
-                match self.directory.space(id) {
-                    None => self.make_space(id, name, SpaceKind::Service),
-                    Some(_) if failed.contains(&(kind.name.clone(), shard)) => {}
-                    Some(_) => continue,
-                }
-                self.directory.place(id, id, None, 0);
                 let (module, type_name) = (name.to_owned(), kind.name.clone());
-                let answer = self.ticket(Ticket::Service { module, type_name: type_name.clone(), shard });
-                let (args, pose) = (NO_ARGS, Pose::default());
-                self.hand(id, Input::Create { entity: id, type_name, args, pose, answer, client: None });
+                match self.directory.space(id) {
+                    Some(_) if failed.contains(&(type_name.clone(), shard)) => {
+                        self.construct_service(id, module, type_name, shard);
+                    }
+                    Some(_) => {}
+                    None => {
+                        let (target, message) = (Target::Entity(id), self.message_id());
+                        let place = Placement::Anywhere { module: module.clone() };
+                        let cargo = Cargo::Service { module, type_name, shard };
+                        let envelope = self.envelope(target, message, false, cargo);
+                        self.dispatch(ToDispatcher::Create { place, envelope });
+                    }
+                }
             }
         }
+    }
+
+    /// A shard of a service is to be here.
+    pub(super) fn make_service(&mut self, id: EntityId, module: String, type_name: String, shard: u32) {
+        if !self.modules.contains_key(&module) || self.closing.is_some() {
+            return self.gone(id);
+        }
+        self.make_space(id, &module, SpaceKind::Service);
+        self.construct_service(id, module, type_name, shard);
+    }
+
+    /// A shard of a service that ended here begins anew, at once and in the same place.
+    pub(super) fn remake_service(&mut self, id: EntityId, name: &str) {
+        let Some(head) = self.modules.get(name).map(|module| module.head.clone()) else { return };
+        for kind in head.manifest.types.iter().filter(|kind| kind.kind == TypeKind::Service) {
+            let shard = (0..kind.shards).find(|shard| service_shard(name, &kind.name, *shard) == id);
+            if let Some(shard) = shard {
+                return self.make_service(id, name.to_owned(), kind.name.clone(), shard);
+            }
+        }
+        // The version has no such service any more.
+        self.gone(id);
+    }
+
+    fn construct_service(&mut self, id: EntityId, module: String, type_name: String, shard: u32) {
+        self.directory.place(id, id, None, 0);
+        let answer = self.ticket(Ticket::Service { module, type_name: type_name.clone(), shard });
+        let (args, pose) = (NO_ARGS, Pose::default());
+        self.hand(id, Input::Create { entity: id, type_name, args, pose, answer, client: None });
     }
 
     pub(super) fn service_made(&mut self, module: String, service: String, shard: u32, outcome: &Outcome) {

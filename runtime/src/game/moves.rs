@@ -1,19 +1,21 @@
 //! Entities that are born, leave a space, arrive in another, and go.
 //!
-//! A move never overtakes a message: the directory blocks the entity, a marker runs behind
-//! everything that was sent to it before, and what comes later waits until it has arrived.
+//! A move never overtakes a message: the entity's dispatcher holds back what comes for it, a marker runs behind
+//! everything that was sent before, and what comes later waits until it has arrived (rule A8).
 
 use super::{GameCore, GameOutput, SpaceKind, SpaceSpec, Ticket};
+use crate::cargo::{Cargo, Creation};
 use crate::guest::Place;
 use crate::manifest::TypeKind;
 use crate::message::{AnswerTo, Input, Traveller, nil_shard};
 use bytes::Bytes;
 use everwake_protocol::EntityId;
 use everwake_protocol::client::Pose;
+use everwake_protocol::cluster::{EntityReport, Envelope, Placement, SpaceReport, Target, ToDispatcher};
 use everwake_protocol::outcome::{Outcome, code};
 
 impl GameCore {
-    /// `entities.create`, asked for in a space.
+    /// `entities.create`, asked for in a space: whoever has room makes it.
     pub(super) fn create(
         &mut self,
         asker: EntityId,
@@ -23,10 +25,71 @@ impl GameCore {
         place: Place,
         answer: AnswerTo,
     ) {
-        let made = self.place_for(asker, entity, &type_name, place);
-        let space = match made {
-            Ok(space) => space,
+        let placed = self.placement(asker, &type_name, &place);
+        let (module, placement) = match placed {
+            Ok(placed) => placed,
             Err(code) => return self.answer(answer, Outcome::not_run(code)),
+        };
+        let creation = Box::new(Creation { module, type_name, args, place, answer });
+        let (target, id) = (Target::Entity(entity), self.message_id());
+        let envelope = self.envelope(target, id, true, Cargo::Create(creation));
+        self.dispatch(ToDispatcher::Create { place: placement, envelope });
+    }
+
+    fn placement(
+        &self,
+        asker: EntityId,
+        type_name: &str,
+        place: &Place,
+    ) -> Result<(String, Placement), &'static str> {
+        let module = self.directory.space(asker).map(|row| row.module.clone()).ok_or(code::GONE)?;
+        let kind = self.kind_of(&module, type_name)?;
+        let placement = match (kind, place) {
+            (TypeKind::Service | TypeKind::Foreign, _) | (TypeKind::Space, Place::InSpace(_)) => {
+                return Err(code::BAD_ARGUMENTS);
+            }
+            (_, Place::InSpace(space)) => Placement::Space(*space),
+            (_, Place::Labelled(label)) => {
+                Placement::Labelled { module: module.clone(), label: label.clone() }
+            }
+            (_, Place::Anywhere) => Placement::Anywhere { module: module.clone() },
+        };
+        Ok((module, placement))
+    }
+
+    fn kind_of(&self, module: &str, type_name: &str) -> Result<TypeKind, &'static str> {
+        let head = self.modules.get(module).map(|module| &module.head).ok_or(code::UNAVAILABLE)?;
+        let index = *head.type_by_name.get(type_name).ok_or(code::UNAVAILABLE)?;
+        head.manifest.types.get(index as usize).map(|kind| kind.kind).ok_or(code::UNAVAILABLE)
+    }
+
+    /// This game was chosen to make something.
+    pub(super) fn make(&mut self, entity: EntityId, cargo: Cargo) {
+        // Services and homes come back under the same name.
+        let once = matches!(cargo, Cargo::Create(_) | Cargo::Client(_));
+        if self.directory.location(entity).is_some() || (once && !self.arrivals.take(entity, 0)) {
+            // A second copy of what was done.
+            return;
+        }
+        match cargo {
+            Cargo::Create(creation) => self.make_entity(entity, *creation),
+            Cargo::Service { module, type_name, shard } => {
+                self.make_service(entity, module, type_name, shard)
+            }
+            Cargo::Home { module } => self.make_home(entity, &module),
+            Cargo::Client(to_game) => self.connected(entity, to_game),
+            _ => self.counters.dropped += 1,
+        }
+    }
+
+    fn make_entity(&mut self, entity: EntityId, creation: Creation) {
+        let Creation { module, type_name, args, place, answer } = creation;
+        let space = match self.place_for(&module, entity, &type_name, &place) {
+            Ok(space) => space,
+            Err(code) => {
+                self.gone(entity);
+                return self.answer(answer, Outcome::not_run(code));
+            }
         };
         self.directory.place(entity, space, None, 0);
         let pose = Pose::default();
@@ -37,25 +100,17 @@ impl GameCore {
     /// The space for a new entity; made now if the entity is a space.
     fn place_for(
         &mut self,
-        asker: EntityId,
+        module: &str,
         entity: EntityId,
         type_name: &str,
-        place: Place,
+        place: &Place,
     ) -> Result<EntityId, &'static str> {
-        let module = self.directory.space(asker).map(|row| row.module.clone()).ok_or(code::GONE)?;
-        let head = self.modules.get(&module).map(|module| module.head.clone()).ok_or(code::GONE)?;
-        let index = *head.type_by_name.get(type_name).ok_or(code::UNAVAILABLE)?;
-        let kind = head.manifest.types.get(index as usize).ok_or(code::UNAVAILABLE)?.kind;
-        if self.directory.location(entity).is_some() {
-            return Err(code::ALREADY_DONE);
-        }
-        match (&kind, &place) {
-            (_, Place::Labelled(label)) if !self.config.labels.contains(label) => Err(code::UNAVAILABLE),
+        match (self.kind_of(module, type_name)?, place) {
             (TypeKind::Space, Place::InSpace(_)) => Err(code::BAD_ARGUMENTS),
             (TypeKind::Space, _) if self.directory.sizes().1 >= super::limits::SPACES_MAX => Err(code::LIMIT),
             (TypeKind::Space, _) if self.closing.is_some() => Err(code::UNAVAILABLE),
             (TypeKind::Space, _) => {
-                self.make_space(entity, &module, SpaceKind::Space);
+                self.make_space(entity, module, SpaceKind::Space);
                 Ok(entity)
             }
             (TypeKind::Entity, Place::InSpace(space)) => match self.directory.space(*space) {
@@ -67,7 +122,7 @@ impl GameCore {
                 }
                 _ => Err(code::GONE),
             },
-            (TypeKind::Entity, _) => Ok(self.nil_shard_of(&module, entity)),
+            (TypeKind::Entity, _) => Ok(self.nil_shard_of(module, entity)),
             (TypeKind::Service | TypeKind::Foreign, _) => Err(code::BAD_ARGUMENTS),
         }
     }
@@ -97,6 +152,7 @@ impl GameCore {
             }
         };
         self.directory.add_space(id, module, kind, epoch);
+        self.dispatch(ToDispatcher::Spaces(vec![SpaceReport { space: id, epoch }]));
         self.out.push(GameOutput::MakeSpace(Box::new(SpaceSpec { id, kind, epoch, version, seed })));
     }
 
@@ -106,7 +162,7 @@ impl GameCore {
         let [a, b, c, d] = entity.0.0;
         let hash = u64::from(a ^ c) << 32 | u64::from(b ^ d);
         let shard = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        nil_shard(module, u32::try_from(shard % shards).unwrap_or_default())
+        nil_shard(self.incarnation, module, u32::try_from(shard % shards).unwrap_or_default())
     }
 
     /// An entity is in the space that says so.
@@ -120,9 +176,8 @@ impl GameCore {
             self.counters.dropped += 1;
             return;
         }
-        for input in self.directory.release(entity) {
-            self.route(entity, input);
-        }
+        let report = EntityReport { entity, space, epoch, leaving: false };
+        self.dispatch(ToDispatcher::Entities(vec![report]));
     }
 
     /// An entity is destroyed.
@@ -131,63 +186,78 @@ impl GameCore {
         if known.is_none_or(|(at, newest)| at != space && newest > epoch) {
             return;
         }
-        self.gone(entity);
+        let is_service = self.directory.space(entity).is_some_and(|row| row.kind == SpaceKind::Service);
+        match is_service {
+            true => drop(self.directory.remove(entity)),
+            false => self.gone(entity),
+        }
         self.own_entity_gone(entity);
     }
 
-    /// An entity wants to leave its space: block it, and send the marker behind what it was sent.
+    /// An entity wants to leave its space: what comes for it waits at its dispatcher, and a marker comes behind
+    /// what came before.
     pub(super) fn enter_asked(&mut self, space: EntityId, entity: EntityId, intent: u32) {
-        if self.directory.location(entity).is_none_or(|at| at.space != space) {
-            return;
+        if self.directory.location(entity).is_some_and(|at| at.space == space) {
+            self.dispatch(ToDispatcher::Block { entity, intent });
         }
-        self.directory.block(entity, self.now_ms);
-        self.hand(space, Input::Marker { entity, intent });
     }
 
-    /// An entity has left: bring it to where it goes, or back.
-    pub(super) fn departed(&mut self, space: EntityId, mut traveller: Box<Traveller>) {
-        self.directory.block(traveller.entity, self.now_ms);
-        self.directory.depart(traveller.entity);
-        let module = traveller.version.manifest.name.clone();
-        let target = match traveller.to {
-            None => Some(self.nil_shard_of(&module, traveller.entity)),
-            Some(to) => self
-                .directory
-                .space(to)
-                .filter(|row| row.kind == SpaceKind::Space && row.module == module)
-                .map(|_| to),
-        };
-        match target {
-            Some(target) => {
-                self.counters.moves += 1;
-                self.hand(target, Input::Install(traveller));
-            }
-            None => {
-                traveller.failed = Some(code::GONE);
-                self.counters.moves_failed += 1;
-                self.hand(space, Input::Install(traveller));
-            }
+    /// Everything that was sent to an entity before it asked to leave has arrived.
+    pub(super) fn marker(&mut self, entity: EntityId, intent: u32) {
+        if let Some(space) = self.directory.location(entity).map(|at| at.space) {
+            self.hand(space, Input::Marker { entity, intent });
+        }
+    }
+
+    /// An entity has left: bring it to where it goes.
+    pub(super) fn departed(&mut self, traveller: Box<Traveller>) {
+        let module = &traveller.version.manifest.name;
+        let target = traveller.to.unwrap_or_else(|| self.nil_shard_of(module, traveller.entity));
+        self.counters.moves += 1;
+        self.send_traveller(target, traveller);
+    }
+
+    fn send_traveller(&mut self, space: EntityId, traveller: Box<Traveller>) {
+        let (entity, epoch) = (traveller.entity, traveller.epoch);
+        self.directory.depart(entity, space, epoch);
+        let (target, id) = (Target::Arrival { entity, space }, self.message_id());
+        let envelope = self.envelope(target, id, false, Cargo::Install(traveller));
+        self.dispatch(ToDispatcher::Carry(Envelope { location_epoch: epoch, ..envelope }));
+    }
+
+    /// An entity comes to a space that should be here.
+    pub(super) fn install(&mut self, space: EntityId, traveller: Box<Traveller>) {
+        if !self.arrivals.take(traveller.entity, traveller.epoch) {
+            return;
+        }
+        let row = self.directory.space(space);
+        let fits = row.is_some_and(|row| {
+            row.kind != SpaceKind::Service && row.module == traveller.version.manifest.name
+        });
+        match fits {
+            true => self.hand(space, Input::Install(traveller)),
+            false => self.arrival_refused(traveller, code::GONE),
         }
     }
 
     /// An entity was not let in: back to where it came from, or to nil if that is gone.
     pub(super) fn arrival_refused(&mut self, mut traveller: Box<Traveller>, code: &'static str) {
         self.counters.moves_failed += 1;
-        let entity = traveller.entity;
-        let nil = self.nil_shard_of(&traveller.version.manifest.name, entity);
         let first = traveller.failed.is_none();
-        let back = traveller.from.filter(|from| first && self.directory.space(*from).is_some());
         // Twice refused: its old place does not take it back, so nil has to; or nobody does.
         if !first && traveller.from.is_none() {
             return self.lost(&traveller);
         }
         traveller.failed = Some(code);
-        traveller.from = back;
-        self.hand(back.unwrap_or(nil), Input::Install(traveller));
+        // Each attempt is a move of its own.
+        traveller.epoch += 1;
+        let nil = self.nil_shard_of(&traveller.version.manifest.name, traveller.entity);
+        traveller.from = traveller.from.filter(|_| first);
+        self.send_traveller(traveller.from.unwrap_or(nil), traveller);
     }
 
     /// What a closed space had not taken.
-    pub(super) fn returned(&mut self, _space: EntityId, inputs: Vec<Input>) {
+    pub(super) fn returned(&mut self, inputs: Vec<Input>) {
         for input in inputs {
             match input {
                 Input::Message(message) => self.deliver(message),

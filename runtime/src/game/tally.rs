@@ -6,17 +6,15 @@ use crate::tally::Tally;
 impl GameCore {
     /// Adds everything that the core holds.
     pub fn tally(&self, tally: &mut Tally) {
-        let (entities, spaces, parked) = self.directory.sizes();
-        let (blocked, backlog) = self.directory.waiting();
+        let (entities, spaces) = self.directory.sizes();
+        let (leaving, backlog) = self.directory.waiting();
         tally.count("directory", entities);
         tally.count("spaces", spaces);
-        tally.count("parked", parked);
-        tally.count("between spaces", blocked);
+        tally.count("between spaces", leaving);
         tally.count("handed to spaces", backlog);
-        let (sessions, own, targets) = self.sessions.sizes();
+        let (sessions, own) = self.sessions.sizes();
         tally.count("sessions", sessions);
         tally.count("sessions by entity", own);
-        tally.count("targets of sessions", targets);
         tally.count("tickets", self.tickets.len());
         tally.count("jobs", self.jobs.len() + self.rehearsals.len());
         for module in self.modules.values() {

@@ -177,7 +177,6 @@ impl Script {
             target: AVATAR,
             class: Class::Volatile,
             trace: Id::ZERO,
-            hops: 0,
             body: Body::Call {
                 method: self.version.types[0].methods[method].key,
                 args: Bytes::copy_from_slice(args),

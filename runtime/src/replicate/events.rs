@@ -78,7 +78,7 @@ impl Replicator {
     fn change_bindings(&mut self, changes: &[Change], touched: &mut Touched, stage: &mut Stage) {
         for change in changes {
             if let Change::Detached { session } = change {
-                self.close_view(*session);
+                self.end_view(*session, stage);
             }
         }
         for change in changes {

@@ -40,6 +40,13 @@ impl Replicator {
         }
     }
 
+    /// A client's view ends here; the client is told nothing, its gate that the next one may begin.
+    pub(super) fn end_view(&mut self, session: SessionId, stage: &mut Stage) {
+        if let Some(view) = self.close_view(session) {
+            stage.destroys.push(ToGate::End { session, view });
+        }
+    }
+
     /// A client's new view of the space, from its own entity.
     pub(super) fn open_view(&mut self, row: Row, session: SessionId, epoch: u32, stage: &mut Stage) {
         self.close_view(session);
@@ -70,9 +77,9 @@ impl Replicator {
         self.stir();
     }
 
-    /// Forgets a client's view; the client is told nothing.
-    pub(super) fn close_view(&mut self, session: SessionId) {
-        let Some(view) = self.views.remove(&session) else { return };
+    /// Forgets a client's view; answers its epoch.
+    fn close_view(&mut self, session: SessionId) -> Option<u32> {
+        let view = self.views.remove(&session)?;
         for row in view.rows() {
             self.regarded.push(row);
             if let Some(mirror) = self.roster.row_mut(row) {
@@ -85,6 +92,7 @@ impl Replicator {
                 self.interest.observe(view.own, None);
             }
         }
+        Some(view.viewer.view)
     }
 
     /// Brings an entity into a client's view, unless it is there.
@@ -154,7 +162,7 @@ impl Replicator {
         let audience = if with_client { SmallVec::from_slice(&mirror.watchers) } else { mirror.audience() };
         stage.destroys.frame(&audience, &ServerFrame::Destroy { entity });
         if let Some(own) = own {
-            self.close_view(own.session);
+            self.end_view(own.session, stage);
         }
         for viewer in &audience {
             if let Some(view) = self.views.get_mut(&viewer.session) {

@@ -139,12 +139,12 @@ impl Space {
         Next::Done
     }
 
-    /// Its target went on, or the directory does not know yet that it is gone.
+    /// Its target went on, or is gone.
     fn pass_on(&mut self, mut message: Box<Message>) -> Next {
         if message.id == MessageId::default() {
             message.id = self.next_message_id();
         }
-        self.fifo.push(Output::Message(message));
+        self.fifo.push(Output::NotHere(message));
         Next::Done
     }
 
@@ -198,7 +198,7 @@ impl Space {
                 self.detach(target, session, reason);
                 Next::Done
             }
-            Body::GiveFailed { session, taker, code } => {
+            Body::GiveFailed { session, taker, view: _, code } => {
                 self.give_failed(target, session, taker, &code);
                 Next::Done
             }
@@ -227,7 +227,7 @@ impl Space {
             if let Some(message) =
                 self.request_as_message(session, request, target, method, deadline_ms, args)
             {
-                self.fifo.push(Output::Message(message));
+                self.fifo.push(Output::NotHere(message));
             } else if deadline_ms != 0 {
                 let to = AnswerTo::Client { session, request };
                 self.answer(target, to, Outcome::unknown(code::GONE));
@@ -448,7 +448,6 @@ impl Space {
             target,
             class: Class::Volatile,
             trace: Id::ZERO,
-            hops: 0,
             body: Body::Call {
                 method: methods?.key,
                 args,

@@ -197,7 +197,6 @@ impl Space {
             target,
             class: Class::Volatile,
             trace: self.running.frame.trace,
-            hops: 0,
             body,
         })
     }

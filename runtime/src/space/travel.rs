@@ -159,7 +159,6 @@ impl Space {
             target: id,
             class: Class::Volatile,
             trace: Default::default(),
-            hops: 0,
             body: Body::Flush { epoch },
         })));
     }

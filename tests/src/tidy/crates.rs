@@ -7,27 +7,46 @@ use std::process::Command;
 
 /// Crates of this repository that another one may use. Who is not listed may use none.
 ///
-/// `protocol <- {link, runtime, gate, client} <- {testkit, cli} <- {tests, bench}`; crates of one layer
-/// never use each other, and the guest SDK shares only `wit/` with the host.
-const MAY_USE: [(&str, &[&str]); 13] = [
+/// `protocol <- link <- dispatcher <- {runtime, gate, client} <- {testkit, cli} <- {tests, bench}`; crates of
+/// one layer never use each other, and the guest SDK shares only `wit/` with the host.
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("everwake-protocol", &[]),
     ("everwake-link", &["everwake-protocol"]),
-    ("everwake-runtime", &["everwake-protocol"]),
-    ("everwake-gate", &["everwake-protocol"]),
+    ("everwake-dispatcher", &["everwake-protocol", "everwake-link"]),
+    ("everwake-runtime", &["everwake-protocol", "everwake-link", "everwake-dispatcher"]),
+    ("everwake-gate", &["everwake-protocol", "everwake-link", "everwake-dispatcher"]),
     ("everwake-client", &["everwake-protocol"]),
     ("everwake-builder", &[]),
     (
         "everwake-testkit",
-        &["everwake-protocol", "everwake-runtime", "everwake-gate", "everwake-client", "everwake-builder"],
+        &[
+            "everwake-protocol",
+            "everwake-link",
+            "everwake-dispatcher",
+            "everwake-runtime",
+            "everwake-gate",
+            "everwake-client",
+            "everwake-builder",
+        ],
     ),
     (
         "everwake-cli",
-        &["everwake-protocol", "everwake-runtime", "everwake-gate", "everwake-client", "everwake-builder"],
+        &[
+            "everwake-protocol",
+            "everwake-link",
+            "everwake-dispatcher",
+            "everwake-runtime",
+            "everwake-gate",
+            "everwake-client",
+            "everwake-builder",
+        ],
     ),
     (
         "everwake-tests",
         &[
             "everwake-protocol",
+            "everwake-link",
+            "everwake-dispatcher",
             "everwake-runtime",
             "everwake-gate",
             "everwake-client",
@@ -40,6 +59,8 @@ const MAY_USE: [(&str, &[&str]); 13] = [
         "everwake-bench",
         &[
             "everwake-protocol",
+            "everwake-link",
+            "everwake-dispatcher",
             "everwake-runtime",
             "everwake-gate",
             "everwake-client",
@@ -98,9 +119,10 @@ const HOMES: [(&str, &[&str]); 21] = [
 
 /// What a crate must not use outside of tests: cores have no sockets, threads of a runtime or
 /// chance of their own, and libraries have errors with types.
-const BANNED: [(&str, &[&str]); 8] = [
+const BANNED: [(&str, &[&str]); 9] = [
     ("everwake-protocol", &["tokio", "anyhow", "rand", "tracing", "ciborium"]),
     ("everwake-link", &["anyhow", "rand"]),
+    ("everwake-dispatcher", &["tokio", "anyhow", "rand", "tracing"]),
     ("everwake-runtime", &["tokio", "anyhow", "rand"]),
     ("everwake-gate", &["anyhow", "rand"]),
     ("everwake-client", &["anyhow", "rand"]),

@@ -3,10 +3,11 @@
 use everwake_client::{Client, ClientConfig, ClientEndpoint, Greeting, Value};
 use everwake_gate::{CertificateSource, Gate, GateConfig, GateLimits};
 use everwake_protocol::Id;
-use everwake_protocol::cluster::ToGame;
-use everwake_runtime::driver::{Game, GameHandle, GameSettings, SpaceSettings, WasmLoader};
+use everwake_protocol::cluster::{Incarnation, ToDispatcher, ToGame};
+use everwake_runtime::driver::{Game, GameHandle, GameSettings, Overloaded, SpaceSettings, WasmLoader};
 use everwake_runtime::game::GameConfig;
 use everwake_runtime::game::admin::AdminAnswer;
+use everwake_runtime::game::node::Lives;
 use everwake_runtime::game::publish::PublishOptions;
 use everwake_runtime::game::report::PublicationReport;
 use everwake_runtime::wasm::{Engine, EngineConfig, Loader};
@@ -31,6 +32,9 @@ pub(crate) fn chat(features: &[&str], version: &str) -> Component {
     built.entry(format!("{features:?} {version}")).or_insert_with(build).clone()
 }
 
+const LIVES: Lives =
+    Lives { game: Incarnation { start: 1, random: 1 }, gate: Incarnation { start: 1, random: 2 } };
+
 /// Everything but the clients.
 pub(crate) struct Deployment {
     address: SocketAddr,
@@ -50,6 +54,7 @@ impl Deployment {
             spaces: SpaceSettings { chaos: chaos_of_environment(), ..SpaceSettings::default() },
             workers: 2,
             loader: Box::new(WasmLoader::new(Loader::new(engine))),
+            lives: LIVES,
         };
         let (to_gate, from_game) = mpsc::channel(1_024);
         let (to_game, from_gate) = mpsc::channel(1_024);
@@ -60,6 +65,7 @@ impl Deployment {
             listen: "127.0.0.1:0".parse().unwrap(),
             certificate: CertificateSource::Development,
             limits: GateLimits::default(),
+            incarnation: LIVES.gate,
             seed: Id([5; 4]),
             secret: None,
         };
@@ -141,10 +147,11 @@ pub(crate) async fn until(client: &Client, what: &str, seen: impl Fn(&Client) ->
 }
 
 /// From the gate into the game; waits while the game has enough to do.
-async fn feed(mut from_gate: mpsc::Receiver<Vec<ToGame>>, game: GameHandle) {
+async fn feed(mut from_gate: mpsc::Receiver<Vec<ToDispatcher<ToGame>>>, game: GameHandle) {
     while let Some(messages) = from_gate.recv().await {
-        for message in messages {
-            while game.from_gate(message.clone()).is_err() {
+        for mut message in messages {
+            while let Err(Overloaded(back)) = game.from_gate(message) {
+                message = *back;
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         }

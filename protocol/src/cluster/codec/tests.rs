@@ -43,7 +43,7 @@ fn messages_to_a_game_go_both_ways() {
         ToGame::RoundTrip { session, ms: 12.5 },
         ToGame::Detach { session, reason: 4 },
         ToGame::Forget { session },
-        ToGame::Released { session },
+        ToGame::Released { session, view: 4 },
     ] {
         let mut bytes = Vec::new();
         message.encode(&mut bytes);

@@ -5,13 +5,16 @@ mod world;
 
 use super::*;
 use crate::game::GameConfig;
+use crate::game::node::Lives;
 use crate::guest::{Continuation, Hook, Part, Place};
 use crate::manifest::{AttributeFlags, EntityType, Exposure, Manifest, Method, TypeKind};
 use crate::space::model::{Model, Stop};
 use crate::versions::samples::{attribute, fields};
 use bytes::Bytes;
 use everwake_protocol::client::ServerFrame;
-use everwake_protocol::cluster::{ToGame, ToGate};
+use everwake_protocol::cluster::{
+    Envelope, FromDispatcher, Incarnation, MessageId, Placement, Target, ToDispatcher, ToGame, ToGate,
+};
 use everwake_protocol::frame::FrameDecoder;
 use everwake_protocol::outcome::Outcome;
 use everwake_protocol::{EntityId, Id, SessionId, cbor};
@@ -183,13 +186,41 @@ pub(super) fn config() -> GameConfig {
     GameConfig { nil_shards: 2, probation_traps_max: 2, probation_ms: 5_000, ..GameConfig::dev(2) }
 }
 
-pub(super) const SESSION: SessionId = SessionId(Id([8, 0, 0, 8]));
+pub(super) const SESSION: SessionId = SessionId(Id([0, 2, 0, 8]));
 pub(super) const BOOT: EntityId = EntityId(Id([5, 0, 0, 5]));
 
-pub(super) fn connected(module: &str) -> ToGame {
+pub(super) const LIVES: Lives =
+    Lives { game: Incarnation { start: 1, random: 1 }, gate: Incarnation { start: 1, random: 2 } };
+
+/// What the gate says about its client to an entity.
+pub(super) fn from_gate(entity: EntityId, counter: u64, to_game: ToGame) -> ToDispatcher<ToGame> {
+    let sender = match &to_game {
+        ToGame::Request { session, .. } => session.0,
+        _ => Id([3; 4]),
+    };
+    let message = MessageId { sender, epoch: 1, counter };
+    let envelope = Envelope::new(LIVES.gate, Target::Entity(entity), message, to_game);
+    match &envelope.payload {
+        ToGame::Connected { module, .. } => {
+            ToDispatcher::Create { place: Placement::Anywhere { module: module.clone() }, envelope }
+        }
+        _ => ToDispatcher::Carry(envelope),
+    }
+}
+
+/// A client that hangs up, or has hung up before.
+pub(super) fn hung_up(entity: EntityId, counter: u64) -> ToDispatcher<ToGame> {
+    from_gate(entity, counter, ToGame::Detach { session: SESSION, reason: 0 })
+}
+
+pub(super) fn connected(module: &str) -> ToDispatcher<ToGame> {
+    from_gate(BOOT, 1, greeting(module))
+}
+
+fn greeting(module: &str) -> ToGame {
     ToGame::Connected {
         session: SESSION,
-        boot: BOOT,
+        view: 0,
         module: module.into(),
         address: "127.0.0.1:5".into(),
         token: String::new(),
@@ -201,6 +232,7 @@ pub(super) fn connected(module: &str) -> ToGame {
 /// What a client makes of what the gate gets.
 #[derive(Default)]
 pub(super) struct Client {
+    pub module: String,
     pub methods: BTreeMap<String, u32>,
     pub replies: BTreeMap<u64, Outcome>,
     pub order: Vec<u64>,
@@ -209,10 +241,12 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub fn take(&mut self, to_gate: &[ToGate]) {
+    pub fn take(&mut self, to_gate: &[FromDispatcher<ToGate, ToGame>]) {
         for message in to_gate {
-            match message {
+            let FromDispatcher::Deliver(envelope) = message else { continue };
+            match &envelope.payload {
                 ToGate::Schema { schema } => {
+                    self.module = schema.module.clone();
                     let methods = schema.types.iter().flat_map(|kind| &kind.methods);
                     self.methods.extend(methods.map(|method| (method.name.clone(), method.id)));
                 }
@@ -237,18 +271,18 @@ impl Client {
         }
     }
 
-    pub fn request(&mut self, method: &str) -> (u64, ToGame) {
+    pub fn request(&mut self, method: &str) -> (u64, ToDispatcher<ToGame>) {
         self.requests += 1;
         let to_game = ToGame::Request {
             session: SESSION,
             request: self.requests,
             acknowledged: self.requests - 1,
-            target: BOOT,
+            module: self.module.as_str().into(),
             method: self.methods[method],
             deadline_ms: 60_000,
             args: Bytes::from_static(&[0x80]),
         };
-        (self.requests, to_game)
+        (self.requests, from_gate(BOOT, self.requests, to_game))
     }
 
     /// Version and hits that a reply to `hit` says.

@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Played {
     game: Game,
-    from_game: Receiver<Vec<ToGate>>,
+    from_game: Receiver<Vec<FromDispatcher<ToGate, ToGame>>>,
     client: Client,
     versions: [Bytes; 3],
 }
@@ -22,6 +22,7 @@ fn start(module: &str) -> Played {
     let (sender, from_game) = channel();
     let settings = GameSettings {
         config: config(),
+        lives: LIVES,
         spaces: SpaceSettings::default(),
         workers: 2,
         loader: Box::new(loader),

@@ -10,6 +10,7 @@ fn world(seed: u64) -> (World, ModelLoader, [Bytes; 3]) {
     let (loader, versions) = loader("yard");
     let settings = WorldSettings {
         config: config(),
+        lives: LIVES,
         spaces: SpaceSettings::default(),
         seed,
         start_ms: 1_000_000,
@@ -149,7 +150,10 @@ fn a_client_that_is_given_away_by_an_entity_that_ends_goes_on() {
             client.take(&to_gate);
             assert!(!client.closed, "{method} {seed}: {to_gate:?}");
             let owner = to_gate.iter().rev().find_map(|message| match message {
-                ToGate::View { session: SESSION, view: 2, owner, .. } => Some(*owner),
+                FromDispatcher::Deliver(envelope) => match &envelope.payload {
+                    ToGate::View { session: SESSION, view: 2, owner, .. } => Some(*owner),
+                    _ => None,
+                },
                 _ => None,
             });
             assert_eq!(owner.as_slice(), owners(&mut world), "{method} {seed}");
@@ -165,7 +169,16 @@ fn a_client_that_hangs_up_while_it_is_given_away_haunts_nobody() {
             let (mut world, mut client, _) = playing(seed);
             let (_, to_game) = client.request(method);
             world.from_gate(to_game);
-            world.from_gate(ToGame::Closed { session: SESSION, reason: 0 });
+            world.from_gate(hung_up(BOOT, 2));
+            world.advance(200).unwrap();
+            // Whoever took it meanwhile shows it a view, which its gate does not want.
+            for message in world.take_gate() {
+                if let FromDispatcher::Deliver(envelope) = message
+                    && let ToGate::View { session: SESSION, view: 2, owner, .. } = envelope.payload
+                {
+                    world.from_gate(hung_up(owner, 3));
+                }
+            }
             world.advance(200).unwrap();
             assert_eq!(owners(&mut world), [], "{method} {seed}");
         }

@@ -6,14 +6,23 @@ mod publications;
 
 use super::*;
 use crate::game::admin::AdminRequest;
+use crate::game::node::{Lives, Node, NodeInput, NodeOutput};
 use crate::game::publish::PublishOptions;
 use crate::game::report::PublicationReport;
 use crate::manifest::{EntityType, Exposure, Manifest, Method, TypeKind};
-use crate::message::{Body, Class, Rehearsal, SwapReport, nil_shard, service_shard};
+use crate::message::{Body, Class, Rehearsal, SwapReport, service_shard};
 use crate::versions::MethodKey;
 use crate::versions::samples::{attribute, checked};
+use everwake_protocol::SessionId;
+use everwake_protocol::cluster::{Envelope, Placement, ReturnReason, Target, ToGame, ToGate};
 
 pub(super) const NOW_MS: u64 = 1_000_000;
+pub(super) const LIVES: Lives =
+    Lives { game: Incarnation { start: 1, random: 1 }, gate: Incarnation { start: 1, random: 2 } };
+
+pub(super) fn nil_shard(module: &str, shard: u32) -> EntityId {
+    crate::message::nil_shard(LIVES.game, module, shard)
+}
 
 /// A module with a boot type, an entity type, a space type and a service of two shards.
 pub(super) fn manifest(name: &str, label: &str) -> Manifest {
@@ -46,15 +55,20 @@ pub(super) fn manifest(name: &str, label: &str) -> Manifest {
 
 /// A core whose surroundings are the test.
 pub(super) struct Stage {
-    pub core: GameCore,
+    pub node: Node,
     pub now_ms: u64,
+    /// What the gate was told by the last input.
+    pub gate: Vec<ToGate>,
+    /// What of the gate's came back by the last input.
+    pub returned: Vec<ReturnReason>,
     ticket: u64,
     counter: u64,
 }
 
 impl Stage {
     pub fn new(config: GameConfig) -> Self {
-        Self { core: GameCore::new(config, [7; 32]), now_ms: NOW_MS, ticket: 0, counter: 0 }
+        let node = Node::new(config, LIVES, [7; 32]);
+        Self { node, now_ms: NOW_MS, gate: Vec::new(), returned: Vec::new(), ticket: 0, counter: 0 }
     }
 
     /// With one running module, `yard`; what that said is thrown away.
@@ -68,9 +82,45 @@ impl Stage {
         stage
     }
 
+    pub fn core(&self) -> &GameCore {
+        self.node.game()
+    }
+
     pub fn handle(&mut self, input: GameInput) -> Vec<GameOutput> {
-        let mut out = Vec::new();
-        self.core.handle(self.now_ms, input, &mut out);
+        self.take(NodeInput::Game(input))
+    }
+
+    /// The gate says something about its client to an entity.
+    pub fn client(&mut self, target: EntityId, to_game: ToGame) -> Vec<GameOutput> {
+        self.counter += 1;
+        let sender = Id([3, 3, 3, 3]);
+        let message = MessageId { sender, epoch: 1, counter: self.counter };
+        let envelope = Envelope::new(LIVES.gate, Target::Entity(target), message, to_game);
+        let refusable = !matches!(envelope.payload, ToGame::Detach { .. } | ToGame::Forget { .. });
+        let envelope = Envelope { refusable, ..envelope };
+        let module = match &envelope.payload {
+            ToGame::Connected { module, .. } => Some(module.clone()),
+            _ => None,
+        };
+        self.take(NodeInput::Gate(match module {
+            Some(module) => ToDispatcher::Create { place: Placement::Anywhere { module }, envelope },
+            None => ToDispatcher::Carry(envelope),
+        }))
+    }
+
+    fn take(&mut self, input: NodeInput) -> Vec<GameOutput> {
+        let (mut said, mut out) = (Vec::new(), Vec::new());
+        self.gate.clear();
+        self.returned.clear();
+        self.node.handle(self.now_ms, input, &mut said);
+        for output in said {
+            match output {
+                NodeOutput::Game(output) => out.push(output),
+                NodeOutput::Gate(FromDispatcher::Deliver(envelope)) => self.gate.push(envelope.payload),
+                NodeOutput::Gate(FromDispatcher::Return { reason, .. }) => self.returned.push(reason),
+                NodeOutput::Gate(_) => {}
+            }
+        }
         out
     }
 
@@ -118,7 +168,6 @@ impl Stage {
             target,
             class: Class::Volatile,
             trace: Id::ZERO,
-            hops: 0,
             body: Body::Call {
                 method: MethodKey { name: 1, signature: 2 },
                 args: Bytes::from_static(&[0x80]),

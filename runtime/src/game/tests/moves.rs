@@ -33,7 +33,7 @@ fn traveller(
     from: Option<EntityId>,
     to: Option<EntityId>,
 ) -> Box<Traveller> {
-    let (pose, body, version) = (Pose::default(), body(), stage.core.modules["yard"].head.clone());
+    let (pose, body, version) = (Pose::default(), body(), stage.core().modules["yard"].head.clone());
     Box::new(Traveller { entity, from, to, pose, epoch: 2, version, failed: None, body })
 }
 
@@ -148,9 +148,9 @@ fn the_end_of_the_space_that_it_has_left_does_not_touch_a_traveller() {
 fn what_a_closed_space_let_in_at_last_is_gone() {
     let (mut stage, one, two, walker) = rooms();
     stage.says(one, vec![Output::Unregistered { entity: one, epoch: 1 }, Output::Closed]);
-    let sizes = stage.core.directory.sizes();
+    let sizes = stage.core().directory.sizes();
     stage.says(one, vec![registered(id(44), 3)]);
-    assert_eq!(stage.core.directory.sizes(), sizes);
+    assert_eq!(stage.core().directory.sizes(), sizes);
     let message = stage.call(two, walker);
     let out = stage.says(two, vec![Output::Message(message)]);
     assert_eq!(answers(&out, two), [(two, code::GONE.to_owned())]);
@@ -222,16 +222,25 @@ fn whoever_waits_for_a_destroyed_entity_is_told() {
 #[test]
 fn a_message_does_not_circle() {
     let (mut stage, one, two, walker) = rooms();
-    let mut message = stage.call(two, walker);
-    for _ in 0..super::super::limits::HOPS_MAX {
-        let out = stage.says(two, vec![Output::Message(message.clone())]);
-        let handed = to_space(&out, one);
-        let [Input::Message(handed)] = handed.as_slice() else { panic!("not handed: {handed:?}") };
-        message = handed.clone();
-    }
-    let out = stage.says(one, vec![Output::Message(message)]);
+    let message = stage.call(two, walker);
+    let out = stage.says(two, vec![Output::Message(message.clone())]);
+    assert_eq!(counters(&out, one), [message.id.counter]);
+    let out = stage.says(one, vec![Output::NotHere(message)]);
     assert_eq!(answers(&out, two), [(two, code::GONE.to_owned())]);
     assert!(to_space(&out, one).is_empty());
+}
+
+#[test]
+fn a_message_follows_an_entity_that_has_just_left() {
+    let (mut stage, one, two, walker) = rooms();
+    let message = stage.call(two, walker);
+    stage.says(two, vec![Output::Message(message.clone())]);
+    stage.says(one, vec![Output::EnterAsked { entity: walker, space: Some(two), intent: 1 }]);
+    let moving = traveller(&stage, walker, Some(one), Some(two));
+    let out = stage.says(one, vec![Output::Departed(moving), Output::NotHere(message.clone())]);
+    assert!(counters(&out, one).is_empty() && counters(&out, two).is_empty());
+    let out = stage.says(two, vec![registered(walker, 2)]);
+    assert_eq!(counters(&out, two), [message.id.counter]);
 }
 
 #[test]
@@ -260,9 +269,10 @@ fn what_waits_too_long_for_a_move_is_refused() {
     stage.says(one, vec![Output::EnterAsked { entity: walker, space: Some(two), intent: 1 }]);
     let message = stage.call(two, walker);
     stage.says(two, vec![Output::Message(message)]);
-    let wake = stage.core.next_wake_ms().expect("it wants to look again");
-    assert_eq!(wake, NOW_MS + super::super::limits::PARKED_MS_MAX);
-    let out = stage.pass(wake - NOW_MS);
+    let limit_ms = everwake_dispatcher::limits::PARKED_MS_MAX;
+    let out = stage.pass(limit_ms - 1);
+    assert_eq!(answers(&out, two), []);
+    let out = stage.pass(everwake_dispatcher::limits::SWEEP_MS + 1);
     assert_eq!(answers(&out, two), [(two, code::UNAVAILABLE.to_owned())]);
 }
 
@@ -290,7 +300,7 @@ fn an_entity_that_could_not_be_made_is_gone_for_those_who_called_it_already() {
     let outcome = everwake_protocol::outcome::Outcome::not_run("create-failed");
     let out = stage.says(shard, vec![Output::Operator { ticket: *ticket, outcome }]);
     assert_eq!(answers(&out, one), [(one, "create-failed".to_owned())]);
-    assert!(stage.core.directory.location(child).is_none());
+    assert!(stage.core().directory.location(child).is_none());
 }
 
 #[test]

@@ -104,8 +104,10 @@ fn a_client_that_goes_elsewhere_hears_no_more_from_here() {
     let mut stand = Stand::new();
     stand.rock(5, at(0.0, 0.0));
     stand.player(1, at(0.0, 0.0));
-    // Its entity leaves the space: the next space begins a new view.
-    assert_eq!(gates(&stand.event(vec![Change::Left { entity: entity(1) }])).count(), 0);
+    // Its entity leaves the space: the next space begins a new view, once the gate knows that this one is over.
+    let out = stand.event(vec![Change::Left { entity: entity(1) }]);
+    let told: Vec<&ToGate> = gates(&out).collect();
+    assert!(matches!(told[..], [ToGate::End { view: 1, .. }]), "{told:?}");
     stand.event(vec![set(5, HP, &[1])]);
     stand.moved(5, at(1.0, 0.0));
     assert_eq!(stand.pass(10_000), []);

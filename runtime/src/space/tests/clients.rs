@@ -55,7 +55,7 @@ fn tell_the_giver(bed: &mut Bed) {
     });
     let (session, taker, answer, code) = refused.expect("a refusal");
     let AnswerTo::Entity { call, .. } = answer else { panic!("{answer:?}") };
-    bed.push_message(None, 2, Body::GiveFailed { session, taker, code: code.into() });
+    bed.push_message(None, 2, Body::GiveFailed { session, taker, view: 0, code: code.into() });
     bed.push_message(None, 2, Body::Answer { call, outcome: Outcome::not_run(code) });
     bed.run();
 }

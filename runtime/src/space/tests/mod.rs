@@ -246,7 +246,6 @@ impl Bed {
             target: id(target),
             class: Class::Volatile,
             trace: Id::ZERO,
-            hops: 0,
             body,
         })));
     }
@@ -338,7 +337,7 @@ fn client(number: u32) -> Client {
         locale: String::new(),
         round_trip_ms: 0.0,
     };
-    Client { session: session(number), info, view: 0 }
+    Client { session: session(number), module: "game".into(), info, view: 0 }
 }
 
 /// An argument list of integers.

@@ -1,0 +1,23 @@
+//! Routes messages to where entities live: the dispatcher's core, and the side of it that every process has.
+//!
+//! Every message to an entity goes by the one dispatcher that its id decides, in a single process too: that is what
+//! keeps order when both ends move (rule C8). Redelivery is end to end: the member of the sending process
+//! keeps a message until its receiver has acknowledged it, so a dispatcher may die at any time.
+//!
+//! No I/O, no clock, no randomness; nothing leaves in the order of a hash map.
+//!
+//! # Layout
+//! - [`limits`]: every limit, with the failure that it stops.
+//! - [`router`]: the dispatcher: directory, parking, placing, deaths.
+//! - [`marks`]: what a receiver has taken: drops doubles, and what is behind a hole.
+//! - [`share`]: which dispatcher something goes by, and in which class of a link.
+
+pub mod limits;
+pub mod marks;
+pub mod router;
+pub mod share;
+#[cfg(test)]
+mod simulation;
+
+pub use marks::{Marks, Taken};
+pub use router::{Fact, Router, RouterConfig, RouterInput, RouterOutput};

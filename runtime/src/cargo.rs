@@ -1,0 +1,88 @@
+//! What a game puts into envelopes, and finds in them.
+
+use crate::guest::Place;
+use crate::message::{AnswerTo, KeyValueOperation, Message, Traveller};
+use bytes::Bytes;
+use everwake_protocol::cluster::{ToGame, ToGate, Weight};
+use everwake_protocol::{EntityId, Id};
+
+/// What travels between games, gates and dispatchers, as a value.
+#[derive(Clone, Debug)]
+pub enum Cargo {
+    /// From an entity, or a core, to an entity.
+    Message(Box<Message>),
+    /// From a gate.
+    Client(ToGame),
+    /// To a gate.
+    Gate(ToGate),
+    /// Make the target.
+    Create(Box<Creation>),
+    /// Make the target, a shard of a service.
+    Service {
+        /// Whose.
+        module: String,
+        /// The service.
+        type_name: String,
+        /// Number of the shard.
+        shard: u32,
+    },
+    /// Be the home of a module: keep its key-value map.
+    Home {
+        /// Which.
+        module: String,
+    },
+    /// An entity comes.
+    Install(Box<Traveller>),
+    /// An operation on the key-value map whose home is the target.
+    KeyValue(Box<KeyValueAsk>),
+}
+
+/// `entities.create`, on its way to the game that makes the entity.
+#[derive(Clone, Debug)]
+pub struct Creation {
+    /// The asker's module.
+    pub module: String,
+    /// Name of the entity's type.
+    pub type_name: String,
+    /// For its constructor.
+    pub args: Bytes,
+    /// As asked.
+    pub place: Place,
+    /// Who gets the id, or not-run.
+    pub answer: AnswerTo,
+}
+
+/// An operation on a key-value map.
+#[derive(Clone, Debug)]
+pub struct KeyValueAsk {
+    /// Whose map.
+    pub module: String,
+    /// Who gets the answer.
+    pub owner: EntityId,
+    /// The owner's pending entry.
+    pub call: Id,
+    /// What to do.
+    pub operation: KeyValueOperation,
+}
+
+/// The name under which dispatchers know the home of a module.
+pub fn home_of(module: &str) -> EntityId {
+    EntityId(Id::derive(&[b"home", module.as_bytes()]))
+}
+
+impl Weight for Cargo {
+    fn bytes(&self) -> usize {
+        const OVERHEAD: usize = 128;
+        OVERHEAD
+            + match self {
+                Cargo::Message(message) => message.body.bytes(),
+                Cargo::Client(ToGame::Request { args, .. }) => args.len(),
+                Cargo::Gate(ToGate::Frames { frames, .. } | ToGate::Broadcast { frames, .. }) => frames.len(),
+                Cargo::Gate(ToGate::Reply { frame, .. }) => frame.len(),
+                Cargo::Create(creation) => creation.args.len(),
+                Cargo::Install(traveller) => traveller.body.attributes.bytes(),
+                Cargo::KeyValue(ask) => ask.operation.bytes(),
+                Cargo::Client(_) | Cargo::Gate(_) | Cargo::Service { .. } | Cargo::Home { .. } => 0,
+            }
+    }
+}

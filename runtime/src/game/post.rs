@@ -1,0 +1,272 @@
+//! What the game says to dispatchers and hears from them. Everything for an entity goes that way, also if it is
+//! here (rule C8).
+
+use super::{GameCore, GameOutput, limits};
+use crate::cargo::Cargo;
+use crate::message::{AnswerTo, Input, Message};
+use everwake_protocol::cluster::{
+    Ack, EntityReport, Envelope, FromDispatcher, Incarnation, Member, MessageId, Profile, ReturnReason,
+    Target, ToDispatcher, ToGame, ToGate,
+};
+use everwake_protocol::outcome::{Outcome, code};
+use everwake_protocol::{EntityId, SessionId};
+use std::collections::{BTreeMap, HashSet, VecDeque};
+
+/// The gates that live, by the random half of their incarnations, which sessions begin with.
+pub(super) type Gates = BTreeMap<u64, Incarnation>;
+
+impl GameCore {
+    pub(super) fn dispatched(&mut self, message: FromDispatcher<Cargo>) {
+        match message {
+            FromDispatcher::Members(members) => self.members(&members),
+            FromDispatcher::Dead(incarnation) => self.died(incarnation),
+            FromDispatcher::Deliver(envelope) => self.arrived(envelope),
+            FromDispatcher::Return { envelope, reason } => self.came_back(envelope, reason),
+            FromDispatcher::Marker { entity, intent } => self.marker(entity, intent),
+            FromDispatcher::Acks(acks) => self.acknowledged(&acks),
+            // What was asked, and what is sent again, is the business of who holds the links.
+            FromDispatcher::Asked { .. } | FromDispatcher::SendAgain => {}
+        }
+    }
+
+    /// Says who is here, for a dispatcher that has to learn it: of those entities that it looks after.
+    pub fn report(&self, looks_after: impl Fn(EntityId) -> bool) -> Vec<ToDispatcher<Cargo>> {
+        let (spaces, entities) = self.directory.report();
+        let entities: Vec<EntityReport> =
+            entities.into_iter().filter(|report| looks_after(report.entity)).collect();
+        let mut report = vec![ToDispatcher::Report, ToDispatcher::Profile(self.profile())];
+        let most = everwake_protocol::limits::REPORTS_MAX;
+        report.extend(spaces.chunks(most).map(|chunk| ToDispatcher::Spaces(chunk.to_vec())));
+        report.extend(entities.chunks(most).map(|chunk| ToDispatcher::Entities(chunk.to_vec())));
+        report.extend([ToDispatcher::Reported, ToDispatcher::Resent]);
+        report
+    }
+
+    pub(super) fn profile(&self) -> Profile {
+        Profile {
+            modules: self.modules.keys().cloned().collect(),
+            labels: self.config.labels.clone(),
+            load: u32::try_from(self.directory.sizes().0).unwrap_or(u32::MAX),
+            closed: self.closing.is_some(),
+        }
+    }
+
+    pub(super) fn dispatch(&mut self, message: ToDispatcher<Cargo>) {
+        self.out.push(GameOutput::Dispatch(message));
+    }
+
+    /// Sends something that is kept until it has arrived.
+    pub(super) fn carry(&mut self, target: Target, message: MessageId, refusable: bool, cargo: Cargo) {
+        let envelope = self.envelope(target, message, refusable, cargo);
+        self.dispatch(ToDispatcher::Carry(envelope));
+    }
+
+    pub(super) fn envelope(
+        &self,
+        target: Target,
+        message: MessageId,
+        refusable: bool,
+        payload: Cargo,
+    ) -> Envelope<Cargo> {
+        Envelope { refusable, ..Envelope::new(self.incarnation, target, message, payload) }
+    }
+
+    /// Brings a message to its target's space.
+    pub(super) fn deliver(&mut self, message: Box<Message>) {
+        let refusable = message.is_refusable();
+        let (target, id) = (Target::Entity(message.target), message.id);
+        self.carry(target, id, refusable, Cargo::Message(message));
+    }
+
+    /// Anything for a gate. What is for several clients is parted by their gates.
+    pub(super) fn send_gate(&mut self, to_gate: ToGate) {
+        match to_gate {
+            ToGate::Schema { .. } | ToGate::Broadcast { .. } => {
+                for gate in self.gates.values().copied().collect::<Vec<_>>() {
+                    self.to_gate(gate, to_gate.clone());
+                }
+            }
+            ToGate::Frames { viewers, frames } => {
+                let Some(first) = viewers.first().map(|viewer| viewer.session.gate_random()) else { return };
+                if viewers.iter().all(|viewer| viewer.session.gate_random() == first) {
+                    return self.to_gate_of(first, ToGate::Frames { viewers, frames });
+                }
+                let mut parts = BTreeMap::<u64, smallvec::SmallVec<_>>::new();
+                for viewer in viewers {
+                    parts.entry(viewer.session.gate_random()).or_default().push(viewer);
+                }
+                for (gate, viewers) in parts {
+                    self.to_gate_of(gate, ToGate::Frames { viewers, frames: frames.clone() });
+                }
+            }
+            to_gate => {
+                let Some(session) = to_gate.session() else { return };
+                if let ToGate::View { view, .. } = &to_gate
+                    && let Some(known) = self.sessions.find_mut(session)
+                {
+                    known.view = *view;
+                }
+                self.to_gate_of(session.gate_random(), to_gate);
+            }
+        }
+    }
+
+    fn to_gate_of(&mut self, gate_random: u64, to_gate: ToGate) {
+        match self.gates.get(&gate_random).copied() {
+            Some(gate) => self.to_gate(gate, to_gate),
+            // It died, and its clients with it.
+            None => self.counters.dropped += 1,
+        }
+    }
+
+    fn to_gate(&mut self, gate: Incarnation, to_gate: ToGate) {
+        // Whoever holds the links numbers what goes to a process; positions are not worth keeping.
+        let counter = u64::from(!matches!(to_gate, ToGate::Positions { .. }));
+        let message = MessageId { counter, ..MessageId::default() };
+        self.carry(Target::Process(gate), message, false, Cargo::Gate(to_gate));
+    }
+
+    fn members(&mut self, members: &[Member]) {
+        let mut gates: Gates = BTreeMap::new();
+        for member in members.iter().filter(|member| member.name.starts_with("gate/")) {
+            gates.insert(member.incarnation.random, member.incarnation);
+        }
+        let new: Vec<Incarnation> =
+            gates.values().filter(|gate| !self.gates.contains_key(&gate.random)).copied().collect();
+        // Another dispatcher may know a gate that this one has not heard of yet: only death ends one.
+        self.gates.extend(gates);
+        let schemas: Vec<_> = self.modules.values().map(|module| module.head.schema.clone()).collect();
+        for gate in new {
+            for schema in &schemas {
+                self.to_gate(gate, ToGate::Schema { schema: schema.clone() });
+            }
+        }
+    }
+
+    /// A life of a process is over: its clients are gone, its shards may be made here.
+    fn died(&mut self, incarnation: Incarnation) {
+        if incarnation == self.incarnation {
+            return self.out.push(GameOutput::Outlived);
+        }
+        if self.gates.remove(&incarnation.random).is_some() {
+            for session in self.sessions.of_gate(incarnation.random) {
+                self.session_lost(session);
+            }
+            return;
+        }
+        for module in self.modules.keys().cloned().collect::<Vec<_>>() {
+            self.claim_home(&module);
+            self.start_services(&module);
+        }
+    }
+
+    fn session_lost(&mut self, session: SessionId) {
+        if let Some(own) = self.sessions.find(session).map(|known| known.own) {
+            self.detach(session, own, super::gate::TIMED_OUT);
+        }
+    }
+
+    /// Something for somebody here.
+    fn arrived(&mut self, envelope: Envelope<Cargo>) {
+        match envelope.target {
+            Target::Process(_) => self.for_process(envelope.payload),
+            Target::Arrival { space, .. } => {
+                if let Cargo::Install(traveller) = envelope.payload {
+                    self.install(space, traveller);
+                }
+            }
+            Target::Entity(entity) => match &envelope.payload {
+                Cargo::Create(_) | Cargo::Service { .. } | Cargo::Home { .. } => {
+                    self.make(entity, envelope.payload);
+                }
+                Cargo::Client(ToGame::Connected { .. }) => self.make(entity, envelope.payload),
+                _ => self.for_entity(entity, envelope),
+            },
+        }
+    }
+
+    fn for_process(&mut self, cargo: Cargo) {
+        match cargo {
+            Cargo::Client(to_game) => self.released(&to_game),
+            _ => self.counters.dropped += 1,
+        }
+    }
+
+    fn for_entity(&mut self, entity: EntityId, envelope: Envelope<Cargo>) {
+        let here = self.directory.location(entity).filter(|at| at.leaving.is_none()).map(|at| at.space);
+        let Envelope { source: _, target, message, after: _, location_epoch, hops, refusable, payload } =
+            envelope;
+        match (here, payload) {
+            (_, Cargo::KeyValue(ask)) => self.key_value(*ask),
+            // Whoever sent it here did not know yet that the entity has gone on. This process answers for it now.
+            (None, payload) => {
+                let source = self.incarnation;
+                let envelope =
+                    Envelope { source, target, message, after: 0, location_epoch, hops, refusable, payload };
+                self.dispatch(ToDispatcher::Carry(envelope));
+            }
+            (Some(space), Cargo::Message(message)) => self.hand_message(space, message),
+            (Some(space), Cargo::Client(to_game)) => self.client_says(space, entity, to_game),
+            (Some(_), _) => self.counters.dropped += 1,
+        }
+    }
+
+    /// Something of this process could not be delivered.
+    fn came_back(&mut self, envelope: Envelope<Cargo>, reason: ReturnReason) {
+        let code = match reason {
+            ReturnReason::Gone | ReturnReason::Hops => code::GONE,
+            ReturnReason::Overloaded => code::OVERLOADED,
+            ReturnReason::Unavailable | ReturnReason::NoPlace => code::UNAVAILABLE,
+            ReturnReason::Exists => code::ALREADY_DONE,
+        };
+        self.counters.circled += u64::from(reason == ReturnReason::Hops);
+        match envelope.payload {
+            Cargo::Message(message) => self.undeliverable(Input::Message(message), code),
+            Cargo::Install(traveller) => self.arrival_refused(traveller, code),
+            Cargo::Create(creation) => self.answer(creation.answer, Outcome::not_run(code)),
+            Cargo::KeyValue(ask) => {
+                self.answer(AnswerTo::Entity { entity: ask.owner, call: ask.call }, Outcome::not_run(code));
+            }
+            // Somebody else has it, or will.
+            Cargo::Service { .. } | Cargo::Home { .. } => {}
+            Cargo::Client(_) | Cargo::Gate(_) => self.counters.dropped += 1,
+        }
+    }
+
+    /// Travellers have arrived elsewhere: this process does not answer for them any more.
+    fn acknowledged(&mut self, acks: &[Ack]) {
+        for ack in acks {
+            if let Target::Arrival { entity, space } = ack.target
+                && self
+                    .directory
+                    .location(entity)
+                    .is_some_and(|at| at.leaving.is_some_and(|(to, _)| to == space))
+            {
+                self.directory.remove(entity);
+            }
+        }
+    }
+}
+
+/// What has arrived lately, so that a second copy of it is not taken: sources send again what was not acknowledged.
+#[derive(Debug, Default)]
+pub(super) struct Arrivals {
+    order: VecDeque<(EntityId, u32)>,
+    known: HashSet<(EntityId, u32)>,
+}
+
+impl Arrivals {
+    /// False if this entity has come under this epoch before.
+    pub(super) fn take(&mut self, entity: EntityId, epoch: u32) -> bool {
+        if !self.known.insert((entity, epoch)) {
+            return false;
+        }
+        self.order.push_back((entity, epoch));
+        if self.order.len() > limits::ARRIVALS_REMEMBERED
+            && let Some(old) = self.order.pop_front()
+        {
+            self.known.remove(&old);
+        }
+        true
+    }
+}
