@@ -59,9 +59,4 @@ impl Pending {
         });
         lost
     }
-
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.requests.len()
-    }
 }

@@ -83,6 +83,6 @@ impl Post {
         payload: ToGame,
     ) -> Envelope<ToGame> {
         let source = self.incarnation;
-        Envelope { source, target, message, location_epoch: 0, hops: 0, refusable, payload }
+        Envelope { source, target, message, after: 0, location_epoch: 0, hops: 0, refusable, payload }
     }
 }

@@ -21,7 +21,7 @@ impl GameCore {
             FromDispatcher::Members(members) => self.members(&members),
             FromDispatcher::Dead(incarnation) => self.died(incarnation),
             FromDispatcher::Deliver(envelope) => self.arrived(envelope),
-            FromDispatcher::Return { envelope, reason } => self.came_back(envelope, reason),
+            FromDispatcher::Return { envelope, reason, .. } => self.came_back(envelope, reason),
             FromDispatcher::Marker { entity, intent } => self.marker(entity, intent),
             FromDispatcher::Acks(acks) => self.acknowledged(&acks),
             // What was asked, and what is sent again, is the business of who holds the links.
