@@ -228,7 +228,7 @@ impl<P: Weight> Router<P> {
     }
 
     fn give_back(&self, envelope: Envelope<P>, reason: ReturnReason, out: &mut Vec<RouterOutput<P>>) {
-        self.send(envelope.source, FromDispatcher::Return { envelope, reason }, out);
+        self.send(envelope.source, FromDispatcher::Return { envelope, reason, uncertain: false }, out);
     }
 
     fn acknowledge(&self, envelope: &Envelope<P>, out: &mut Vec<RouterOutput<P>>) {

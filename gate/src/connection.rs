@@ -7,12 +7,10 @@ use crate::playing::{Fault, Playing};
 use crate::queue::Queue;
 use crate::values::{ConnectionId, GateOutput};
 use bytes::Bytes;
-use everwake_protocol::EntityId;
-use everwake_protocol::client::{ClientFrame, CloseCode, PositionDatagram, ServerFrame};
-use everwake_protocol::cluster::ToGame;
+use everwake_protocol::client::{ClientFrame, CloseCode, ServerFrame};
+use everwake_protocol::cluster::{Target, ToGame};
 use everwake_protocol::frame::FrameDecoder;
 use everwake_protocol::limits::{
-    DATAGRAM_BYTES_MAX, FILTER_KEY_BYTES_MAX, FILTER_VALUE_BYTES_MAX, FILTERS_MAX,
     FRAME_BYTES_BEFORE_WELCOME_MAX, LAST_WORDS_MS, PROTOCOL_VERSION, REASON_BYTES_MAX,
 };
 use everwake_protocol::outcome::Outcome;
@@ -28,12 +26,12 @@ pub(crate) struct Cx<'a> {
 }
 
 /// What a client said first.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Greeting {
     module: String,
-    token: String,
-    version: String,
-    locale: String,
+    pub(crate) token: String,
+    pub(crate) version: String,
+    pub(crate) locale: String,
 }
 
 /// What a connection counts for.
@@ -65,8 +63,8 @@ pub(crate) enum Phase {
 /// See the head of this module.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    id: ConnectionId,
-    address: SocketAddr,
+    pub(crate) id: ConnectionId,
+    pub(crate) address: SocketAddr,
     standing: Standing,
     phase: Phase,
     /// When the phase began, for phases that may not last.
@@ -158,8 +156,12 @@ impl Connection {
     }
 
     pub(crate) fn round_trip(&mut self, ms: f32, cx: &mut Cx<'_>) {
-        if let Phase::Playing(playing) = &self.phase {
-            cx.out.push(GateOutput::Game(ToGame::RoundTrip { session: playing.session, ms }));
+        if let Phase::Playing(playing) = &mut self.phase {
+            playing.round_trip = Some(ms);
+            if let Some((owner, _)) = playing.owner() {
+                let message = ToGame::RoundTrip { session: playing.session, ms };
+                cx.out.push(cx.shared.post.fleeting(owner, message));
+            }
         }
     }
 
@@ -182,6 +184,7 @@ impl Connection {
                     return self.fail(CloseCode::Slow, "the client does not read", cx);
                 }
                 playing.tell_move(cx);
+                self.hurry(cx);
             }
             Phase::Closing(pending) if waited > Duration::from_millis(LAST_WORDS_MS) => {
                 if let Some((code, reason)) = pending.take() {
@@ -191,14 +194,6 @@ impl Connection {
                 }
             }
             _ => {}
-        }
-    }
-
-    /// Frames of one view: void if the client has another by now.
-    pub(crate) fn show(&mut self, view: u32, frames: &Bytes, cx: &mut Cx<'_>) {
-        match &self.phase {
-            Phase::Playing(playing) if playing.view == Some(view) => self.push(frames.clone(), cx),
-            _ => cx.shared.status.dropped += 1,
         }
     }
 
@@ -237,54 +232,10 @@ impl Connection {
         self.push(reply(request, outcome), cx);
     }
 
-    pub(crate) fn view(&mut self, view: u32, owner: EntityId, type_id: u32, cx: &mut Cx<'_>) {
-        let Phase::Playing(playing) = &mut self.phase else { return };
-        if !playing.begin_view(view, owner, type_id) {
-            cx.shared.status.dropped += 1;
-            return;
-        }
-        self.push(ServerFrame::Resync { view }.to_bytes(), cx);
-    }
-
-    pub(crate) fn positions(&mut self, mut datagram: PositionDatagram, cx: &mut Cx<'_>) {
-        let Phase::Playing(playing) = &mut self.phase else { return };
-        if playing.view != Some(datagram.view) || datagram.encoded_len() > DATAGRAM_BYTES_MAX {
-            cx.shared.status.dropped += 1;
-            return;
-        }
-        datagram.sequence = playing.next_sequence();
-        let mut bytes = Vec::with_capacity(datagram.encoded_len());
-        datagram.encode(&mut bytes);
-        cx.out.push(GateOutput::Datagram { connection: self.id, bytes: bytes.into() });
-    }
-
-    pub(crate) fn filter(&mut self, key: String, value: Option<String>, cx: &mut Cx<'_>) {
-        let Phase::Playing(playing) = &mut self.phase else { return };
-        let Some(value) = value else {
-            playing.filters.remove(&key);
-            return;
-        };
-        let fits = key.len() <= FILTER_KEY_BYTES_MAX && value.len() <= FILTER_VALUE_BYTES_MAX;
-        if fits && (playing.filters.len() < FILTERS_MAX || playing.filters.contains_key(&key)) {
-            playing.filters.insert(key, value);
-        } else {
-            let text =
-                format!("filter `{}` of session `{}`", cut(&key, FILTER_KEY_BYTES_MAX), playing.session);
-            cx.shared.logbook.note(cx.now, "filter-limit", text, cx.out);
-        }
-    }
-
     /// A game has come: a client that waits for it may play.
     pub(crate) fn unpark(&mut self, cx: &mut Cx<'_>) {
         if let Phase::Parked(greeting) = &mut self.phase {
-            let Greeting { module, token, version, locale } = greeting;
-            let take = std::mem::take::<String>;
-            let greeting = Greeting {
-                module: take(module),
-                token: take(token),
-                version: take(version),
-                locale: take(locale),
-            };
+            let greeting = std::mem::take(greeting);
             match self.greeted(greeting, cx) {
                 Ok(()) => self.frames(cx),
                 Err(fault) => self.fault(fault, cx),
@@ -322,21 +273,18 @@ impl Connection {
         }
     }
 
-    /// Ends the connection of a session that the game never heard of.
-    pub(crate) fn forget(&mut self, code: CloseCode, reason: &str, cx: &mut Cx<'_>) {
-        if let Phase::Playing(playing) = &self.phase {
-            cx.shared.sessions.swap_remove(&playing.session);
-            self.phase = Phase::Silent;
-        }
-        self.close(code, reason, false, cx);
-    }
-
-    /// The session ends, if there is one; the game is told once.
+    /// The session ends, if there is one: whoever has the client or was called by it is told, once.
     pub(crate) fn end(&mut self, reason: u32, cx: &mut Cx<'_>) {
-        if let Phase::Playing(playing) = &self.phase
-            && cx.shared.sessions.swap_remove(&playing.session).is_some()
-        {
-            cx.out.push(GateOutput::Game(ToGame::Closed { session: playing.session, reason }));
+        let Phase::Playing(playing) = &self.phase else { return };
+        let session = playing.session;
+        if cx.shared.sessions.swap_remove(&session).is_none() {
+            return;
+        }
+        for target in playing.targets.iter() {
+            cx.out.push(cx.shared.post.kept(Target::Entity(target), ToGame::Forget { session }));
+        }
+        for owner in playing.views.owners() {
+            cx.out.push(cx.shared.post.kept(Target::Entity(owner), ToGame::Detach { session, reason }));
         }
     }
 
@@ -431,22 +379,15 @@ impl Connection {
             let reason = format!("no module `{}` is here", greeting.module);
             return Err(Fault { code: CloseCode::Version, reason });
         };
-        let (session, boot) = cx.shared.mint();
+        let (session, boot) = (cx.shared.mint_session(), cx.shared.mint_boot());
         self.decoder.welcomed();
         cx.shared.sessions.insert(session, self.id);
-        self.phase = Phase::Playing(Box::new(Playing::new(session, module.clone(), cx)));
+        let playing = Playing::new(session, module.as_str().into(), boot, greeting, cx);
+        self.phase = Phase::Playing(Box::new(playing));
         // Not through `push`: the welcome goes before the schema.
-        self.queue.push(ServerFrame::Welcome { session, module: module.clone() }.to_bytes());
+        self.queue.push(ServerFrame::Welcome { session, module }.to_bytes());
         self.push(Bytes::new(), cx);
-        cx.out.push(GateOutput::Game(ToGame::Connected {
-            session,
-            boot,
-            module,
-            address: self.address.to_string(),
-            token: greeting.token,
-            version: greeting.version,
-            locale: greeting.locale,
-        }));
+        self.ask_for_entity(boot, 0, cx);
         Ok(())
     }
 }

@@ -4,21 +4,23 @@
 //! it, next input; [`GateCore::flush`] after a batch of inputs, so that many frames of one client
 //! make one write.
 
-use crate::connection::{Connection, Cx, Phase, Standing};
+use crate::connection::{Connection, Cx, Standing};
 use crate::limits::GateLimits;
 use crate::logbook::Logbook;
 use crate::modules::Modules;
 use crate::origins::{Origins, Place};
+use crate::post::Post;
 use crate::values::{ConnectionId, GateInput, GateOutput, GateStatus};
 use bytes::Bytes;
 use everwake_protocol::client::{CloseCode, ServerFrame};
-use everwake_protocol::cluster::{Comparison, ToGame, ToGate, Viewer};
-use everwake_protocol::outcome::{Outcome, code};
+use everwake_protocol::cluster::Incarnation;
+use everwake_protocol::outcome::Outcome;
 use everwake_protocol::{EntityId, Id, SessionId};
-use indexmap::IndexMap;
-use std::collections::BTreeMap;
+use indexmap::{IndexMap, IndexSet};
 use std::net::SocketAddr;
 use std::time::Duration;
+
+mod dispatched;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -33,18 +35,29 @@ pub(crate) struct Shared {
     pub(crate) status: GateStatus,
     /// Connections that have something to write, or to be closed after it.
     pub(crate) dirty: Vec<ConnectionId>,
+    pub(crate) post: Post,
+    /// Lives of processes that are over, in the order in which that was heard.
+    pub(crate) dead: IndexSet<Incarnation>,
     seed: Id,
     minted: u64,
 }
 
 impl Shared {
-    /// Ids for a new session and its boot entity. The seed is random, so nobody guesses them
-    /// and no two lives of a gate mint the same.
-    pub(crate) fn mint(&mut self) -> (SessionId, EntityId) {
+    /// The seed is random, so nobody guesses what is minted, and no two lives of a gate mint the same.
+    fn mint(&mut self, what: &[u8]) -> Id {
         self.minted += 1;
-        let (seed, counter) = (self.seed.to_bytes(), self.minted.to_be_bytes());
-        let id = |what: &[u8]| Id::derive(&[&seed, what, &counter]);
-        (SessionId(id(b"session")), EntityId(id(b"boot")))
+        Id::derive(&[&self.seed.to_bytes(), what, &self.minted.to_be_bytes()])
+    }
+
+    /// An id for a session, which says whose it is.
+    pub(crate) fn mint_session(&mut self) -> SessionId {
+        let chance = self.mint(b"session").to_u128() as u64;
+        SessionId::of_gate(self.post.incarnation().random, chance)
+    }
+
+    /// An id for an entity that a game is asked for.
+    pub(crate) fn mint_boot(&mut self) -> EntityId {
+        EntityId(self.mint(b"boot"))
     }
 }
 
@@ -57,8 +70,8 @@ pub struct GateCore {
 }
 
 impl GateCore {
-    /// A gate without connections. `seed` must be random and new for each life of a gate.
-    pub fn new(limits: GateLimits, seed: Id) -> GateCore {
+    /// A gate without connections. `incarnation` and `seed` must be random and new for each life of a gate.
+    pub fn new(limits: GateLimits, incarnation: Incarnation, seed: Id) -> GateCore {
         let shared = Shared {
             limits,
             modules: Modules::default(),
@@ -68,6 +81,8 @@ impl GateCore {
             logbook: Logbook::default(),
             status: GateStatus::default(),
             dirty: Vec::new(),
+            post: Post::new(incarnation),
+            dead: IndexSet::new(),
             seed,
             minted: 0,
         };
@@ -103,18 +118,12 @@ impl GateCore {
                     found.gone(timed_out, &mut Cx { shared: &mut self.shared, now, out });
                 }
             }
-            GateInput::Game(message) => self.game(now, message, out),
-            GateInput::Refused(message) => self.refused(now, message, out),
+            GateInput::Dispatched(message) => self.dispatched(now, message, out),
             GateInput::Tick => {
                 self.shared.origins.tidy(now);
                 self.each(now, out, Connection::tick);
             }
-            GateInput::Shutdown => {
-                self.stopping = true;
-                self.each(now, out, |found, cx| {
-                    found.close(CloseCode::Shutdown, "the server is shutting down", true, cx);
-                });
-            }
+            GateInput::Shutdown => self.stop(now, out),
         }
     }
 
@@ -160,11 +169,6 @@ impl GateCore {
         }
     }
 
-    fn of(&mut self, session: SessionId) -> Option<&mut Connection> {
-        let connection = self.shared.sessions.get(&session)?;
-        self.connections.get_mut(connection)
-    }
-
     fn incoming(
         &mut self,
         now: Duration,
@@ -203,64 +207,11 @@ impl GateCore {
         out.push(GateOutput::Accept { connection });
     }
 
-    fn refused(&mut self, now: Duration, message: ToGame, out: &mut Vec<GateOutput>) {
-        let Some(connection) = self.shared.sessions.get(&message.session()).copied() else { return };
-        self.shared.logbook.note(now, "game-full", "the game does not keep up".to_owned(), out);
-        self.on(connection, now, out, |found, cx| match message {
-            ToGame::Connected { .. } => found.forget(CloseCode::Full, "the game does not keep up", cx),
-            ToGame::Request { request, .. } => {
-                found.answer(request, &Outcome::not_run(code::OVERLOADED), cx);
-            }
-            // Newer ones follow, or the driver keeps them.
-            ToGame::Acknowledged { .. }
-            | ToGame::Moved { .. }
-            | ToGame::RoundTrip { .. }
-            | ToGame::Closed { .. } => {}
+    fn stop(&mut self, now: Duration, out: &mut Vec<GateOutput>) {
+        self.stopping = true;
+        self.each(now, out, |found, cx| {
+            found.close(CloseCode::Shutdown, "the server is shutting down", true, cx);
         });
-    }
-
-    fn game(&mut self, now: Duration, message: ToGate, out: &mut Vec<GateOutput>) {
-        match message {
-            ToGate::Schema { schema } => {
-                if self.shared.modules.insert(&schema) {
-                    self.each(now, out, Connection::unpark);
-                    self.each(now, out, Connection::tell_schema);
-                } else {
-                    let text =
-                        format!("schema {} of `{}` is old or too large", schema.generation, schema.module);
-                    self.shared.logbook.note(now, "schema", text, out);
-                }
-            }
-            ToGate::Frames { viewers, frames } => {
-                for Viewer { session, view } in viewers {
-                    self.of_session(session, now, out, |found, cx| found.show(view, &frames, cx));
-                }
-            }
-            ToGate::Reply { session, frame } => {
-                self.of_session(session, now, out, |found, cx| found.push(frame, cx));
-            }
-            ToGate::View { session, view, owner, type_id } => {
-                self.of_session(session, now, out, |found, cx| found.view(view, owner, type_id, cx));
-            }
-            ToGate::Positions { session, datagram } => {
-                self.of_session(session, now, out, |found, cx| found.positions(datagram, cx));
-            }
-            ToGate::Filter { session, key, value } => {
-                self.of_session(session, now, out, |found, cx| found.filter(key, value, cx));
-            }
-            ToGate::ClearFilters { session } => {
-                if let Some(Phase::Playing(playing)) = self.of(session).map(Connection::phase_mut) {
-                    playing.filters.clear();
-                }
-            }
-            ToGate::Broadcast { module, key, compare, value, type_id, frames } => {
-                let selected = Selected { module, key, compare, value, type_id };
-                self.broadcast(now, &selected, &frames, out);
-            }
-            ToGate::Close { session, code, reason } => {
-                self.of_session(session, now, out, |found, cx| found.close(code, &reason, true, cx));
-            }
-        }
     }
 
     fn of_session(
@@ -275,34 +226,6 @@ impl GateCore {
             // It closed while this was under way.
             None => self.shared.status.dropped += 1,
         }
-    }
-
-    fn broadcast(&mut self, now: Duration, to: &Selected, frames: &Bytes, out: &mut Vec<GateOutput>) {
-        self.each(now, out, |found, cx| {
-            if let Phase::Playing(playing) = found.phase_mut()
-                && playing.module == to.module
-                && playing.owner.is_some_and(|(_, type_id)| type_id == to.type_id)
-                && to.selects(&playing.filters)
-            {
-                found.push(frames.clone(), cx);
-            }
-        });
-    }
-}
-
-/// Whom a broadcast is for.
-struct Selected {
-    module: String,
-    key: String,
-    compare: Comparison,
-    value: String,
-    type_id: u32,
-}
-
-impl Selected {
-    fn selects(&self, filters: &BTreeMap<String, String>) -> bool {
-        self.key.is_empty()
-            || filters.get(&self.key).is_some_and(|text| self.compare.holds(text, &self.value))
     }
 }
 

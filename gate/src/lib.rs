@@ -1,7 +1,7 @@
 //! Holds the clients' QUIC connections: sessions, limits, fan-out.
 //!
 //! [`GateCore`] decides everything and does nothing; [`Gate`] moves bytes and time between it,
-//! quinn and the game's channels.
+//! quinn and the dispatchers' channels.
 //!
 //! # Policies
 //! - What a client may send is counted ([`GateLimits`]); over a hard limit its connection is closed,
@@ -11,8 +11,10 @@
 //! - What waits for a client is bounded. Over the bound, or when a write stalls, the connection is
 //!   closed ([`everwake_protocol::client::CloseCode::Slow`]): frames are never left out of a
 //!   stream. Positions may be lost, the newest wins.
-//! - The game's channel is bounded. When it is full requests are answered not-run `overloaded`,
+//! - The dispatchers' channel is bounded. When it is full requests are answered not-run `overloaded`,
 //!   new clients are sent away, moves are lost; the end of a session is always told.
+//! - Who has a client is for the gate to say: it shows one game's view after the other's, and gives a client whose
+//!   entity was lost with its game another one.
 
 mod connection;
 mod core;
@@ -21,9 +23,14 @@ mod limits;
 mod logbook;
 mod modules;
 mod origins;
+mod pending;
 mod playing;
+mod post;
 mod queue;
+mod session;
+mod targets;
 mod values;
+mod views;
 
 pub use core::GateCore;
 pub use driver::{CertificateSource, Gate, GateConfig, GateError, run};

@@ -37,6 +37,20 @@ pub struct GateLimits {
     pub datagrams_per_second: u32,
     /// Calls of one method, where the method says nothing.
     pub method_calls_per_minute: u32,
+    /// Requests that nobody has answered; over it they are answered not-run `limit`.
+    pub requests_pending: usize,
+    /// Bytes that wait until the game that served the client before has said its last; over it the next view
+    /// begins early.
+    pub view_bytes: usize,
+    /// Pieces that wait so.
+    pub view_pieces: usize,
+    /// Until a game says that it has the client, or that it has it no more, after the other one did.
+    pub handover_timeout: Duration,
+    /// Until a game has made the client an entity; over it the connection is closed.
+    pub boot_timeout: Duration,
+    /// How often in a minute the client gets an entity in place of one that was lost; over it the connection is
+    /// closed.
+    pub reboots_per_minute: usize,
 }
 
 impl Default for GateLimits {
@@ -57,6 +71,12 @@ impl Default for GateLimits {
             moves_per_second: limits::MOVES_PER_SECOND,
             datagrams_per_second: limits::DATAGRAMS_PER_SECOND,
             method_calls_per_minute: limits::METHOD_CALLS_PER_MINUTE,
+            requests_pending: limits::REQUESTS_PENDING_MAX,
+            view_bytes: limits::VIEW_KEPT_BYTES_MAX,
+            view_pieces: limits::VIEW_KEPT_PIECES_MAX,
+            handover_timeout: Duration::from_millis(limits::HANDOVER_TIMEOUT_MS),
+            boot_timeout: Duration::from_millis(limits::BOOT_TIMEOUT_MS),
+            reboots_per_minute: limits::REBOOTS_PER_MINUTE,
         }
     }
 }

@@ -1,10 +1,12 @@
 //! A client that greeted: its session, what it may call, and how much of it.
 
-use crate::connection::Cx;
+use crate::connection::{Cx, Greeting};
 use crate::core::reply;
 use crate::limits::Bucket;
 use crate::modules::Modules;
-use crate::values::GateOutput;
+use crate::pending::Pending;
+use crate::targets::Targets;
+use crate::views::Views;
 use bytes::Bytes;
 use everwake_protocol::cbor;
 use everwake_protocol::client::{ClientFrame, CloseCode, MoveDatagram, Pose, ServerFrame};
@@ -13,6 +15,8 @@ use everwake_protocol::limits::DEADLINE_MS_MAX;
 use everwake_protocol::outcome::{Outcome, code};
 use everwake_protocol::{EntityId, SessionId};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// What a client did to lose its connection.
 #[derive(Debug)]
@@ -31,17 +35,21 @@ impl Fault {
 #[derive(Debug)]
 pub(crate) struct Playing {
     pub(crate) session: SessionId,
-    pub(crate) module: String,
+    pub(crate) module: Arc<str>,
+    /// What the client said first: each entity that it gets in place of one that was lost hears it again.
+    pub(crate) greeting: Greeting,
     /// Generation of the schema that the client has.
     pub(crate) generation: Option<u32>,
-    pub(crate) view: Option<u32>,
-    /// The client's own entity and the small id of its type.
-    pub(crate) owner: Option<(EntityId, u32)>,
+    pub(crate) views: Views,
     pub(crate) filters: BTreeMap<String, String>,
+    pub(crate) targets: Targets,
+    pub(crate) pending: Pending,
+    /// When the client got an entity in place of one that was lost, within the last minute.
+    pub(crate) reboots: Vec<Duration>,
+    /// As last measured, ms.
+    pub(crate) round_trip: Option<f32>,
     former_owner: Option<EntityId>,
     last_request: u64,
-    /// Last acknowledgement that the game was told.
-    acknowledged: u64,
     requests: Bucket,
     methods: BTreeMap<u32, Bucket>,
     moves: Bucket,
@@ -52,17 +60,26 @@ pub(crate) struct Playing {
 }
 
 impl Playing {
-    pub(crate) fn new(session: SessionId, module: String, cx: &Cx<'_>) -> Playing {
+    pub(crate) fn new(
+        session: SessionId,
+        module: Arc<str>,
+        boot: EntityId,
+        greeting: Greeting,
+        cx: &Cx<'_>,
+    ) -> Playing {
         Playing {
             session,
             module,
+            greeting,
             generation: None,
-            view: None,
-            owner: None,
+            views: Views::new(boot, cx.now),
             filters: BTreeMap::new(),
+            targets: Targets::default(),
+            pending: Pending::default(),
+            reboots: Vec::new(),
+            round_trip: None,
             former_owner: None,
             last_request: 0,
-            acknowledged: 0,
             requests: Bucket::per_second(cx.shared.limits.requests_per_second, cx.now),
             methods: BTreeMap::new(),
             moves: Bucket::per_second(cx.shared.limits.moves_per_second, cx.now),
@@ -72,20 +89,19 @@ impl Playing {
         }
     }
 
-    /// False if the view is not newer than the one that the client has.
-    pub(crate) fn begin_view(&mut self, view: u32, owner: EntityId, type_id: u32) -> bool {
-        if self.view.is_some_and(|known| known >= view) {
-            return false;
-        }
-        self.view = Some(view);
+    /// The client's own entity, if it has one that lives, and the small id of its type.
+    pub(crate) fn owner(&self) -> Option<(EntityId, u32)> {
+        let view = self.views.current().filter(|view| !view.lost)?;
+        Some((view.owner, view.type_id))
+    }
+
+    /// The client has another view than that of `former` now.
+    pub(crate) fn view_began(&mut self, former: Option<EntityId>) {
         // It was meant for where the entity was before.
         self.late_move = None;
-        if let Some((former, _)) = self.owner.replace((owner, type_id))
-            && former != owner
-        {
-            self.former_owner = Some(former);
+        if former.is_some() && former != self.views.current().map(|view| view.owner) {
+            self.former_owner = former;
         }
-        true
     }
 
     /// The newest schema, if the client has it not. It counts as told.
@@ -107,10 +123,10 @@ impl Playing {
             ClientFrame::Ping { nonce } => Ok(Some(ServerFrame::Pong { nonce }.to_bytes())),
             ClientFrame::Acknowledge { request } => {
                 self.check_acknowledged(request)?;
-                if request > self.acknowledged {
-                    self.acknowledged = request;
+                self.pending.acknowledged(request);
+                for target in self.targets.acknowledged(request) {
                     let message = ToGame::Acknowledged { session: self.session, request };
-                    cx.out.push(GateOutput::Game(message));
+                    cx.out.push(cx.shared.post.fleeting(target, message));
                 }
                 Ok(None)
             }
@@ -120,24 +136,34 @@ impl Playing {
                 }
                 self.check_acknowledged(acknowledged)?;
                 self.last_request = request;
-                if let Err(outcome) = self.check(target, method, &args, cx) {
+                self.pending.acknowledged(acknowledged);
+                let deadline_ms = deadline_ms.min(DEADLINE_MS_MAX);
+                if let Err(outcome) = self.check(target, method, deadline_ms, &args, cx) {
                     cx.shared.status.requests_refused += 1;
                     return Ok(Some(reply(request, &outcome)));
                 }
-                cx.shared.status.requests += 1;
-                self.acknowledged = self.acknowledged.max(acknowledged);
-                cx.out.push(GateOutput::Game(ToGame::Request {
-                    session: self.session,
-                    request,
-                    acknowledged,
-                    target,
-                    method,
-                    deadline_ms: deadline_ms.min(DEADLINE_MS_MAX),
-                    args,
-                }));
+                let (session, module) = (self.session, Arc::clone(&self.module));
+                let message =
+                    ToGame::Request { session, request, acknowledged, module, method, deadline_ms, args };
+                self.ask(request, target, deadline_ms, message, cx);
                 Ok(None)
             }
         }
+    }
+
+    fn ask(&mut self, request: u64, target: EntityId, deadline_ms: u32, message: ToGame, cx: &mut Cx<'_>) {
+        cx.shared.status.requests += 1;
+        if deadline_ms > 0 {
+            let game = self.views.current().map(|view| view.game);
+            let until = cx.now + Duration::from_millis(deadline_ms.into());
+            self.pending.add(request, target, game, until);
+        }
+        if let Some((forgotten, request)) = self.targets.requested(target, request) {
+            // Nobody will tell it later.
+            let message = ToGame::Acknowledged { session: self.session, request };
+            cx.out.push(cx.shared.post.fleeting(forgotten, message));
+        }
+        cx.out.push(cx.shared.post.request(self.session, request, target, message));
     }
 
     pub(crate) fn datagram(&mut self, bytes: Bytes, cx: &mut Cx<'_>) -> Result<(), Fault> {
@@ -146,7 +172,7 @@ impl Playing {
             let ahead = moved.sequence.wrapping_sub(last);
             ahead != 0 && ahead < 1 << 31
         });
-        if newer && self.owner.is_some() {
+        if newer && self.owner().is_some() {
             self.last_move = Some(moved.sequence);
             self.late_move = Some((moved.pose, moved.motion));
             self.tell_move(cx);
@@ -154,13 +180,15 @@ impl Playing {
         Ok(())
     }
 
-    /// Tells the game the newest move that it has not heard of, if the rate allows one now.
+    /// Tells the client's own entity the newest move that it has not heard of, if the rate allows one now.
     pub(crate) fn tell_move(&mut self, cx: &mut Cx<'_>) {
-        if self.late_move.is_some()
+        if let Some((owner, _)) = self.owner()
+            && self.late_move.is_some()
             && self.moves.take(1, cx.now)
             && let Some((pose, motion)) = self.late_move.take()
         {
-            cx.out.push(GateOutput::Game(ToGame::Moved { session: self.session, pose, motion }));
+            let message = ToGame::Moved { session: self.session, pose, motion };
+            cx.out.push(cx.shared.post.fleeting(owner, message));
         }
     }
 
@@ -172,7 +200,14 @@ impl Playing {
     }
 
     /// What can be known here of whether a request may run. The game checks again.
-    fn check(&mut self, target: EntityId, method: u32, args: &[u8], cx: &Cx<'_>) -> Result<(), Outcome> {
+    fn check(
+        &mut self,
+        target: EntityId,
+        method: u32,
+        deadline_ms: u32,
+        args: &[u8],
+        cx: &Cx<'_>,
+    ) -> Result<(), Outcome> {
         if !self.requests.take(1, cx.now) {
             return Err(Outcome::not_run(code::LIMIT).with_text("requests per second"));
         }
@@ -181,7 +216,11 @@ impl Playing {
         if !exposed.live {
             return Err(Outcome::not_run(code::NO_SUCH_METHOD));
         }
-        let Some((owner, type_id)) = self.owner else { return Err(Outcome::not_run(code::NOT_EXPOSED)) };
+        let Some(view) = self.views.current() else { return Err(Outcome::not_run(code::NOT_EXPOSED)) };
+        let (owner, type_id) = (view.owner, view.type_id);
+        if view.lost && target == owner {
+            return Err(Outcome::not_run(code::GONE));
+        }
         if !exposed.all_clients && (target, exposed.type_id) != (owner, type_id) {
             let former = self.former_owner == Some(target);
             return Err(Outcome::not_run(if former { code::REBOUND } else { code::NOT_EXPOSED }));
@@ -198,6 +237,10 @@ impl Playing {
             return Err(Outcome::not_run(code::LIMIT).with_text("calls of this method per minute"));
         }
         cbor::check_array(args)
-            .map_err(|error| Outcome::not_run(code::BAD_ARGUMENTS).with_text(&error.to_string()))
+            .map_err(|error| Outcome::not_run(code::BAD_ARGUMENTS).with_text(&error.to_string()))?;
+        if deadline_ms > 0 && !self.pending.has_room(cx.shared.limits.requests_pending, cx.now) {
+            return Err(Outcome::not_run(code::LIMIT).with_text("requests without an answer"));
+        }
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use everwake_protocol::client::CloseCode;
-use everwake_protocol::cluster::{ToGame, ToGate};
+use everwake_protocol::cluster::{FromDispatcher, ToDispatcher, ToGame, ToGate};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -73,10 +73,8 @@ pub enum GateInput {
         /// True if the peer fell silent.
         timed_out: bool,
     },
-    /// From the game, in order.
-    Game(ToGate),
-    /// The game's channel is full: this was not delivered.
-    Refused(ToGame),
+    /// From a dispatcher, in order. What the driver has no room for comes back the same way.
+    Dispatched(FromDispatcher<ToGate, ToGame>),
     /// Time goes by; at least four times a second.
     Tick,
     /// Close everything, accept nothing.
@@ -129,8 +127,10 @@ pub enum GateOutput {
         /// Wait for what was written.
         flush: bool,
     },
-    /// To the game, in order.
-    Game(ToGame),
+    /// To the dispatchers, in order.
+    Dispatch(ToDispatcher<ToGame>),
+    /// This life of the gate is over for all others: stop, as after [`GateInput::Shutdown`], and begin another one.
+    Stop,
     /// A line for the log, already rate-limited.
     Log {
         /// Names the cause to programs.
@@ -155,6 +155,14 @@ pub struct GateStatus {
     pub retried: u64,
     /// Connections that the gate closed because of what the client did, by the code that it was told.
     pub closed: BTreeMap<CloseCode, u64>,
+    /// Games that live, as the dispatcher says.
+    pub games: usize,
+    /// The others hold this life of the gate for dead, and it stops.
+    pub dead: bool,
+    /// Clients that got an entity in place of one that was lost.
+    pub reboots: u64,
+    /// Views that began before the game of the one before had said its last.
+    pub views_early: u64,
     /// Requests that were handed to the game.
     pub requests: u64,
     /// Requests that the gate answered itself: limits, exposure, overload.

@@ -88,6 +88,30 @@ pub const MOVES_PER_SECOND: u32 = 60;
 pub const DATAGRAMS_PER_SECOND: u32 = 1_000;
 /// Calls of one method by one client in a minute, where the method says nothing.
 pub const METHOD_CALLS_PER_MINUTE: u32 = 6_000;
+/// Requests of one client that nobody has answered yet and that it waits for; over it they are answered not-run
+/// `limit`. Stops a client that asks with long deadlines from filling memory.
+pub const REQUESTS_PENDING_MAX: usize = 1_024;
+/// Entities that one client's gate remembers to have called; the one called longest ago is forgotten first.
+/// Stops a client that calls everybody from filling memory, and its end from being work without bound.
+pub const SESSION_TARGETS_MAX: usize = 64;
+/// Bytes for one client that wait until the game that served it before has said its last. Over it the new view
+/// begins early. Stops a game that says nothing from filling a gate.
+pub const VIEW_KEPT_BYTES_MAX: usize = 1024 * 1024;
+/// Pieces that wait so; a view that waits is one by itself.
+pub const VIEW_KEPT_PIECES_MAX: usize = 4 * 1024;
+/// How long a client waits for a game that has it to say so, after the one before has said its last, and the other
+/// way round. Stops a client from staying with nobody when both die in between.
+pub const HANDOVER_TIMEOUT_MS: u64 = 30_000;
+/// How long a client waits for its first entity, or for one in place of an entity that was lost.
+pub const BOOT_TIMEOUT_MS: u64 = 30_000;
+/// How often in a minute a client gets an entity in place of one that was lost. Stops a client whose entity kills
+/// games from going through all of them.
+pub const REBOOTS_PER_MINUTE: usize = 3;
+/// How far the view of such an entity begins behind all that were seen. Views that were under way lie in between,
+/// and are refused.
+pub const REBOOT_VIEW_MARGIN: u32 = 16;
+/// Processes that a gate knows to be dead. Stops the dead of a long life from filling memory.
+pub const DEAD_REMEMBERED_MAX: usize = 1_024;
 /// How many seconds of each rate may come at once after silence.
 pub const BURST_SECONDS: u32 = 2;
 /// A deadline that a client may ask for.
@@ -98,6 +122,8 @@ pub const LAST_WORDS_MS: u64 = 3_000;
 
 const _: () = assert!(HELLO_TIMEOUT_MS < IDLE_TIMEOUT_MS, "silence is told apart from absence");
 const _: () = assert!(FRAME_BYTES_MAX * 4 <= CLIENT_QUEUE_BYTES_MAX, "a few large frames are no slowness");
+const _: () =
+    assert!(VIEW_KEPT_BYTES_MAX + FRAME_BYTES_MAX <= CLIENT_QUEUE_BYTES_MAX, "a kept view fits a queue");
 const _: () = assert!(SCHEMA_BYTES_MAX * 2 <= CLIENT_QUEUE_BYTES_MAX, "a schema fits a queue");
 const _: () = assert!(FRAME_BYTES_MAX <= STREAM_BYTES_PER_SECOND as usize, "the largest frame is no flood");
 const _: () = assert!(ARGS_BYTES_MAX + 1024 <= FRAME_BYTES_MAX, "a call fits a frame");

@@ -61,6 +61,8 @@ pub mod code {
     pub const VERSION_MISMATCH: &str = "version-mismatch";
     /// The request ran before and its answer is not kept any more.
     pub const ALREADY_DONE: &str = "already-done";
+    /// The process of the target died before it answered.
+    pub const PROCESS_DIED: &str = "process-died";
     /// The target does not own the client any more.
     pub const REBOUND: &str = "rebound";
 }

@@ -519,6 +519,8 @@ impl World {
                     self.gate_input(GateInput::Gone { connection, timed_out: false });
                 }
                 GateOutput::Dispatch(message) => self.game.from_gate(message),
+                // The one dispatcher of this process declares nobody dead.
+                GateOutput::Stop => {}
                 GateOutput::Log { .. } => {}
             }
         }

@@ -80,7 +80,7 @@ fn delivered(out: &Out) -> Vec<(Incarnation, u64)> {
 
 fn returned(out: &Out) -> Vec<(u64, ReturnReason)> {
     let back = |output: &RouterOutput<Bytes>| match output {
-        RouterOutput::Send { to, message: FromDispatcher::Return { envelope, reason } } => {
+        RouterOutput::Send { to, message: FromDispatcher::Return { envelope, reason, .. } } => {
             assert_eq!(*to, envelope.source);
             Some((envelope.message.counter, *reason))
         }

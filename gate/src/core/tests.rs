@@ -4,6 +4,10 @@ use super::*;
 use crate::limits::GateLimits;
 use everwake_protocol::cbor;
 use everwake_protocol::client::{ClientFrame, MoveDatagram, Placed, Pose, PositionDatagram};
+use everwake_protocol::cluster::{
+    Comparison, Envelope, FromDispatcher, MessageId, Placement, ReturnReason, Target, ToDispatcher, ToGame,
+    ToGate, Viewer,
+};
 use everwake_protocol::frame::FrameDecoder;
 use everwake_protocol::limits::{
     ARGS_BYTES_MAX, FILTERS_MAX, FRAME_BYTES_BEFORE_WELCOME_MAX, PROTOCOL_VERSION,
@@ -11,6 +15,10 @@ use everwake_protocol::limits::{
 use everwake_protocol::schema::{MethodSchema, Schema, TypeSchema};
 use smallvec::smallvec;
 use std::sync::Arc;
+
+const GATE: Incarnation = Incarnation { start: 1, random: 0xabcd };
+/// The game that serves whom nobody else does.
+const HOME: Incarnation = Incarnation { start: 1, random: 1 };
 
 const OWN_ONLY: u32 = 0;
 const FOR_ALL: u32 = 1;
@@ -50,17 +58,38 @@ type Frames = Vec<ServerFrame>;
 impl Rig {
     fn new(limits: GateLimits) -> Rig {
         let mut rig = Rig {
-            core: GateCore::new(limits, Id([1, 2, 3, 4])),
+            core: GateCore::new(limits, GATE, Id([1, 2, 3, 4])),
             now: Duration::from_secs(100),
             out: Vec::new(),
             numbered: 0,
         };
-        rig.input(GateInput::Game(ToGate::Schema { schema: schema(1) }));
+        rig.says(ToGate::Schema { schema: schema(1) });
         rig
     }
 
     fn input(&mut self, input: GateInput) {
         self.core.handle(self.now, input, &mut self.out);
+    }
+
+    /// The game at home says something.
+    fn says(&mut self, payload: ToGate) {
+        self.hears(HOME, payload);
+    }
+
+    /// A game says something.
+    fn hears(&mut self, game: Incarnation, payload: ToGate) {
+        let envelope = Envelope::new(game, Target::Process(GATE), MessageId::default(), payload);
+        self.input(GateInput::Dispatched(FromDispatcher::Deliver(envelope)));
+    }
+
+    fn dies(&mut self, life: Incarnation) {
+        self.input(GateInput::Dispatched(FromDispatcher::Dead(life)));
+    }
+
+    /// Something comes back as it was sent.
+    fn returned(&mut self, envelope: Envelope<ToGame>, reason: ReturnReason, uncertain: bool) {
+        let back = FromDispatcher::Return { envelope, reason, uncertain };
+        self.input(GateInput::Dispatched(back));
     }
 
     /// Everything since the last time, with all writes begun and done.
@@ -114,12 +143,9 @@ impl Rig {
     fn playing(&mut self) -> (ConnectionId, SessionId, EntityId) {
         let connection = self.silent();
         self.say(connection, &hello("yard"));
-        let connected = self.drain().into_iter().find_map(|output| match output {
-            GateOutput::Game(ToGame::Connected { session, boot, .. }) => Some((session, boot)),
-            _ => None,
-        });
-        let (session, boot) = connected.expect("the game hears of the client");
-        self.input(GateInput::Game(ToGate::View { session, view: 1, owner: boot, type_id: 7 }));
+        let outputs = self.drain();
+        let (session, boot, _) = connected(&outputs).expect("a game hears of the client");
+        self.says(ToGate::View { session, view: 1, owner: boot, type_id: 7 });
         self.drain();
         (connection, session, boot)
     }
@@ -138,7 +164,7 @@ impl Rig {
             &ClientFrame::Request { request, acknowledged: 0, target, method, deadline_ms: 1, args },
         );
         let outputs = self.drain();
-        let passed = outputs.iter().any(|it| matches!(it, GateOutput::Game(ToGame::Request { .. })));
+        let passed = sent(&outputs).iter().any(|it| matches!(it.payload, ToGame::Request { .. }));
         let answer = read(&outputs, connection).into_iter().find_map(|frame| match frame {
             ServerFrame::Reply { request: found, outcome } if found == request => {
                 Outcome::decode(&outcome).ok()
@@ -201,10 +227,34 @@ fn told_closed(outputs: &[GateOutput]) -> Vec<u32> {
     outputs
         .iter()
         .filter_map(|output| match output {
-            GateOutput::Game(ToGame::Closed { reason, .. }) => Some(*reason),
+            GateOutput::Dispatch(ToDispatcher::Carry(Envelope {
+                payload: ToGame::Detach { reason, .. },
+                ..
+            })) => Some(*reason),
             _ => None,
         })
         .collect()
+}
+
+/// What left for dispatchers, in order.
+fn sent(outputs: &[GateOutput]) -> Vec<&Envelope<ToGame>> {
+    outputs
+        .iter()
+        .filter_map(|output| match output {
+            GateOutput::Dispatch(ToDispatcher::Carry(envelope) | ToDispatcher::Create { envelope, .. }) => {
+                Some(envelope)
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// The session, the boot entity and the view of a client that asks for an entity.
+fn connected(outputs: &[GateOutput]) -> Option<(SessionId, EntityId, u32)> {
+    sent(outputs).into_iter().find_map(|envelope| match (&envelope.payload, envelope.target) {
+        (ToGame::Connected { session, view, .. }, Target::Entity(boot)) => Some((*session, boot, *view)),
+        _ => None,
+    })
 }
 
 #[test]
@@ -217,14 +267,21 @@ fn a_client_is_welcomed_then_gets_the_schema_then_its_view() {
     assert!(
         matches!(&frames[..], [ServerFrame::Welcome { module, .. }, ServerFrame::Schema { .. }] if module == "yard")
     );
-    let Some(GateOutput::Game(ToGame::Connected { session, token, address, boot, .. })) =
-        outputs.iter().find(|it| matches!(it, GateOutput::Game(_)))
+    let Some(GateOutput::Dispatch(ToDispatcher::Create { place, envelope })) =
+        outputs.iter().find(|it| matches!(it, GateOutput::Dispatch(_)))
     else {
-        panic!("the game does not hear of the client")
+        panic!("no game hears of the client")
+    };
+    assert_eq!(*place, Placement::Anywhere { module: "yard".into() });
+    let ToGame::Connected { session, token, address, view: 0, .. } = &envelope.payload else {
+        panic!("{envelope:?}")
     };
     assert_eq!((token.as_str(), address.as_str()), ("t", "192.0.2.1:1000"));
+    assert_eq!(session.gate_random(), GATE.random);
+    assert!(envelope.is_kept() && envelope.refusable && envelope.source == GATE);
+    let Target::Entity(boot) = envelope.target else { panic!("{envelope:?}") };
     assert_ne!(session.0, boot.0);
-    rig.input(GateInput::Game(ToGate::View { session: *session, view: 1, owner: *boot, type_id: 7 }));
+    rig.says(ToGate::View { session: *session, view: 1, owner: boot, type_id: 7 });
     let outputs = rig.drain();
     assert_eq!(read(&outputs, connection), [ServerFrame::Resync { view: 1 }]);
 }
@@ -247,10 +304,7 @@ fn many_frames_of_a_batch_make_one_write_and_the_next_waits_for_it() {
     let (connection, session, _) = rig.playing();
     let frames = ServerFrame::Pong { nonce: 1 }.to_bytes();
     let send = |rig: &mut Rig| {
-        rig.input(GateInput::Game(ToGate::Frames {
-            viewers: smallvec![first_view(session)],
-            frames: frames.clone(),
-        }));
+        rig.says(ToGate::Frames { viewers: smallvec![first_view(session)], frames: frames.clone() });
     };
     let flush = |rig: &mut Rig| {
         let mut out = Vec::new();
@@ -271,26 +325,23 @@ fn many_frames_of_a_batch_make_one_write_and_the_next_waits_for_it() {
 fn a_new_schema_is_told_once_and_at_once() {
     let mut rig = Rig::new(GateLimits::default());
     let (connection, session, _) = rig.playing();
-    rig.input(GateInput::Game(ToGate::Schema { schema: schema(2) }));
+    rig.says(ToGate::Schema { schema: schema(2) });
     let found = read(&rig.drain(), connection);
     assert!(matches!(found[..], [ServerFrame::Schema { .. }]), "{found:?}");
     let frames = ServerFrame::Pong { nonce: 1 }.to_bytes();
     for _ in 0..2 {
-        rig.input(GateInput::Game(ToGate::Frames {
-            viewers: smallvec![first_view(session)],
-            frames: frames.clone(),
-        }));
+        rig.says(ToGate::Frames { viewers: smallvec![first_view(session)], frames: frames.clone() });
     }
     let found = read(&rig.drain(), connection);
     assert!(matches!(found[..], [ServerFrame::Pong { .. }, ServerFrame::Pong { .. }]), "{found:?}");
-    rig.input(GateInput::Game(ToGate::Schema { schema: schema(1) }));
+    rig.says(ToGate::Schema { schema: schema(1) });
     assert!(matches!(&rig.drain()[..], [GateOutput::Log { cause: "schema", .. }]));
 }
 
 #[test]
 fn who_comes_before_the_game_waits_for_it() {
     let mut rig = Rig {
-        core: GateCore::new(GateLimits::default(), Id::ZERO),
+        core: GateCore::new(GateLimits::default(), GATE, Id::ZERO),
         now: Duration::ZERO,
         out: vec![],
         numbered: 0,
@@ -305,7 +356,7 @@ fn who_comes_before_the_game_waits_for_it() {
     let outputs = rig.drain();
     assert_eq!(read(&outputs, early), []);
     assert_eq!(closed(&outputs, impatient).unwrap().0, CloseCode::Protocol);
-    rig.input(GateInput::Game(ToGate::Schema { schema: schema(1) }));
+    rig.says(ToGate::Schema { schema: schema(1) });
     assert_eq!(read(&rig.drain(), early).len(), 2);
     let late = rig.silent();
     rig.say(late, &hello("chess"));
@@ -376,7 +427,7 @@ fn exposure_is_checked_before_the_game_hears_of_it() {
     assert_eq!(rig.ask(connection, 3, other, FOR_ALL), None);
     assert_eq!(rig.ask(connection, 4, own, 99).as_deref(), Some(code::NOT_EXPOSED));
     assert_eq!(rig.ask(connection, 5, own, GONE).as_deref(), Some(code::NO_SUCH_METHOD));
-    rig.input(GateInput::Game(ToGate::View { session, view: 2, owner: other, type_id: 8 }));
+    rig.says(ToGate::View { session, view: 2, owner: other, type_id: 8 });
     assert_eq!(rig.ask(connection, 6, own, OWN_ONLY).as_deref(), Some(code::REBOUND));
     assert_eq!(
         rig.ask(connection, 7, other, OWN_ONLY).as_deref(),
@@ -411,6 +462,7 @@ fn arguments_that_are_no_array_are_answered() {
 
 mod limits;
 mod places;
+mod sessions;
 
 mod code {
     pub(super) use everwake_protocol::outcome::code::*;
@@ -423,7 +475,7 @@ fn positions_of_other_views_are_dropped_and_sequences_rise() {
     let placed = vec![Placed { handle: 1, pose: Pose::default(), motion: Bytes::new() }];
     for view in [1, 0, 2, 1] {
         let datagram = PositionDatagram { view, sequence: 0, time_ms: 0, placed: placed.clone() };
-        rig.input(GateInput::Game(ToGate::Positions { session, datagram }));
+        rig.says(ToGate::Positions { session, datagram });
     }
     let sequences: Vec<u32> = rig
         .drain()
@@ -437,7 +489,7 @@ fn positions_of_other_views_are_dropped_and_sequences_rise() {
         .collect();
     assert_eq!(sequences, [1, 2]);
     for view in [1, 0] {
-        rig.input(GateInput::Game(ToGate::View { session, view, owner: own, type_id: 7 }));
+        rig.says(ToGate::View { session, view, owner: own, type_id: 7 });
     }
     assert_eq!(read(&rig.drain(), connection), [], "an old view begins again");
 }
@@ -447,20 +499,21 @@ fn frames_of_other_views_are_dropped_and_answers_are_not() {
     let mut rig = Rig::new(GateLimits::default());
     let (connection, session, own) = rig.playing();
     let (_, other, _) = rig.playing();
+    assert_eq!(rig.ask(connection, 1, own, OWN_ONLY), None);
     let dropped = rig.core.status().dropped;
     let pong = |nonce| ServerFrame::Pong { nonce };
     let frames = |rig: &mut Rig, view, nonce| {
         let viewers = smallvec![Viewer { session: other, view: 1 }, Viewer { session, view }];
-        rig.input(GateInput::Game(ToGate::Frames { viewers, frames: pong(nonce).to_bytes() }));
+        rig.says(ToGate::Frames { viewers, frames: pong(nonce).to_bytes() });
     };
     frames(&mut rig, 2, 1);
-    rig.input(GateInput::Game(ToGate::View { session, view: 2, owner: own, type_id: 7 }));
+    rig.says(ToGate::View { session, view: 2, owner: own, type_id: 7 });
     // The old owner has not heard of it yet.
     frames(&mut rig, 1, 2);
     frames(&mut rig, 2, 3);
     let outcome = Outcome::null().to_bytes();
     let reply = ServerFrame::Reply { request: 1, outcome };
-    rig.input(GateInput::Game(ToGate::Reply { session, frame: reply.to_bytes() }));
+    rig.says(ToGate::Reply { session, frame: reply.to_bytes() });
     let outputs = rig.drain();
     assert_eq!(read(&outputs, connection), [ServerFrame::Resync { view: 2 }, pong(3), reply]);
     assert_eq!(rig.core.status().dropped, dropped + 2);
@@ -470,25 +523,24 @@ fn frames_of_other_views_are_dropped_and_answers_are_not() {
 fn a_full_game_is_told_to_the_client_and_the_end_of_sessions_is_kept() {
     let mut rig = Rig::new(GateLimits::default());
     let (connection, session, target) = rig.playing();
-    rig.input(GateInput::Refused(ToGame::Request {
+    let request = ToGame::Request {
         session,
         request: 4,
         acknowledged: 0,
-        target,
+        module: "yard".into(),
         method: 0,
         deadline_ms: 0,
         args: Bytes::new(),
-    }));
+    };
+    let envelope = Envelope::new(GATE, Target::Entity(target), MessageId::default(), request);
+    rig.returned(envelope, ReturnReason::Overloaded, false);
     let frames = read(&rig.drain(), connection);
     let [ServerFrame::Reply { request: 4, outcome }] = &frames[..] else { panic!("{frames:?}") };
     assert_eq!(Outcome::decode(outcome), Ok(Outcome::not_run(code::OVERLOADED)));
     let newcomer = rig.silent();
     rig.say(newcomer, &hello("yard"));
-    let connected = rig.drain().into_iter().find_map(|output| match output {
-        GateOutput::Game(message @ ToGame::Connected { .. }) => Some(message),
-        _ => None,
-    });
-    rig.input(GateInput::Refused(connected.unwrap()));
+    let outputs = rig.drain();
+    rig.returned(sent(&outputs)[0].clone(), ReturnReason::Overloaded, false);
     let outputs = rig.drain();
     assert_eq!(closed(&outputs, newcomer).unwrap().0, CloseCode::Full);
     assert_eq!(told_closed(&outputs), [], "the game never heard of it");
@@ -499,8 +551,8 @@ fn a_kick_arrives_after_what_was_said_before_it() {
     let mut rig = Rig::new(GateLimits::default());
     let (connection, session, _) = rig.playing();
     let frames = ServerFrame::Pong { nonce: 1 }.to_bytes();
-    rig.input(GateInput::Game(ToGate::Frames { viewers: smallvec![first_view(session)], frames }));
-    rig.input(GateInput::Game(ToGate::Close { session, code: CloseCode::Kicked, reason: "enough".into() }));
+    rig.says(ToGate::Frames { viewers: smallvec![first_view(session)], frames });
+    rig.says(ToGate::Close { session, code: CloseCode::Kicked, reason: "enough".into() });
     assert_eq!(told_closed(&rig.out), [1]);
     let outputs = rig.drain();
     let order: Vec<&str> = outputs
@@ -530,17 +582,17 @@ fn broadcasts_find_clients_by_module_type_and_filter() {
     let clients: Vec<_> = (0..3).map(|_| rig.playing()).collect();
     for (client, level) in clients.iter().zip(["1", "2"]) {
         let (key, value) = ("level".to_owned(), Some(level.to_owned()));
-        rig.input(GateInput::Game(ToGate::Filter { session: client.1, key, value }));
+        rig.says(ToGate::Filter { session: client.1, key, value });
     }
     let reached = |rig: &mut Rig, key: &str, compare, module: &str, type_id| {
-        rig.input(GateInput::Game(ToGate::Broadcast {
+        rig.says(ToGate::Broadcast {
             module: module.into(),
             key: key.into(),
             compare,
             value: "1".into(),
             type_id,
             frames: ServerFrame::Pong { nonce: 5 }.to_bytes(),
-        }));
+        });
         let outputs = rig.drain();
         clients.iter().map(|client| read(&outputs, client.0).len()).collect::<Vec<_>>()
     };
@@ -550,11 +602,11 @@ fn broadcasts_find_clients_by_module_type_and_filter() {
     assert_eq!(reached(&mut rig, "level", Comparison::GreaterOrEqual, "yard", 7), [1, 1, 0]);
     assert_eq!(reached(&mut rig, "", Comparison::Equal, "chess", 7), [0, 0, 0]);
     assert_eq!(reached(&mut rig, "", Comparison::Equal, "yard", 8), [0, 0, 0]);
-    rig.input(GateInput::Game(ToGate::ClearFilters { session: clients[0].1 }));
+    rig.says(ToGate::ClearFilters { session: clients[0].1 });
     assert_eq!(reached(&mut rig, "level", Comparison::Equal, "yard", 7), [0, 0, 0]);
     for number in 0..FILTERS_MAX + 1 {
         let (key, value) = (format!("k{number:02}"), Some("1".to_owned()));
-        rig.input(GateInput::Game(ToGate::Filter { session: clients[2].1, key, value }));
+        rig.says(ToGate::Filter { session: clients[2].1, key, value });
     }
     assert_eq!(reached(&mut rig, "k15", Comparison::Equal, "yard", 7), [0, 0, 1]);
     assert_eq!(reached(&mut rig, "k16", Comparison::Equal, "yard", 7), [0, 0, 0]);
@@ -581,7 +633,9 @@ fn round_trips_pings_and_acknowledgements_pass() {
     rig.say(connection, &ClientFrame::Acknowledge { request: 1 });
     rig.say(connection, &ClientFrame::Ping { nonce: 3 });
     let outputs = rig.drain();
-    assert!(outputs.contains(&GateOutput::Game(ToGame::RoundTrip { session, ms: 12.0 })));
-    assert!(outputs.contains(&GateOutput::Game(ToGame::Acknowledged { session, request: 1 })));
+    let told = sent(&outputs).into_iter().map(|it| (it.target, it.refusable, it.is_kept(), &it.payload));
+    let (own, trip) = (Target::Entity(own), ToGame::RoundTrip { session, ms: 12.0 });
+    let acknowledged = ToGame::Acknowledged { session, request: 1 };
+    assert_eq!(told.collect::<Vec<_>>(), [(own, true, false, &trip), (own, true, false, &acknowledged)]);
     assert_eq!(read(&outputs, connection), [ServerFrame::Pong { nonce: 3 }]);
 }

@@ -3,7 +3,7 @@
 use crate::values::{ConnectionId, GateInput};
 use bytes::Bytes;
 use everwake_protocol::client::CloseCode;
-use everwake_protocol::cluster::{ToGame, ToGate};
+use everwake_protocol::cluster::{FromDispatcher, ToDispatcher, ToGame, ToGate};
 use everwake_protocol::limits::KEEP_ALIVE_MS;
 use everwake_protocol::wire::WireError;
 use std::time::Duration;
@@ -192,13 +192,18 @@ async fn obey(
 
 /// A message as it comes out of a link between processes. Debug builds take that way
 /// always, so that no message works only inside of one process.
-pub(super) fn crossed_to_game(message: ToGame) -> ToGame {
-    crossed(message, ToGame::encode, ToGame::decode)
+pub(super) fn crossed_to_game(message: ToDispatcher<ToGame>) -> ToDispatcher<ToGame> {
+    message.map(|payload| crossed(payload, ToGame::encode, ToGame::decode))
 }
 
 /// The same in the other direction.
-pub(super) fn crossed_to_gate(message: ToGate) -> ToGate {
-    crossed(message, ToGate::encode, ToGate::decode)
+pub(super) fn crossed_to_gate(message: FromDispatcher<ToGate, ToGame>) -> FromDispatcher<ToGate, ToGame> {
+    match message {
+        FromDispatcher::Deliver(envelope) => {
+            FromDispatcher::Deliver(envelope.map(|payload| crossed(payload, ToGate::encode, ToGate::decode)))
+        }
+        other => other,
+    }
 }
 
 fn crossed<T: PartialEq + std::fmt::Debug>(

@@ -1,4 +1,4 @@
-//! The driver: quinn and the game's channels on one side, the core on the other.
+//! The driver: quinn and the dispatchers' channels on one side, the core on the other.
 
 mod certificate;
 mod link;
@@ -11,7 +11,7 @@ use crate::limits::GateLimits;
 use crate::values::{ConnectionId, GateInput, GateOutput, GateStatus};
 use everwake_protocol::Id;
 use everwake_protocol::client::CloseCode;
-use everwake_protocol::cluster::{ToGame, ToGate};
+use everwake_protocol::cluster::{FromDispatcher, Incarnation, ReturnReason, ToDispatcher, ToGame, ToGate};
 use everwake_protocol::limits::LAST_WORDS_MS;
 use link::{Command, FromLink, Handle};
 use std::collections::HashMap;
@@ -36,7 +36,9 @@ pub struct GateConfig {
     pub certificate: CertificateSource,
     /// What clients may do.
     pub limits: GateLimits,
-    /// Random, new for each life of a gate: session ids come from it.
+    /// This life of the gate, of which others hear. Its random half is in every session id.
+    pub incarnation: Incarnation,
+    /// Random, new for each life of a gate, and secret: session ids come from it.
     pub seed: Id,
     /// With a secret that stays the same over restarts, clients of a gate that crashed learn it
     /// at once instead of after the idle timeout.
@@ -67,11 +69,11 @@ pub struct Gate {
 /// Binds a gate and runs it until `shutdown`.
 pub async fn run(
     config: GateConfig,
-    to_game: mpsc::Sender<Vec<ToGame>>,
-    from_game: mpsc::Receiver<Vec<ToGate>>,
+    outgoing: mpsc::Sender<Vec<ToDispatcher<ToGame>>>,
+    incoming: mpsc::Receiver<Vec<FromDispatcher<ToGate, ToGame>>>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), GateError> {
-    Gate::bind(config)?.run(to_game, from_game, shutdown).await;
+    Gate::bind(config)?.run(outgoing, incoming, shutdown).await;
     Ok(())
 }
 
@@ -85,7 +87,7 @@ impl Gate {
             endpoint,
             address,
             fingerprint: identity.fingerprint,
-            core: GateCore::new(config.limits, config.seed),
+            core: GateCore::new(config.limits, config.incarnation, config.seed),
             status: watch::Sender::new(GateStatus::default()),
         })
     }
@@ -105,12 +107,12 @@ impl Gate {
         self.status.subscribe()
     }
 
-    /// Runs until `shutdown`, or until the game's channels close. Tells the clients, waits for
-    /// them a bounded time.
+    /// Runs until `shutdown`, until the dispatchers' channels close, or until the others hold this life of the
+    /// gate for dead ([`GateStatus::dead`]). Tells the clients, waits for them a bounded time.
     pub async fn run(
         self,
-        to_game: mpsc::Sender<Vec<ToGame>>,
-        from_game: mpsc::Receiver<Vec<ToGate>>,
+        outgoing: mpsc::Sender<Vec<ToDispatcher<ToGame>>>,
+        incoming: mpsc::Receiver<Vec<FromDispatcher<ToGate, ToGame>>>,
         shutdown: impl Future<Output = ()>,
     ) {
         let (inputs, from_links) = mpsc::channel(INPUTS_MAX);
@@ -121,15 +123,16 @@ impl Gate {
             inputs,
             handles: HashMap::new(),
             waiting: HashMap::new(),
-            to_game,
+            outgoing,
             pending: Vec::new(),
             outputs: Vec::new(),
             numbered: 0,
-            game_is_gone: false,
+            cut_off: false,
+            over: false,
             status: self.status,
         };
         tracing::info!(address = %self.address, fingerprint = %self.fingerprint, "gate listens");
-        driver.run(&endpoint, from_links, from_game, shutdown).await;
+        driver.run(&endpoint, from_links, incoming, shutdown).await;
         endpoint.close((CloseCode::Shutdown as u32).into(), b"the server is shutting down");
         let idle = tokio::time::timeout(Duration::from_secs(1), endpoint.wait_idle()).await;
         tracing::info!(clean = idle.is_ok(), "gate stopped");
@@ -143,12 +146,15 @@ struct Driver {
     handles: HashMap<ConnectionId, Handle>,
     /// Connections that the core has not decided about.
     waiting: HashMap<ConnectionId, quinn::Incoming>,
-    to_game: mpsc::Sender<Vec<ToGame>>,
-    /// What the game has to hear next.
-    pending: Vec<ToGame>,
+    outgoing: mpsc::Sender<Vec<ToDispatcher<ToGame>>>,
+    /// What the dispatchers have to hear next.
+    pending: Vec<ToDispatcher<ToGame>>,
     outputs: Vec<GateOutput>,
     numbered: u64,
-    game_is_gone: bool,
+    /// The dispatchers' channels are closed.
+    cut_off: bool,
+    /// The core says that this life of the gate is over.
+    over: bool,
     status: watch::Sender<GateStatus>,
 }
 
@@ -157,7 +163,7 @@ impl Driver {
         mut self,
         endpoint: &quinn::Endpoint,
         mut from_links: mpsc::Receiver<FromLink>,
-        mut from_game: mpsc::Receiver<Vec<ToGate>>,
+        mut dispatched: mpsc::Receiver<Vec<FromDispatcher<ToGate, ToGame>>>,
         shutdown: impl Future<Output = ()>,
     ) {
         let mut shutdown = std::pin::pin!(shutdown);
@@ -176,21 +182,26 @@ impl Driver {
                         self.on_link(input);
                     }
                 }
-                messages = from_game.recv(), if !self.game_is_gone => match messages {
+                messages = dispatched.recv(), if !self.cut_off => match messages {
                     Some(messages) => {
                         for message in messages {
-                            self.handle(GateInput::Game(link::crossed_to_gate(message)));
+                            self.handle(GateInput::Dispatched(link::crossed_to_gate(message)));
                         }
                     }
-                    None => self.game_is_gone = true,
+                    None => self.cut_off = true,
                 },
                 _ = ticks.tick() => self.tick(),
                 () = &mut shutdown, if stop_at.is_none() => {
                     stop_at = Some(self.stop());
                 }
             }
-            if self.game_is_gone && stop_at.is_none() {
-                tracing::warn!("the game's channels are closed, the gate stops");
+            if self.cut_off && stop_at.is_none() {
+                tracing::warn!("the dispatchers' channels are closed, the gate stops");
+                stop_at = Some(self.stop());
+            }
+            if self.over && stop_at.is_none() {
+                tracing::error!("this life of the gate is over for the others, the gate stops");
+                self.status.send_replace(self.core.status());
                 stop_at = Some(self.stop());
             }
             self.finish_turn();
@@ -243,7 +254,7 @@ impl Driver {
         self.core.handle(self.origin.elapsed(), input, &mut self.outputs);
     }
 
-    /// Writes what the inputs so far led to, and tells the game.
+    /// Writes what the inputs so far led to, and tells the dispatchers.
     fn finish_turn(&mut self) {
         self.core.flush(self.origin.elapsed(), &mut self.outputs);
         self.perform();
@@ -278,7 +289,8 @@ impl Driver {
                 GateOutput::Close { connection, code, reason, flush } => {
                     self.close(connection, code, reason, flush);
                 }
-                GateOutput::Game(message) => self.pending.push(link::crossed_to_game(message)),
+                GateOutput::Dispatch(message) => self.pending.push(link::crossed_to_game(message)),
+                GateOutput::Stop => self.over = true,
                 GateOutput::Log { cause, text, suppressed } => {
                     tracing::warn!(cause, suppressed, "{text}");
                 }
@@ -312,21 +324,32 @@ impl Driver {
         }
     }
 
-    /// Hands over what the game has to hear. What it cannot take now is refused, but that
-    /// sessions ended is kept: there are no more of these than there were connections.
+    /// Hands over what the dispatchers have to hear. What they cannot take now comes back to the core if its
+    /// author can be told no. The rest is kept, in order: there is no more of it than there are clients that end
+    /// and views that games begin.
     fn deliver(&mut self) {
-        if self.pending.is_empty() || self.game_is_gone {
+        if self.pending.is_empty() || self.cut_off {
             return;
         }
-        match self.to_game.try_send(std::mem::take(&mut self.pending)) {
+        match self.outgoing.try_send(std::mem::take(&mut self.pending)) {
             Ok(()) => {}
-            Err(mpsc::error::TrySendError::Closed(_)) => self.game_is_gone = true,
+            Err(mpsc::error::TrySendError::Closed(_)) => self.cut_off = true,
             Err(mpsc::error::TrySendError::Full(messages)) => {
+                let mut refused = Vec::new();
                 for message in messages {
                     match message {
-                        ToGame::Closed { .. } => self.pending.push(message),
-                        other => self.handle(GateInput::Refused(other)),
+                        ToDispatcher::Carry(envelope) | ToDispatcher::Create { envelope, .. }
+                            if envelope.refusable =>
+                        {
+                            refused.push(envelope);
+                        }
+                        kept => self.pending.push(kept),
                     }
+                }
+                for envelope in refused {
+                    let reason = ReturnReason::Overloaded;
+                    let back = FromDispatcher::Return { envelope, reason, uncertain: false };
+                    self.handle(GateInput::Dispatched(back));
                 }
                 self.core.flush(self.origin.elapsed(), &mut self.outputs);
                 self.perform();

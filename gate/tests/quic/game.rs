@@ -4,7 +4,9 @@ use bytes::Bytes;
 use everwake_client::{Client, ClientConfig, ClientEndpoint};
 use everwake_gate::{CertificateSource, Gate, GateConfig, GateLimits, GateStatus};
 use everwake_protocol::client::{CloseCode, Placed, Pose, PositionDatagram, ServerFrame};
-use everwake_protocol::cluster::{ToGame, ToGate, Viewer};
+use everwake_protocol::cluster::{
+    Envelope, FromDispatcher, Incarnation, MessageId, Target, ToDispatcher, ToGame, ToGate, Viewer,
+};
 use everwake_protocol::outcome::Outcome;
 use everwake_protocol::schema::{AttributeSchema, Field, MethodSchema, Schema, TypeSchema};
 use everwake_protocol::{EntityId, Id, SessionId};
@@ -20,6 +22,9 @@ pub(crate) const WAVE: u32 = 1;
 pub(crate) const KICK_ME: u32 = 2;
 pub(crate) const FLOOD_ME: u32 = 3;
 const WAVED: u32 = 10;
+
+const GATE: Incarnation = Incarnation { start: 1, random: 7 };
+const GAME: Incarnation = Incarnation { start: 1, random: 8 };
 
 fn schema() -> Schema {
     let field = |name: &str, text: &str| Field { name: name.into(), type_text: text.into() };
@@ -95,6 +100,7 @@ impl World {
             listen: "127.0.0.1:0".parse().unwrap(),
             certificate: CertificateSource::Development,
             limits,
+            incarnation: GATE,
             seed: Id([7; 4]),
             secret: Some([3; 32]),
         };
@@ -134,23 +140,41 @@ impl World {
     }
 }
 
+/// The game and the dispatcher before it.
 async fn play(
-    mut from_gate: mpsc::Receiver<Vec<ToGame>>,
-    to_gate: mpsc::Sender<Vec<ToGate>>,
+    mut from_gate: mpsc::Receiver<Vec<ToDispatcher<ToGame>>>,
+    to_gate: mpsc::Sender<Vec<FromDispatcher<ToGate, ToGame>>>,
     seen: Arc<Seen>,
 ) {
     let mut sessions: BTreeMap<SessionId, EntityId> = BTreeMap::new();
-    let _ = to_gate.send(vec![ToGate::Schema { schema: Arc::new(schema()) }]).await;
+    let _ = to_gate.send(delivered(vec![ToGate::Schema { schema: Arc::new(schema()) }])).await;
     while let Some(messages) = from_gate.recv().await {
-        for message in &messages {
-            let answers = answer(message, &mut sessions);
-            if !answers.is_empty() && to_gate.send(answers).await.is_err() {
+        let mut heard = Vec::new();
+        for message in messages {
+            let (ToDispatcher::Carry(envelope) | ToDispatcher::Create { envelope, .. }) = message else {
+                panic!("the gate says {message:?}")
+            };
+            assert_eq!(envelope.source, GATE);
+            let Target::Entity(target) = envelope.target else { panic!("nobody was served by another game") };
+            let answers = answer(target, &envelope.payload, &mut sessions);
+            if !answers.is_empty() && to_gate.send(delivered(answers)).await.is_err() {
                 return;
             }
+            heard.push(envelope.payload);
         }
-        seen.messages.lock().unwrap().extend(messages);
+        seen.messages.lock().unwrap().extend(heard);
         seen.news.notify_waiters();
     }
+}
+
+fn delivered(payloads: Vec<ToGate>) -> Vec<FromDispatcher<ToGate, ToGame>> {
+    let envelope = |payload| Envelope::new(GAME, Target::Process(GATE), MessageId::default(), payload);
+    payloads.into_iter().map(|payload| FromDispatcher::Deliver(envelope(payload))).collect()
+}
+
+fn reply(session: SessionId, request: u64, value: Bytes) -> ToGate {
+    let outcome = Outcome::Ok(value).to_bytes();
+    ToGate::Reply { session, frame: ServerFrame::Reply { request, outcome }.to_bytes() }
 }
 
 fn frames(session: SessionId, frames: &[ServerFrame]) -> ToGate {
@@ -159,34 +183,37 @@ fn frames(session: SessionId, frames: &[ServerFrame]) -> ToGate {
     ToGate::Frames { viewers: smallvec![Viewer { session, view: 1 }], frames: out.into() }
 }
 
-fn answer(message: &ToGame, sessions: &mut BTreeMap<SessionId, EntityId>) -> Vec<ToGate> {
+fn answer(target: EntityId, message: &ToGame, sessions: &mut BTreeMap<SessionId, EntityId>) -> Vec<ToGate> {
     match message {
-        ToGame::Connected { session, boot, .. } => {
-            sessions.insert(*session, *boot);
+        ToGame::Connected { session, .. } => {
+            sessions.insert(*session, target);
             let create = ServerFrame::Create {
-                entity: *boot,
+                entity: target,
                 type_id: 0,
                 own: true,
                 handle: 1,
                 pose: Pose::default(),
                 attributes: Bytes::new(),
             };
-            let view = ToGate::View { session: *session, view: 1, owner: *boot, type_id: 0 };
+            let view = ToGate::View { session: *session, view: 1, owner: target, type_id: 0 };
             vec![view, frames(*session, &[create])]
         }
-        ToGame::Request { session, request, target, method, args, .. } => {
-            asked(*session, *request, *target, *method, args, sessions)
+        ToGame::Request { session, request, method, args, .. } => {
+            asked(*session, *request, target, *method, args, sessions)
         }
         ToGame::Moved { session, pose, motion } => {
             let placed = vec![Placed { handle: 1, pose: Pose { y: 1.0, ..*pose }, motion: motion.clone() }];
             let datagram = PositionDatagram { view: 1, sequence: 0, time_ms: 5, placed };
             vec![ToGate::Positions { session: *session, datagram }]
         }
-        ToGame::Closed { session, .. } => {
+        ToGame::Detach { session, .. } => {
             sessions.remove(session);
             Vec::new()
         }
-        ToGame::Acknowledged { .. } | ToGame::RoundTrip { .. } => Vec::new(),
+        ToGame::Acknowledged { .. }
+        | ToGame::RoundTrip { .. }
+        | ToGame::Forget { .. }
+        | ToGame::Released { .. } => Vec::new(),
     }
 }
 
@@ -198,14 +225,13 @@ fn asked(
     args: &Bytes,
     sessions: &BTreeMap<SessionId, EntityId>,
 ) -> Vec<ToGate> {
-    let reply = |value: Bytes| ServerFrame::Reply { request, outcome: Outcome::Ok(value).to_bytes() };
     match method {
         ECHO => {
             let mut changes = vec![0x00];
             everwake_protocol::cbor::uint(&mut changes, request);
             changes.extend_from_slice(b"\x82\x03\x00\x62hi");
             let delta = ServerFrame::Delta { entity: target, changes: changes.into() };
-            vec![frames(session, &[delta, reply(args.slice(1..))])]
+            vec![frames(session, &[delta]), reply(session, request, args.slice(1..))]
         }
         WAVE => {
             let mut all: Vec<ToGate> = sessions
@@ -214,7 +240,7 @@ fn asked(
                     frames(*session, &[ServerFrame::Call { entity: *own, method: WAVED, args: args.clone() }])
                 })
                 .collect();
-            all.push(frames(session, &[reply(Outcome::null().to_bytes().slice(2..))]));
+            all.push(reply(session, request, Outcome::null().to_bytes().slice(2..)));
             all
         }
         KICK_ME => {

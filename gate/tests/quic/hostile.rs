@@ -193,7 +193,7 @@ async fn saying_good_bye_and_reading_nothing() {
     let good = world.client().await;
     let (mut raw, _) = stuck(&mut world).await;
     raw.send.finish().unwrap();
-    world.seen.find(|message| matches!(message, ToGame::Closed { reason: 0, .. }).then_some(())).await;
+    world.seen.find(|message| matches!(message, ToGame::Detach { reason: 0, .. }).then_some(())).await;
     alone(&mut world, &good).await;
 }
 
@@ -203,7 +203,7 @@ async fn being_kicked_and_reading_nothing() {
     let good = world.client().await;
     let (mut raw, own) = stuck(&mut world).await;
     raw.say(&request(4, own, KICK_ME)).await;
-    world.seen.find(|message| matches!(message, ToGame::Closed { reason: 1, .. }).then_some(())).await;
+    world.seen.find(|message| matches!(message, ToGame::Detach { reason: 1, .. }).then_some(())).await;
     alone(&mut world, &good).await;
 }
 

@@ -83,7 +83,7 @@ async fn a_kicked_client_hears_the_last_words_and_why() {
     let closed = Closed::ByServer { code: Some(CloseCode::Kicked), reason: "you asked for it".into() };
     assert_eq!(client.closed().await, closed);
     let reason = world.seen.find(|message| match message {
-        ToGame::Closed { reason, .. } => Some(*reason),
+        ToGame::Detach { reason, .. } => Some(*reason),
         _ => None,
     });
     assert_eq!(reason.await, 1);
@@ -96,7 +96,7 @@ async fn a_client_that_leaves_is_told_to_the_game() {
     let session = client.session();
     client.close().await;
     let gone = world.seen.find(|message| match message {
-        ToGame::Closed { session, reason } => Some((*session, *reason)),
+        ToGame::Detach { session, reason } => Some((*session, *reason)),
         _ => None,
     });
     assert_eq!(gone.await, (session.unwrap(), 0));
@@ -114,11 +114,11 @@ async fn what_was_posted_before_a_good_bye_arrives() {
         client.post(own, "echo", std::slice::from_ref(&large)).unwrap();
     }
     client.close().await;
-    world.seen.find(|message| matches!(message, ToGame::Closed { reason: 0, .. }).then_some(())).await;
+    world.seen.find(|message| matches!(message, ToGame::Detach { reason: 0, .. }).then_some(())).await;
     let messages = world.seen.messages.lock().unwrap();
     let requests = messages.iter().filter(|message| matches!(message, ToGame::Request { .. })).count();
     assert_eq!(requests, POSTS);
-    assert!(matches!(messages.last(), Some(ToGame::Closed { .. })), "the end is last");
+    assert!(matches!(messages.last(), Some(ToGame::Detach { .. })), "the end is last");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -151,7 +151,7 @@ async fn a_shutdown_reaches_clients_and_game() {
     world.stop().await;
     let closed = client.closed().await;
     assert!(matches!(closed, Closed::ByServer { code: Some(CloseCode::Shutdown), .. }), "{closed:?}");
-    world.seen.find(|message| matches!(message, ToGame::Closed { reason: 0, .. }).then_some(())).await;
+    world.seen.find(|message| matches!(message, ToGame::Detach { reason: 0, .. }).then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

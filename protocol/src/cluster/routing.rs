@@ -214,6 +214,9 @@ pub enum FromDispatcher<P, S = P> {
         envelope: Envelope<S>,
         /// Why.
         reason: ReturnReason,
+        /// It was sent more than once, and may have arrived before. A dispatcher does not know; who keeps the
+        /// message until it is acknowledged does.
+        uncertain: bool,
     },
     /// Everything that was sent to the entity before its `Block` has been handed over.
     Marker {
@@ -284,8 +287,8 @@ impl<P, S> FromDispatcher<P, S> {
     ) -> Option<FromDispatcher<Q, R>> {
         Some(match self {
             FromDispatcher::Deliver(envelope) => FromDispatcher::Deliver(envelope.try_map(delivered)?),
-            FromDispatcher::Return { envelope, reason } => {
-                FromDispatcher::Return { envelope: envelope.try_map(returned)?, reason }
+            FromDispatcher::Return { envelope, reason, uncertain } => {
+                FromDispatcher::Return { envelope: envelope.try_map(returned)?, reason, uncertain }
             }
             FromDispatcher::Members(members) => FromDispatcher::Members(members),
             FromDispatcher::Dead(life) => FromDispatcher::Dead(life),

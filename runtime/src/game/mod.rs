@@ -9,7 +9,7 @@
 //! - [`directory`]: who is here.
 //! - [`delivery`]: messages to entities, and what happens if they cannot be delivered.
 //! - `post`: what goes to dispatchers and comes from them.
-//! - [`node`]: a game with its own dispatcher; [`joined`]: a game among others.
+//! - [`node`]: a game with its own dispatcher.
 //! - [`moves`]: entities that are born, leave, arrive and go.
 //! - [`sessions`], [`gate`]: clients.
 //! - [`key_value`]: the ordered map of a module.
@@ -23,7 +23,6 @@ pub mod delivery;
 pub mod directory;
 pub mod gate;
 pub mod json;
-pub mod joined;
 pub mod key_value;
 pub mod limits;
 pub mod modules;
@@ -50,9 +49,7 @@ use crate::versions::{ModuleVersion, Structure};
 use admin::{AdminAnswer, AdminRequest};
 use bytes::Bytes;
 use directory::Directory;
-use everwake_protocol::cluster::{
-    Envelope, FromDispatcher, Incarnation, MessageId, ReturnReason, SpaceReport, ToDispatcher,
-};
+use everwake_protocol::cluster::{FromDispatcher, Incarnation, MessageId, SpaceReport, ToDispatcher};
 use everwake_protocol::{EntityId, Id, SessionId};
 use indexmap::IndexMap;
 use modules::Module;
@@ -67,15 +64,6 @@ use std::sync::Arc;
 pub enum GameInput {
     /// From the dispatchers.
     Dispatched(FromDispatcher<Cargo>),
-    /// Something of this game could not be delivered.
-    CameBack {
-        /// As it was said.
-        envelope: Envelope<Cargo>,
-        /// Why.
-        reason: ReturnReason,
-        /// Another copy of it may have arrived.
-        uncertain: bool,
-    },
     /// A space has run: how many of its inputs it took, and what came out.
     Space {
         /// Which one.
@@ -295,9 +283,6 @@ impl GameCore {
         std::mem::swap(&mut self.out, out);
         match input {
             GameInput::Dispatched(message) => self.dispatched(message),
-            GameInput::CameBack { envelope, reason, uncertain } => {
-                self.came_back(envelope, reason, uncertain);
-            }
             GameInput::Space { space, taken, outputs } => {
                 self.directory.taken(space, taken);
                 for output in outputs {

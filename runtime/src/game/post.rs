@@ -8,7 +8,7 @@ use crate::message::{AnswerTo, Body, Input, Message};
 use crate::versions::ModuleVersion;
 use everwake_protocol::cluster::{
     Ack, EntityReport, Envelope, FromDispatcher, Incarnation, Member, MessageId, Profile, ReturnReason,
-    Target, ToDispatcher, ToGame, ToGate,
+    SpaceReport, Target, ToDispatcher, ToGame, ToGate,
 };
 use everwake_protocol::outcome::{Outcome, code};
 use everwake_protocol::{EntityId, SessionId};
@@ -24,7 +24,9 @@ impl GameCore {
             FromDispatcher::Members(members) => self.members(&members),
             FromDispatcher::Dead(incarnation) => self.died(incarnation),
             FromDispatcher::Deliver(envelope) => self.arrived(envelope),
-            FromDispatcher::Return { envelope, reason } => self.came_back(envelope, reason, false),
+            FromDispatcher::Return { envelope, reason, uncertain } => {
+                self.came_back(envelope, reason, uncertain);
+            }
             FromDispatcher::Marker { entity, intent } => self.marker(entity, intent),
             FromDispatcher::Acks(acks) => self.acknowledged(&acks),
             // What was asked, and what is sent again, is the business of who holds the links.
@@ -208,8 +210,7 @@ impl GameCore {
 
     fn for_entity(&mut self, entity: EntityId, envelope: Envelope<Cargo>) {
         let here = self.directory.location(entity).filter(|at| at.leaving.is_none()).map(|at| at.space);
-        let Envelope { source, target, message, after, location_epoch, hops, refusable, payload } =
-            envelope;
+        let Envelope { source, target, message, after, location_epoch, hops, refusable, payload } = envelope;
         match (here, payload) {
             (_, Cargo::KeyValue(ask)) => self.key_value(*ask),
             // Whoever sent it here did not know yet that the entity has gone on. Its source still answers for it.
@@ -225,7 +226,7 @@ impl GameCore {
     }
 
     /// Something of this process could not be delivered.
-    pub(super) fn came_back(&mut self, envelope: Envelope<Cargo>, reason: ReturnReason, uncertain: bool) {
+    fn came_back(&mut self, envelope: Envelope<Cargo>, reason: ReturnReason, uncertain: bool) {
         let code = match reason {
             ReturnReason::Gone | ReturnReason::Hops => code::GONE,
             ReturnReason::Overloaded => code::OVERLOADED,

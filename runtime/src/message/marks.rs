@@ -99,7 +99,7 @@ impl Marks {
     #[must_use]
     pub fn handed(&self) -> everwake_dispatcher::Marks {
         let split = |(sender, mark): (&Id, &Mark)| {
-            let (epoch, counter) = crate::space::split_place(mark.last);
+            let (epoch, counter) = crate::space::requests::split_place(mark.last);
             (*sender, epoch, counter)
         };
         self.by_sender.iter().map(split).collect()

@@ -42,7 +42,7 @@ mod mailbox;
 pub mod model;
 mod parked;
 mod recent;
-mod requests;
+pub(crate) mod requests;
 mod resume;
 mod running;
 mod seeds;

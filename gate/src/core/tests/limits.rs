@@ -57,7 +57,7 @@ fn a_new_version_changes_the_rate_of_a_method_for_those_who_play() {
     assert_eq!(rig.ask(connection, 4, own, THRICE).as_deref(), Some(code::LIMIT));
     let mut faster = Schema::clone(&schema(2));
     faster.types[0].methods[THRICE as usize].calls_per_minute = 5;
-    rig.input(GateInput::Game(ToGate::Schema { schema: Arc::new(faster) }));
+    rig.says(ToGate::Schema { schema: Arc::new(faster) });
     for request in 5..=9 {
         assert_eq!(rig.ask(connection, request, own, THRICE), None);
     }
@@ -72,7 +72,13 @@ fn acknowledgements_that_do_not_rise_go_no_further() {
         rig.say(connection, &ClientFrame::Acknowledge { request });
         rig.drain()
     };
-    let told = |request| vec![GateOutput::Game(ToGame::Acknowledged { session, request })];
+    let told = |request| {
+        let payload = ToGame::Acknowledged { session, request };
+        let message = MessageId { sender: session.0, epoch: 1, counter: 0 };
+        let envelope = Envelope::new(GATE, Target::Entity(own), message, payload);
+        let refusable = Envelope { refusable: true, ..envelope };
+        vec![GateOutput::Dispatch(ToDispatcher::Carry(refusable))]
+    };
     for request in 1..=2 {
         assert_eq!(rig.ask(connection, request, own, OWN_ONLY), None);
     }
@@ -91,7 +97,7 @@ fn acknowledgements_that_do_not_rise_go_no_further() {
         args,
     };
     rig.say(connection, &refused);
-    assert!(!rig.drain().iter().any(|output| matches!(output, GateOutput::Game(_))));
+    assert!(!rig.drain().iter().any(|output| matches!(output, GateOutput::Dispatch(_))));
     assert_eq!(acknowledge(&mut rig, 2), told(2));
 }
 
@@ -145,7 +151,7 @@ fn the_newest_move_wins_and_waits_for_its_turn() {
     for sequence in [9, 10] {
         rig.input(GateInput::Datagram { connection, bytes: moved(sequence) });
     }
-    rig.input(GateInput::Game(ToGate::View { session, view: 2, owner: own, type_id: 7 }));
+    rig.says(ToGate::View { session, view: 2, owner: own, type_id: 7 });
     rig.pass(1_000);
     assert_eq!(moves(&rig.drain()), [9.0], "the entity is elsewhere now");
     rig.input(GateInput::Datagram { connection, bytes: Bytes::from_static(&[1, 2, 3]) });
@@ -162,7 +168,7 @@ fn a_client_that_does_not_read_is_closed_and_others_are_not() {
     let mut ended = None;
     for round in 0..20 {
         let viewers = smallvec![first_view(slow_session), first_view(good_session)];
-        rig.input(GateInput::Game(ToGate::Frames { viewers, frames: frames.clone() }));
+        rig.says(ToGate::Frames { viewers, frames: frames.clone() });
         let mut out = std::mem::take(&mut rig.out);
         rig.core.flush(rig.now, &mut out);
         for output in &out {
@@ -187,7 +193,7 @@ fn a_write_that_stalls_ends_the_connection() {
     let mut rig = Rig::new(GateLimits::default());
     let (connection, session, _) = rig.playing();
     let frames = ServerFrame::Pong { nonce: 1 }.to_bytes();
-    rig.input(GateInput::Game(ToGate::Frames { viewers: smallvec![first_view(session)], frames }));
+    rig.says(ToGate::Frames { viewers: smallvec![first_view(session)], frames });
     let mut out = Vec::new();
     rig.core.flush(rig.now, &mut out);
     rig.pass(9_000);
@@ -209,7 +215,7 @@ fn a_client_that_reads_slowly_stays() {
         .collect();
     for frame in &sent {
         let viewers = smallvec![first_view(session)];
-        rig.input(GateInput::Game(ToGate::Frames { viewers, frames: frame.to_bytes() }));
+        rig.says(ToGate::Frames { viewers, frames: frame.to_bytes() });
     }
     let (mut writes, mut got) = (0, Vec::new());
     loop {
@@ -230,18 +236,19 @@ fn a_client_that_reads_slowly_stays() {
 #[test]
 fn who_does_not_read_the_last_words_is_closed_without_them() {
     let goodbye = |connection| GateInput::Finished { connection };
-    let kick = |session| {
-        GateInput::Game(ToGate::Close { session, code: CloseCode::Kicked, reason: "enough".into() })
-    };
+    let kick = |session| ToGate::Close { session, code: CloseCode::Kicked, reason: "enough".into() };
     for (kicked, code) in [(false, CloseCode::Done), (true, CloseCode::Kicked)] {
         let mut rig = Rig::new(GateLimits::default());
         let (connection, session, _) = rig.playing();
         let frames = ServerFrame::Pong { nonce: 1 }.to_bytes();
-        rig.input(GateInput::Game(ToGate::Frames { viewers: smallvec![first_view(session)], frames }));
+        rig.says(ToGate::Frames { viewers: smallvec![first_view(session)], frames });
         let mut out = Vec::new();
         rig.core.flush(rig.now, &mut out);
         assert!(matches!(out[..], [GateOutput::Write { .. }]));
-        rig.input(if kicked { kick(session) } else { goodbye(connection) });
+        match kicked {
+            true => rig.says(kick(session)),
+            false => rig.input(goodbye(connection)),
+        }
         rig.pass(3_000);
         rig.core.flush(rig.now, &mut out);
         assert_eq!(closed(&rig.out, connection), None);
@@ -288,11 +295,9 @@ fn moved(sequence: u32) -> Bytes {
 }
 
 fn moves(outputs: &[GateOutput]) -> Vec<f32> {
-    outputs
-        .iter()
-        .filter_map(|output| match output {
-            GateOutput::Game(ToGame::Moved { pose, .. }) => Some(pose.x),
-            _ => None,
-        })
-        .collect()
+    let moves = sent(outputs).into_iter().filter_map(|envelope| match &envelope.payload {
+        ToGame::Moved { pose, .. } => Some(pose.x),
+        _ => None,
+    });
+    moves.collect()
 }
