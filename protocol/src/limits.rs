@@ -47,6 +47,14 @@ pub const FILTER_VALUE_BYTES_MAX: usize = 256;
 pub const ACKS_MAX: usize = 1_024;
 /// Entities or spaces in one message between processes. Keeps it well below a link's largest message.
 pub const REPORTS_MAX: usize = 1_024;
+/// Games and gates in one list of members.
+pub const MEMBERS_MAX: usize = 1_024;
+/// Modules, and labels, of one game's profile. Stops a list of members from growing without end.
+pub const PROFILE_NAMES_MAX: usize = 64;
+/// A label of a game.
+pub const LABEL_BYTES_MAX: usize = 64;
+/// A process's name with its role: `game/name`.
+pub const PROCESS_NAME_BYTES_MAX: usize = 80;
 
 /// Connections of one gate, those that still shake hands included. Defaults of a configuration,
 /// as everything below that a gate counts. Stops a flood of connections from filling memory.

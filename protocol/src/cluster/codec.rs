@@ -13,6 +13,8 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
+mod routing;
+
 /// An address as text.
 const ADDRESS_BYTES_MAX: usize = 64;
 
