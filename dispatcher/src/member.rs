@@ -306,7 +306,7 @@ impl<P: Weight + Clone> Member<P> {
             FromDispatcher::Members(members) => MemberEvent::Members { dispatcher: place, members },
             FromDispatcher::Dead(life) => return self.dead(place, life, out),
             FromDispatcher::Deliver(envelope) => return self.deliver(envelope, out),
-            FromDispatcher::Return { envelope, reason } => {
+            FromDispatcher::Return { envelope, reason, .. } => {
                 return self.returned(place, envelope, reason, out);
             }
             FromDispatcher::Marker { entity, intent } => {

@@ -126,7 +126,11 @@ fn a_link_that_lost_nothing_needs_no_report() {
 fn what_is_behind_a_refusal_goes_again_without_the_hole() {
     let mut desk = Desk::open();
     (1..=3).for_each(|counter| drop(desk.carry(to(5, counter))));
-    let out = desk.hear(FromDispatcher::Return { envelope: to(5, 2), reason: ReturnReason::Overloaded });
+    let out = desk.hear(FromDispatcher::Return {
+        envelope: to(5, 2),
+        reason: ReturnReason::Overloaded,
+        uncertain: false,
+    });
     assert!(
         matches!(&out[..], [MemberOutput::Event(MemberEvent::Returned { uncertain: false, .. })]),
         "{out:?}"
@@ -134,7 +138,11 @@ fn what_is_behind_a_refusal_goes_again_without_the_hole() {
     assert_eq!(desk.input(MemberInput::Flush), []);
     desk.now_ms = desk.member.next_wake_ms().unwrap();
     assert_eq!(carried(&desk.input(MemberInput::Flush)), [(1, 0), (3, 1)]);
-    let out = desk.hear(FromDispatcher::Return { envelope: to(5, 3), reason: ReturnReason::Gone });
+    let out = desk.hear(FromDispatcher::Return {
+        envelope: to(5, 3),
+        reason: ReturnReason::Gone,
+        uncertain: false,
+    });
     assert!(
         matches!(&out[..], [MemberOutput::Event(MemberEvent::Returned { uncertain: true, .. })]),
         "{out:?}"
@@ -149,7 +157,8 @@ fn a_lane_is_numbered_and_has_no_holes() {
     assert_eq!(carried(&desk.carry(lane())), [(2, 1)]);
     let sender = lane_sender(OWN);
     let second = Envelope { message: MessageId { sender, epoch: 0, counter: 2 }, ..lane() };
-    let refused = FromDispatcher::Return { envelope: second, reason: ReturnReason::Overloaded };
+    let refused =
+        FromDispatcher::Return { envelope: second, reason: ReturnReason::Overloaded, uncertain: false };
     assert_eq!(desk.hear(refused), []);
     desk.now_ms = desk.member.next_wake_ms().unwrap();
     assert_eq!(carried(&desk.input(MemberInput::Flush)), [(1, 0), (2, 1)]);

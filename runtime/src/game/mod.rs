@@ -9,7 +9,7 @@
 //! - [`directory`]: who is here.
 //! - [`delivery`]: messages to entities, and what happens if they cannot be delivered.
 //! - `post`: what goes to dispatchers and comes from them.
-//! - [`node`]: a game with its own dispatcher.
+//! - [`node`]: a game with its own dispatcher; [`joined`]: a game among others.
 //! - [`moves`]: entities that are born, leave, arrive and go.
 //! - [`sessions`], [`gate`]: clients.
 //! - [`key_value`]: the ordered map of a module.
@@ -22,6 +22,7 @@ pub mod config;
 pub mod delivery;
 pub mod directory;
 pub mod gate;
+pub mod joined;
 pub mod json;
 pub mod key_value;
 pub mod limits;

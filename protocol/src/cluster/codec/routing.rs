@@ -115,7 +115,8 @@ impl FromDispatcher<Bytes> {
                 out.put_u8(3);
                 put_envelope(out, envelope);
             }
-            FromDispatcher::Return { envelope, reason } => {
+            // Only its sender knows whether it went more than once.
+            FromDispatcher::Return { envelope, reason, uncertain: _ } => {
                 out.put_u8(4);
                 out.put_u8(*reason as u8);
                 put_envelope(out, envelope);
@@ -148,7 +149,7 @@ impl FromDispatcher<Bytes> {
             4 => {
                 let reason = ReturnReason::ALL.get(usize::from(fields.u8()?)).copied();
                 let reason = reason.ok_or(WireError::Unused("reason"))?;
-                FromDispatcher::Return { envelope: envelope(&mut fields)?, reason }
+                FromDispatcher::Return { envelope: envelope(&mut fields)?, reason, uncertain: false }
             }
             5 => FromDispatcher::Marker { entity: EntityId(fields.id()?), intent: fields.u32()? },
             6 => FromDispatcher::Acks(list(&mut fields, "acks", ACKS_MAX, ack)?),

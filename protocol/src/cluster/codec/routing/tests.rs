@@ -99,7 +99,7 @@ fn from_dispatcher() -> impl Strategy<Value = FromDispatcher<Bytes>> {
         vec(members, 0..4).prop_map(FromDispatcher::Members),
         lives().prop_map(FromDispatcher::Dead),
         envelopes().prop_map(FromDispatcher::Deliver),
-        returned.prop_map(|(envelope, reason)| FromDispatcher::Return { envelope, reason }),
+        returned.prop_map(|(envelope, reason)| FromDispatcher::Return { envelope, reason, uncertain: false }),
         (ids(), any::<u32>()).prop_map(|(entity, intent)| FromDispatcher::Marker { entity, intent }),
         acks().prop_map(FromDispatcher::Acks),
         (any::<u64>(), vec(ids(), 0..4)).prop_map(|(ticket, gone)| FromDispatcher::Asked { ticket, gone }),

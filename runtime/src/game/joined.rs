@@ -1,0 +1,282 @@
+//! A game among others: its core and its side of all dispatchers, as one state machine.
+//!
+//! What goes to another process is bytes, and is kept until it has arrived. What comes is taken once and in order:
+//! marks stand here by entity, as far as things were handed to spaces; they follow an entity that moves.
+
+use super::{GameConfig, GameCore, GameInput, GameOutput};
+use crate::cargo::{Cargo, CargoError};
+use bytes::Bytes;
+use everwake_dispatcher::member::{Member, MemberConfig, MemberEvent, MemberInput, MemberOutput, Say};
+use everwake_dispatcher::{Marks, Taken};
+use everwake_link::Class;
+use everwake_protocol::EntityId;
+use everwake_protocol::cluster::{
+    Ack, Envelope, FromDispatcher, Incarnation, ReturnReason, Target, ToDispatcher,
+};
+use std::collections::BTreeMap;
+
+/// Into a joined game.
+#[derive(Debug)]
+pub enum JoinedInput {
+    /// For the core.
+    Game(GameInput),
+    /// From the links, or [`MemberInput::Flush`] after a round.
+    Links(MemberInput<Bytes>),
+}
+
+/// Out of a joined game.
+#[derive(Debug)]
+pub enum JoinedOutput {
+    /// From the core; never [`GameOutput::Dispatch`].
+    Game(GameOutput),
+    /// To a dispatcher.
+    Send {
+        /// Its place among the dispatchers by name.
+        dispatcher: usize,
+        /// For which of its lives.
+        to: Incarnation,
+        /// In which class.
+        class: Class,
+        /// What.
+        message: ToDispatcher<Bytes>,
+    },
+}
+
+/// See the head of this module.
+#[derive(Debug)]
+pub struct Joined {
+    game: GameCore,
+    member: Member<Bytes>,
+    marks: BTreeMap<EntityId, Marks>,
+    /// Cargo that did not decode.
+    malformed: u64,
+}
+
+impl Joined {
+    /// A game that knows no dispatcher's life yet.
+    pub fn new(config: GameConfig, member: MemberConfig, seed: [u8; 32]) -> Joined {
+        let game = GameCore::new(config, member.incarnation, seed);
+        let mut joined = Joined { game, member: Member::new(member), marks: BTreeMap::new(), malformed: 0 };
+        let profile = joined.game.profile();
+        let mut said = Vec::new();
+        joined.member.handle(0, MemberInput::Say(Say::Profile(profile)), &mut said);
+        joined
+    }
+
+    /// Takes one input; appends everything that follows from it.
+    pub fn handle(&mut self, now_ms: u64, input: JoinedInput, out: &mut Vec<JoinedOutput>) {
+        let mut heard = Vec::new();
+        match input {
+            JoinedInput::Game(input) => self.play(now_ms, input, &mut heard, out),
+            JoinedInput::Links(input) => {
+                if let MemberInput::Heard { message: FromDispatcher::Acks(acks), .. } = &input {
+                    self.arrived_elsewhere(now_ms, acks.clone(), &mut heard, out);
+                }
+                self.member.handle(now_ms, input, &mut heard);
+            }
+        }
+        while !heard.is_empty() {
+            for output in std::mem::take(&mut heard) {
+                match output {
+                    MemberOutput::Send { dispatcher, to, class, message } => {
+                        out.push(JoinedOutput::Send { dispatcher, to, class, message });
+                    }
+                    MemberOutput::Event(event) => self.hear(now_ms, event, &mut heard, out),
+                }
+            }
+        }
+    }
+
+    /// When the game wants a [`GameInput::Wake`] or the member a [`MemberInput::Flush`], UTC ms.
+    pub fn next_wake_ms(&self) -> Option<u64> {
+        [self.game.next_wake_ms(), self.member.next_wake_ms()].into_iter().flatten().min()
+    }
+
+    /// The game.
+    pub fn game(&self) -> &GameCore {
+        &self.game
+    }
+
+    /// Envelopes that nobody has acknowledged, and cargo that did not decode so far.
+    pub fn kept(&self) -> (usize, u64) {
+        (self.member.kept().0, self.malformed)
+    }
+
+    fn play(
+        &mut self,
+        now_ms: u64,
+        input: GameInput,
+        heard: &mut Vec<MemberOutput<Bytes>>,
+        out: &mut Vec<JoinedOutput>,
+    ) {
+        let mut outputs = Vec::new();
+        self.game.handle(now_ms, input, &mut outputs);
+        for output in outputs {
+            match output {
+                GameOutput::Dispatch(message) => self.say(now_ms, message, heard),
+                output => out.push(JoinedOutput::Game(output)),
+            }
+        }
+    }
+
+    fn say(&mut self, now_ms: u64, message: ToDispatcher<Cargo>, heard: &mut Vec<MemberOutput<Bytes>>) {
+        let mut say = |say| self.member.handle(now_ms, MemberInput::Say(say), heard);
+        match message {
+            ToDispatcher::Carry(envelope) => {
+                if let Target::Arrival { entity, .. } = envelope.target {
+                    self.marks.remove(&entity);
+                }
+                say(Say::Carry(envelope.map(Cargo::encode)));
+            }
+            ToDispatcher::Create { place, envelope } => {
+                say(Say::Create { place, envelope: envelope.map(Cargo::encode) });
+            }
+            ToDispatcher::Spaces(reports) => reports.into_iter().for_each(|report| say(Say::Space(report))),
+            ToDispatcher::Entities(reports) => {
+                reports.into_iter().for_each(|report| say(Say::Entity(report)));
+            }
+            ToDispatcher::SpaceClosed(report) => say(Say::SpaceClosed(report)),
+            ToDispatcher::Gone { entity, epoch } => {
+                say(Say::Gone { entity, epoch });
+                self.marks.remove(&entity);
+            }
+            ToDispatcher::Block { entity, intent } => say(Say::Block { entity, intent }),
+            ToDispatcher::Profile(profile) => say(Say::Profile(profile)),
+            ToDispatcher::Ask { ticket, entities } => say(Say::Ask { ticket, entities }),
+            ToDispatcher::Leave => say(Say::Leave),
+            // The member reports and acknowledges by itself.
+            ToDispatcher::Report
+            | ToDispatcher::Reported
+            | ToDispatcher::Resent
+            | ToDispatcher::Acks { .. } => {}
+        }
+    }
+
+    fn hear(
+        &mut self,
+        now_ms: u64,
+        event: MemberEvent<Bytes>,
+        heard: &mut Vec<MemberOutput<Bytes>>,
+        out: &mut Vec<JoinedOutput>,
+    ) {
+        let input = match event {
+            MemberEvent::ReportWanted { dispatcher } => {
+                let (spaces, entities) = self.game.reports(|entity| self.member.share(entity) == dispatcher);
+                let say = Say::Report { dispatcher, spaces, entities };
+                return self.member.handle(now_ms, MemberInput::Say(say), heard);
+            }
+            MemberEvent::Deliver(envelope) => match self.take(now_ms, envelope, heard) {
+                Some(envelope) => GameInput::Dispatched(FromDispatcher::Deliver(envelope)),
+                None => return,
+            },
+            MemberEvent::Returned { envelope, reason, uncertain } => {
+                match self.open(envelope) {
+                    Ok(envelope) => {
+                        GameInput::Dispatched(FromDispatcher::Return { envelope, reason, uncertain })
+                    }
+                    // It was ours: it decodes.
+                    Err(_) => return,
+                }
+            }
+            MemberEvent::Refused(envelope) => match self.open(envelope) {
+                Ok(envelope) => {
+                    let (reason, uncertain) = (ReturnReason::Overloaded, false);
+                    GameInput::Dispatched(FromDispatcher::Return { envelope, reason, uncertain })
+                }
+                Err(_) => return,
+            },
+            MemberEvent::Marker { entity, intent } => {
+                GameInput::Dispatched(FromDispatcher::Marker { entity, intent })
+            }
+            MemberEvent::Dead { life, .. } => GameInput::Dispatched(FromDispatcher::Dead(life)),
+            MemberEvent::Members { members, .. } => GameInput::Dispatched(FromDispatcher::Members(members)),
+            MemberEvent::Asked { ticket, gone } => {
+                GameInput::Dispatched(FromDispatcher::Asked { ticket, gone })
+            }
+        };
+        self.play(now_ms, input, heard, out);
+    }
+
+    /// Whether something is new and next: then it is acknowledged and opened.
+    fn take(
+        &mut self,
+        now_ms: u64,
+        envelope: Envelope<Bytes>,
+        heard: &mut Vec<MemberOutput<Bytes>>,
+    ) -> Option<Envelope<Cargo>> {
+        let (source, target, message) = (envelope.source, envelope.target, envelope.message);
+        let kept = envelope.is_kept() && !matches!(target, Target::Process(_));
+        // Whoever is not here and is not to be made is somewhere else: it is not taken.
+        let mine = match target {
+            Target::Entity(entity) => self.game.has(entity) || Cargo::makes(&envelope.payload),
+            Target::Arrival { .. } | Target::Process(_) => true,
+        };
+        if kept && mine {
+            let taken = match target {
+                Target::Entity(entity) => self.marks.entry(entity).or_default().take(&envelope),
+                // The core remembers arrivals.
+                _ => Taken::New,
+            };
+            if taken == Taken::Hole {
+                return None;
+            }
+            if taken == Taken::Double {
+                self.acknowledge(
+                    now_ms,
+                    source,
+                    Ack { sender: message.sender, target, counter: message.counter },
+                    heard,
+                );
+                return None;
+            }
+        }
+        let opened = match self.open(envelope) {
+            Ok(opened) => opened,
+            Err(passed_on) => {
+                // Nothing of it is here: it goes round until it is returned to its source.
+                let say = Say::Carry(*passed_on);
+                self.member.handle(now_ms, MemberInput::Say(say), heard);
+                return None;
+            }
+        };
+        if let (Target::Arrival { entity, .. }, Cargo::Install(traveller)) = (target, &opened.payload) {
+            self.marks.insert(entity, traveller.body.marks.handed());
+        }
+        if kept && mine {
+            self.acknowledge(
+                now_ms,
+                source,
+                Ack { sender: message.sender, target, counter: message.counter },
+                heard,
+            );
+        }
+        Some(opened)
+    }
+
+    fn acknowledge(&mut self, now_ms: u64, to: Incarnation, ack: Ack, heard: &mut Vec<MemberOutput<Bytes>>) {
+        self.member.handle(now_ms, MemberInput::Say(Say::Ack { to, ack }), heard);
+    }
+
+    fn open(&mut self, envelope: Envelope<Bytes>) -> Result<Envelope<Cargo>, Box<Envelope<Bytes>>> {
+        let find = |module: &str, hash| self.game.version(module, hash);
+        match Cargo::decode(envelope.payload.clone(), &find) {
+            Ok(cargo) => Ok(envelope.map(|_| cargo)),
+            Err(error) => {
+                self.malformed += u64::from(!matches!(error, CargoError::Version(_)));
+                Err(Box::new(envelope))
+            }
+        }
+    }
+
+    fn arrived_elsewhere(
+        &mut self,
+        now_ms: u64,
+        acks: Vec<Ack>,
+        heard: &mut Vec<MemberOutput<Bytes>>,
+        out: &mut Vec<JoinedOutput>,
+    ) {
+        if acks.iter().any(|ack| matches!(ack.target, Target::Arrival { .. })) {
+            self.play(now_ms, GameInput::Dispatched(FromDispatcher::Acks(acks)), heard, out);
+        }
+    }
+}
