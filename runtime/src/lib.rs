@@ -15,6 +15,7 @@
 //! - [`versions`]: checked versions, small ids, differences.
 //! - [`wasm`]: module instances; the only place that names wasmtime.
 
+mod arena;
 pub mod cargo;
 pub mod driver;
 pub mod game;
@@ -23,6 +24,7 @@ mod id_hash;
 pub mod limits;
 pub mod manifest;
 pub mod message;
+mod prefetch;
 pub mod record;
 pub mod replicate;
 pub mod space;
