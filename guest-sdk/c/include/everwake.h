@@ -198,7 +198,7 @@ typedef struct ew_module {
   bool (*migrate)(uint32_t type_index, uint32_t from, uint32_t to, ew_reader state, ew_bytes *result);
 } ew_module;
 
-/* Defined by the module: EW_LIST(types, my_types) sets a table and its length. */
+/* Defined by the module: EW_LIST(type, my_types) sets `types` and `type_count`. */
 extern const ew_module everwake_module;
 #define EW_LIST(what, table) .what##s = (table), .what##_count = sizeof(table) / sizeof((table)[0])
 
