@@ -24,6 +24,11 @@ lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
 
+# The probes in C and JavaScript: installs what they need, builds them, holds them against the contract.
+[group('check')]
+guests *languages:
+    tests/guests {{languages}}
+
 # Every fuzz target for a short while (seconds each).
 [group('check')]
 fuzz seconds="20":

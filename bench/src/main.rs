@@ -3,7 +3,7 @@
 //! # Layout
 //! - [`report`]: rows, percentiles, clocks.
 //! - [`modules`], [`bed`]: components, and a space that runs one under virtual time.
-//! - [`call`] with [`native`], [`step`], [`trap`], [`spawn`]: one space in this thread.
+//! - [`call`] with [`native`], [`step`], [`trap`], [`spawn`], [`languages`]: one space in this thread.
 //! - [`scale`]: a whole game in this process. [`testkit`], [`soak`]: the same under virtual time.
 //! - [`rpc`], [`idle`], [`swap`]: a server in a process of its own ([`server`], [`echo`], steered
 //!   through [`child`]) and clients in this one ([`load`]).
@@ -13,6 +13,7 @@ mod call;
 mod child;
 mod echo;
 mod idle;
+mod languages;
 mod load;
 mod modules;
 mod native;
@@ -81,6 +82,7 @@ const BENCHMARKS: &[Benchmark] = &[
         about: "64 bytes from a client to a handler and back, over QUIC on loopback",
         run: rpc::run,
     },
+    Benchmark { id: "languages", about: "the same module in several languages", run: languages::run },
     Benchmark { id: "testkit", about: "tests of a game under virtual time", run: testkit::run },
     Benchmark { id: "soak", about: "a million events of what comes and goes", run: soak::run },
     Benchmark { id: "swap", about: "new versions under load, in a space of 10,000 entities", run: swap::run },

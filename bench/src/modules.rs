@@ -31,6 +31,8 @@ pub const AVATAR: Source = Source::at("bench/modules/avatar");
 pub const BARE: Source = Source::at("bench/modules/bare");
 /// Ticks.
 pub const BOIDS: Source = Source::at("bench/modules/boids");
+/// What the conformance tests run, which is there in other languages, too.
+pub const PROBE: Source = Source::at("tests/modules/probe");
 /// The sample.
 pub const YARD: Source = Source::at("samples/yard");
 
@@ -66,12 +68,7 @@ impl Source {
 
     /// Builds and loads it as the first version of its lineage.
     pub fn load(self, engine: &Arc<Engine>) -> Result<Loaded> {
-        let loaded = self.load_only(engine)?;
-        let checked = loaded.manifest().clone().check(&ManifestLimits::default());
-        let checked = checked.map_err(|errors| anyhow!("{}: {errors:?}", self.folder))?;
-        let lineage = Lineage::new(loaded.manifest().name.clone());
-        let (_, version) = lineage.publish(checked, loaded.hash(), 1).map_err(|error| anyhow!("{error}"))?;
-        Ok(Loaded { guests: Instances(loaded), version: Arc::new(version) })
+        first_version(self.load_only(engine)?).with_context(|| self.folder)
     }
 
     /// Builds and loads it, whatever it says about itself.
@@ -79,6 +76,15 @@ impl Source {
         let bytes = self.build()?;
         Loader::new(engine.clone()).load(&bytes).with_context(|| self.folder)
     }
+}
+
+/// A component as the first version of its lineage.
+pub fn first_version(loaded: Arc<LoadedVersion>) -> Result<Loaded> {
+    let checked = loaded.manifest().clone().check(&ManifestLimits::default());
+    let checked = checked.map_err(|errors| anyhow!("{errors:?}"))?;
+    let lineage = Lineage::new(loaded.manifest().name.clone());
+    let (_, version) = lineage.publish(checked, loaded.hash(), 1).map_err(|error| anyhow!("{error}"))?;
+    Ok(Loaded { guests: Instances(loaded), version: Arc::new(version) })
 }
 
 /// An engine as in production, with other limits where a benchmark needs them.

@@ -75,6 +75,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ),
     ("everwake", &["everwake-macros"]),
     ("everwake-macros", &[]),
+    ("everwake-c-bindgen", &[]),
 ];
 
 /// What tests may use besides, by crate.
@@ -93,7 +94,7 @@ const USERS_OF_MODULES: [&str; 2] = ["everwake-tests", "everwake-bench"];
 
 /// Heavy dependencies and the crates that may use them outside of tests.
 /// Benchmarks may use what they measure against: a bare QUIC echo, a module without the SDK.
-const HOMES: [(&str, &[&str]); 21] = [
+const HOMES: [(&str, &[&str]); 23] = [
     ("wasmtime", &["everwake-runtime"]),
     ("wasmparser", &["everwake-runtime"]),
     ("wasm-encoder", &["everwake-runtime"]),
@@ -105,6 +106,8 @@ const HOMES: [(&str, &[&str]); 21] = [
     ("tokio-rustls", &["everwake-link"]),
     ("rcgen", &["everwake-link", "everwake-gate", "everwake-bench"]),
     ("wit-bindgen", &["everwake", "bench-bare"]),
+    ("wit-bindgen-c", &["everwake-c-bindgen"]),
+    ("wit-bindgen-core", &["everwake-c-bindgen"]),
     ("syn", &["everwake-macros", "everwake-tests"]),
     ("quote", &["everwake-macros"]),
     ("axum", &["everwake-cli"]),

@@ -1,8 +1,8 @@
-//! The same acts in WASM over the real host, by hand over the real host, and in the SDK's mock: all three agree on
-//! what happened.
+//! The same acts in WASM over the real host, in every language, by hand over the real host, and in the SDK's mock: all
+//! agree on what happened.
 
 use crate::contract::CASES;
-use crate::guests::{self, wasm};
+use crate::guests;
 use crate::model::native;
 use crate::stage::{difference, run, run_tick};
 
@@ -21,23 +21,32 @@ fn without_detail(answer: &str) -> String {
 
 #[test]
 fn a_native_guest_does_the_same_as_a_component() {
-    let ((wasm, component), (native, model)) = (wasm(), native());
+    let (native, model) = native();
     let mut wrong = Vec::new();
     for (what, _) in CASES {
         for end in ENDS {
-            let (expected, found) = (guests::run(what, end), run(native, model, what, end));
-            if without_detail(&expected.answer) != without_detail(&found.answer) {
-                wrong.push(format!("{what}, {end}: `{}` and natively `{}`", expected.answer, found.answer));
-            }
-            if expected.view != found.view {
-                wrong.push(format!("{what}, {end}:\n{}", difference(&expected.view, &found.view)));
+            let found = run(native, model, what, end);
+            for guest in guests::all() {
+                let (expected, name) = (guest.run(what, end), guest.name);
+                if without_detail(&expected.answer) != without_detail(&found.answer) {
+                    let (expected, found) = (&expected.answer, &found.answer);
+                    wrong.push(format!("{name}, {what}, {end}: `{expected}` and natively `{found}`"));
+                }
+                if expected.view != found.view {
+                    let difference = difference(&expected.view, &found.view);
+                    wrong.push(format!("{name}, {what}, {end}:\n{difference}"));
+                }
             }
         }
     }
     for end in ["nothing", "done", "err", "trap"] {
-        let (expected, found) = (run_tick(wasm, component, end), run_tick(native, model, end));
-        if expected.view != found.view {
-            wrong.push(format!("a tick, {end}:\n{}", difference(&expected.view, &found.view)));
+        let found = run_tick(native, model, end);
+        for guest in guests::all() {
+            let expected = guest.run_tick(end);
+            if expected.view != found.view {
+                let difference = difference(&expected.view, &found.view);
+                wrong.push(format!("{}, a tick, {end}:\n{difference}", guest.name));
+            }
         }
     }
     assert!(wrong.is_empty(), "{} findings\n{}", wrong.len(), wrong.join("\n"));
@@ -48,16 +57,19 @@ fn the_mock_does_the_same_as_a_component() {
     let mut wrong = Vec::new();
     for (what, _) in CASES {
         for end in ENDS {
-            let real = guests::run(what, end);
             let (answer, noticed) = probe::mocked::run(what, end);
-            // The mock answers by code alone.
-            let code = real.answer.split(' ').nth(1).unwrap_or("none");
-            let code = if real.answer.starts_with("ok") { "ok" } else { code };
-            if answer != code && !ANSWERED_APART.contains(&(what, end)) {
-                wrong.push(format!("{what}, {end}: `{}` and in the mock `{answer}`", real.answer));
-            }
-            if real.noticed != noticed {
-                wrong.push(format!("{what}, {end}:\n{}", difference(&real.noticed, &noticed)));
+            for guest in guests::all() {
+                let (real, name) = (guest.run(what, end), guest.name);
+                // The mock answers by code alone.
+                let code = real.answer.split(' ').nth(1).unwrap_or("none");
+                let code = if real.answer.starts_with("ok") { "ok" } else { code };
+                if answer != code && !ANSWERED_APART.contains(&(what, end)) {
+                    wrong
+                        .push(format!("{name}, {what}, {end}: `{}` and in the mock `{answer}`", real.answer));
+                }
+                if real.noticed != noticed {
+                    wrong.push(format!("{name}, {what}, {end}:\n{}", difference(&real.noticed, &noticed)));
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ mod acts;
 mod cx;
 mod others;
 
-use crate::guests::wasm;
+use crate::guests::rust;
 use everwake_runtime::driver::ModelLoader;
 use everwake_runtime::manifest::Manifest;
 use everwake_runtime::space::model::Model;
@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 pub(crate) fn native() -> &'static (Kit, Component) {
     static NATIVE: OnceLock<(Kit, Component)> = OnceLock::new();
     NATIVE.get_or_init(|| {
-        let manifest = manifest_of(&wasm().1);
+        let manifest = manifest_of(&rust().component);
         let model = others::handlers(actor::handlers(Model::new(&manifest)));
         let loader = ModelLoader::default();
         let component = Component(loader.add("probe", manifest, model));

@@ -24,13 +24,15 @@ impl Desk {
 #[methods]
 impl Desk {
     fn on_create(&mut self, cx: &mut Context) {
-        for name in ["hall", "other hall"] {
-            cx.call(create::<Hall>(name.to_owned(), Place::Anywhere)).then(on!(Self::on_hall), ());
-        }
+        cx.call(create::<Hall>("hall".to_owned(), Place::Anywhere)).then(on!(Self::on_hall), ());
     }
 
-    fn on_hall(&mut self, _: &mut Context, _: (), hall: Result<Ref<Hall>, CallError>) {
+    /// One after the other: of two that are made at once either may be there first.
+    fn on_hall(&mut self, cx: &mut Context, _: (), hall: Result<Ref<Hall>, CallError>) {
         self.halls.extend(hall.ok());
+        if self.halls.len() == 1 {
+            cx.call(create::<Hall>("other hall".to_owned(), Place::Anywhere)).then(on!(Self::on_hall), ());
+        }
     }
 
     #[rpc(server)]
