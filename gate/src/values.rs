@@ -12,6 +12,7 @@ pub struct ConnectionId(pub u64);
 
 /// Everything that can happen to a gate.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "they are moved once or twice and never kept")]
 pub enum GateInput {
     /// Somebody wants to connect. Answered by [`GateOutput::Accept`], [`GateOutput::Retry`] or
     /// [`GateOutput::Refuse`].
@@ -83,6 +84,7 @@ pub enum GateInput {
 
 /// Everything that a gate can ask for.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "they are moved once or twice and never kept")]
 pub enum GateOutput {
     /// Go on with the handshake.
     Accept {

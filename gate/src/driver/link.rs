@@ -21,6 +21,7 @@ const ROUND_TRIP_CHANGE_MS: f32 = 1.0;
 
 /// To the driver.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "they are moved once or twice and never kept")]
 pub(super) enum FromLink {
     /// The handshake is done.
     Established(ConnectionId, quinn::Connection),

@@ -154,9 +154,7 @@ impl ToGate {
                 out.extend_from_slice(frames);
             }
             ToGate::View { session, view, owner, type_id } => {
-                out.put_u8(3);
-                out.put_id(session.0);
-                out.put_u32(*view);
+                put_view(out, 3, *session, *view);
                 out.put_id(owner.0);
                 out.put_u32(*type_id);
             }
@@ -198,16 +196,8 @@ impl ToGate {
                 out.put_id(session.0);
                 out.extend_from_slice(frame);
             }
-            ToGate::End { session, view } => {
-                out.put_u8(10);
-                out.put_id(session.0);
-                out.put_u32(*view);
-            }
-            ToGate::Orphaned { session, view } => {
-                out.put_u8(11);
-                out.put_id(session.0);
-                out.put_u32(*view);
-            }
+            ToGate::End { session, view } => put_view(out, 10, *session, *view),
+            ToGate::Orphaned { session, view } => put_view(out, 11, *session, *view),
         }
     }
 
@@ -264,6 +254,12 @@ impl ToGate {
         fields.end()?;
         Ok(message)
     }
+}
+
+fn put_view(out: &mut Vec<u8>, kind: u8, session: SessionId, view: u32) {
+    out.put_u8(kind);
+    out.put_id(session.0);
+    out.put_u32(view);
 }
 
 impl Comparison {

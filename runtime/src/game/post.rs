@@ -99,20 +99,20 @@ impl GameCore {
         match to_gate {
             ToGate::Schema { .. } | ToGate::Broadcast { .. } => {
                 for gate in self.gates.values().copied().collect::<Vec<_>>() {
-                    self.to_gate(gate, to_gate.clone());
+                    self.tell_gate(gate, to_gate.clone());
                 }
             }
             ToGate::Frames { viewers, frames } => {
                 let Some(first) = viewers.first().map(|viewer| viewer.session.gate_random()) else { return };
                 if viewers.iter().all(|viewer| viewer.session.gate_random() == first) {
-                    return self.to_gate_of(first, ToGate::Frames { viewers, frames });
+                    return self.tell_gate_of(first, ToGate::Frames { viewers, frames });
                 }
                 let mut parts = BTreeMap::<u64, smallvec::SmallVec<_>>::new();
                 for viewer in viewers {
                     parts.entry(viewer.session.gate_random()).or_default().push(viewer);
                 }
                 for (gate, viewers) in parts {
-                    self.to_gate_of(gate, ToGate::Frames { viewers, frames: frames.clone() });
+                    self.tell_gate_of(gate, ToGate::Frames { viewers, frames: frames.clone() });
                 }
             }
             to_gate => {
@@ -122,20 +122,20 @@ impl GameCore {
                 {
                     known.view = *view;
                 }
-                self.to_gate_of(session.gate_random(), to_gate);
+                self.tell_gate_of(session.gate_random(), to_gate);
             }
         }
     }
 
-    fn to_gate_of(&mut self, gate_random: u64, to_gate: ToGate) {
+    fn tell_gate_of(&mut self, gate_random: u64, to_gate: ToGate) {
         match self.gates.get(&gate_random).copied() {
-            Some(gate) => self.to_gate(gate, to_gate),
+            Some(gate) => self.tell_gate(gate, to_gate),
             // It died, and its clients with it.
             None => self.counters.dropped += 1,
         }
     }
 
-    fn to_gate(&mut self, gate: Incarnation, to_gate: ToGate) {
+    fn tell_gate(&mut self, gate: Incarnation, to_gate: ToGate) {
         // Whoever holds the links numbers what goes to a process; positions are not worth keeping.
         let counter = u64::from(!matches!(to_gate, ToGate::Positions { .. }));
         let message = MessageId { counter, ..MessageId::default() };
@@ -154,7 +154,7 @@ impl GameCore {
         let schemas: Vec<_> = self.modules.values().map(|module| module.head.schema.clone()).collect();
         for gate in new {
             for schema in &schemas {
-                self.to_gate(gate, ToGate::Schema { schema: schema.clone() });
+                self.tell_gate(gate, ToGate::Schema { schema: schema.clone() });
             }
         }
     }

@@ -9,7 +9,7 @@ use std::process::Command;
 ///
 /// `protocol <- link <- dispatcher <- {runtime, gate, client} <- {testkit, cli} <- {tests, bench}`; crates of
 /// one layer never use each other, and the guest SDK shares only `wit/` with the host.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("everwake-protocol", &[]),
     ("everwake-link", &["everwake-protocol"]),
     ("everwake-dispatcher", &["everwake-protocol", "everwake-link"]),
