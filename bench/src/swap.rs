@@ -1,12 +1,19 @@
 //! `swap`: new versions while clients call, in a space of 10,000 entities: how long it stands
 //! still, and what the calls around that moment notice.
 
+use crate::bed::Bed;
 use crate::child::Server;
 use crate::load::{self, Call, Calls, Kind};
-use crate::modules::AVATAR;
-use crate::report::{Line, Report, median, pause, percentile};
-use anyhow::{Context, Result};
+use crate::modules::{self, AVATAR, Instances, Loaded};
+use crate::report::{Line, Report, median, pause, percentile, thread_cpu};
+use anyhow::{Context, Result, ensure};
 use everwake_protocol::EntityId;
+use everwake_protocol::client::Pose;
+use everwake_runtime::guest::{Guest, GuestSource, Trap, TrapKind, VersionHash};
+use everwake_runtime::manifest::ManifestLimits;
+use everwake_runtime::message::{Input, Output};
+use everwake_runtime::versions::Lineage;
+use everwake_runtime::wasm::EngineConfig;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,6 +26,7 @@ const BETWEEN: Duration = Duration::from_millis(1_500);
 const AROUND: Duration = Duration::from_millis(100);
 
 pub fn run(report: &mut Report) -> Result<()> {
+    alone(report)?;
     let rounds = if report.quick { 6 } else { 50 };
     let one = load::file(&AVATAR.build()?, "avatar")?;
     let two = load::file(&AVATAR.version("2").build()?, "avatar-2")?;
@@ -70,6 +78,68 @@ pub fn run(report: &mut Report) -> Result<()> {
         report.row(&format!("{case}clients that were cut off"), gone, "clients", None, none(), CLIENTS);
     }
     Ok(())
+}
+
+/// The swap itself, in a space of this thread that does nothing else: thread CPU time.
+fn alone(report: &mut Report) -> Result<()> {
+    let engine = modules::engine(EngineConfig::default())?;
+    let Loaded { mut guests, version } = AVATAR.load(&engine)?;
+    let mut bed = Bed::new(&version, 0);
+    let place = |number| Pose { x: number as f32, ..Pose::default() };
+    bed.populate("Avatar", ENTITIES, &[7], place, &mut guests);
+    let mut lineage = Lineage::new(version.manifest.name.clone());
+    let mut both = Both(vec![guests]);
+    let mut versions = Vec::new();
+    for (generation, source) in (1..).zip([AVATAR, AVATAR.version("2"), AVATAR.version("3").with("copper")]) {
+        let loaded = source.load_only(&engine)?;
+        let checked = loaded.manifest().clone().check(&ManifestLimits::default());
+        let checked = checked.map_err(|errors| anyhow::anyhow!("{errors:?}"))?;
+        let (next, version) = lineage
+            .publish(checked, loaded.hash(), generation)
+            .map_err(|error| anyhow::anyhow!("{error}"))?;
+        lineage = next;
+        versions.push(std::sync::Arc::new(version));
+        both.0.push(Instances(loaded));
+    }
+    let runs = if report.quick { 6 } else { 30 };
+    for (case, other, migrated) in [("", 1, 0), ("with migrate: ", 2, ENTITIES as usize)] {
+        let mut times = Vec::new();
+        for round in 0..=runs {
+            let to = versions.get(if round % 2 == 0 { other } else { 0 }).context("no version")?;
+            bed.now_ms += 1_500;
+            bed.inputs.push_back(Input::Swap(to.clone()));
+            let begin = thread_cpu();
+            bed.core.drain(bed.now_ms, &mut bed.inputs, &mut both, &mut bed.out);
+            times.push((thread_cpu() - begin).as_secs_f64() * 1e6);
+            let told = bed.out.drain(..).find_map(|output| match output {
+                Output::Swapped(told) => Some(told),
+                _ => None,
+            });
+            let told = told.context("no swap")?;
+            ensure!(told.failed.is_none() && told.migrated == migrated, "{told:?}");
+        }
+        times.remove(0);
+        report.row(&format!("{case}the space alone, CPU time"), median(&mut times), "us", None, None, runs);
+    }
+    Ok(())
+}
+
+/// Instances of several components, by their hashes.
+struct Both(Vec<Instances>);
+
+impl GuestSource for Both {
+    fn instantiate(&mut self, version: VersionHash) -> Result<Box<dyn Guest>, Trap> {
+        let place = self.0.iter().position(|instances| instances.0.hash() == version).unwrap_or(0);
+        self.0.swap(0, place);
+        let Some(instances) = self.0.first_mut() else {
+            return Err(Trap {
+                kind: TrapKind::Instantiate,
+                message: "no version".into(),
+                frames: Vec::new(),
+            });
+        };
+        instances.instantiate(version)
+    }
 }
 
 /// One publication.

@@ -18,6 +18,7 @@ mod patch;
 mod split;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 pub use patch::{Change, PatchReader, write_change_renumbered, write_path};
 

@@ -14,6 +14,7 @@
 //! - [`versions`]: checked versions, small ids, differences.
 //! - [`wasm`]: module instances; the only place that names wasmtime.
 
+mod arena;
 pub mod driver;
 pub mod game;
 pub mod guest;
@@ -21,6 +22,7 @@ mod id_hash;
 pub mod limits;
 pub mod manifest;
 pub mod message;
+mod prefetch;
 pub mod record;
 pub mod replicate;
 pub mod space;

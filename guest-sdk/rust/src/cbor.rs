@@ -224,6 +224,13 @@ impl<'a> Reader<'a> {
         self.slice(length)
     }
 
+    /// Reads a text as bytes; whether they are UTF-8 somebody has checked.
+    #[inline]
+    pub fn text_bytes(&mut self) -> Result<&'a [u8], Malformed> {
+        let length = self.expect(3, "expected a text")?;
+        self.slice(length)
+    }
+
     /// Reads the head of an array. A count that cannot fit what is left is refused, so it
     /// may be used to reserve memory.
     #[inline]
@@ -273,6 +280,16 @@ impl<'a> Reader<'a> {
 
     /// Reads one item of any kind, and returns its bytes.
     pub fn item(&mut self) -> Result<&'a [u8], Malformed> {
+        self.item_where(|text| std::str::from_utf8(text).is_ok())
+    }
+
+    /// The same; whether texts in it are UTF-8 somebody has checked.
+    pub fn checked_item(&mut self) -> Result<&'a [u8], Malformed> {
+        self.item_where(|_| true)
+    }
+
+    #[inline]
+    fn item_where(&mut self, is_text: impl Fn(&[u8]) -> bool) -> Result<&'a [u8], Malformed> {
         let start = self.rest;
         let mut left: u64 = 1;
         while left > 0 {
@@ -282,9 +299,8 @@ impl<'a> Reader<'a> {
                 (2, length) => {
                     self.slice(length)?;
                 }
-                (3, length) => {
-                    std::str::from_utf8(self.slice(length)?).map_err(|_| Malformed("text is not UTF-8"))?;
-                }
+                (3, length) if is_text(self.slice(length)?) => {}
+                (3, _) => return Err(Malformed("text is not UTF-8")),
                 (4, items) => left = left.saturating_add(items),
                 (5, entries) => left = left.saturating_add(entries.saturating_mul(2)),
                 _ => return Err(Malformed("tags are not used")),

@@ -273,12 +273,13 @@ impl Context {
             None => self.space_id(),
         };
         self.space.set(Some(space));
-        let (mut resident, type_index) = self.residents.take_other(id, (space, changes), self.loader)?;
+        let taken = self.residents.take_other(id, (space, changes), self.loader)?;
+        let Taken { loaded: mut resident, type_index, place } = taken;
         let result = match resident.as_any().downcast_mut::<Loaded<T>>() {
             Some(loaded) if type_index == T::INDEX => Ok(act(self, loaded)),
             _ => Err(Error::NotFound),
         };
-        self.residents.put(id, resident);
+        self.residents.put(place, resident);
         result
     }
 

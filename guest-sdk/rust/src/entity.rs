@@ -178,39 +178,11 @@ impl Visitor for LoadOne<'_> {
     }
 }
 
-/// The plain attributes, encoded one after the other.
-#[derive(Default)]
-pub(crate) struct Plain {
-    bytes: Vec<u8>,
-    ends: Vec<u32>,
-}
-
-impl Plain {
-    pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-        self.ends.clear();
-    }
-
-    #[inline]
-    fn push<A: Attribute>(&mut self, value: &A) -> (usize, &[u8]) {
-        let start = self.bytes.len();
-        value.encode(&mut self.bytes);
-        self.ends.push(self.bytes.len() as u32);
-        (self.ends.len() - 1, self.bytes.get(start..).unwrap_or_default())
-    }
-
-    #[inline]
-    fn get(&self, place: usize) -> &[u8] {
-        let start = place.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
-        let end = self.ends.get(place).copied().unwrap_or(0);
-        self.bytes.get(start as usize..end as usize).unwrap_or_default()
-    }
-}
-
 /// Takes the attributes as what the host has.
 pub(crate) struct Adopt<'a> {
     pub(crate) token: u32,
-    pub(crate) before: &'a mut Plain,
+    /// The plain ones, encoded one after the other.
+    pub(crate) before: &'a mut Vec<u8>,
 }
 
 impl Visitor for Adopt<'_> {
@@ -219,7 +191,7 @@ impl Visitor for Adopt<'_> {
         if A::LOGGED {
             value.adopt(Owner { token: self.token, index });
         } else {
-            self.before.push(value);
+            value.encode(self.before);
         }
     }
 }
@@ -227,8 +199,10 @@ impl Visitor for Adopt<'_> {
 /// Writes what is different from `before`, and makes the next `before`.
 pub(crate) struct Patch<'a> {
     pub(crate) token: u32,
-    pub(crate) before: &'a Plain,
-    pub(crate) after: &'a mut Plain,
+    /// The plain attributes as the host has them, encoded one after the other.
+    pub(crate) before: &'a mut Vec<u8>,
+    /// How far they are compared.
+    pub(crate) place: usize,
     pub(crate) patch: &'a mut Vec<u8>,
 }
 
@@ -238,11 +212,31 @@ impl Visitor for Patch<'_> {
         if A::LOGGED {
             return value.flush(Owner { token: self.token, index }, self.patch);
         }
-        let (place, now) = self.after.push(value);
-        if !cbor::same(now, self.before.get(place)) {
-            cbor::unsigned(self.patch, u64::from(index));
-            self.patch.extend_from_slice(now);
+        let before = self.before.get(self.place..).unwrap_or_default();
+        match value.strip(before) {
+            Some(rest) => self.place += before.len() - rest.len(),
+            None => {
+                cbor::unsigned(self.patch, u64::from(index));
+                let start = self.patch.len();
+                value.encode(self.patch);
+                self.replace(start);
+            }
         }
+    }
+}
+
+impl Patch<'_> {
+    /// What was written into the patch from `start` on is what the host has now.
+    fn replace(&mut self, start: usize) {
+        let now = self.patch.get(start..).unwrap_or_default();
+        let before = self.before.get_mut(self.place..).unwrap_or_default();
+        // Should a value have been something else than one item, all that follow are written anew.
+        let length = Reader::new(before).item().map_or(before.len(), <[u8]>::len);
+        match before.get_mut(..length).filter(|old| old.len() == now.len()) {
+            Some(old) => old.copy_from_slice(now),
+            None => drop(self.before.splice(self.place..self.place + length, now.iter().copied())),
+        }
+        self.place += now.len();
     }
 }
 

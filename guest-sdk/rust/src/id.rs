@@ -141,6 +141,15 @@ impl Value for Id {
         let bytes: [u8; 16] = reader.bytes()?.try_into().map_err(|_| Malformed("an id is 16 bytes"))?;
         Ok(Self::from_u128(u128::from_be_bytes(bytes)))
     }
+
+    #[inline]
+    fn strip<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
+        let (head, rest) = bytes.split_first()?;
+        let (words, rest) = rest.split_first_chunk::<16>()?;
+        let (words, _) = words.as_chunks::<4>();
+        let same = self.0.iter().zip(words).all(|(word, written)| *word == u32::from_be_bytes(*written));
+        (*head == 0x50 && same).then_some(rest)
+    }
 }
 
 /// What `#[methods]` makes for an entity type: the methods that others may call on a
@@ -258,6 +267,11 @@ impl<T: Entity> Value for Ref<T> {
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         Id::decode(reader).map(Self::new)
+    }
+
+    #[inline]
+    fn strip<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
+        self.id().strip(bytes)
     }
 }
 

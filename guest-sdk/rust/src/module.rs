@@ -15,7 +15,7 @@ use crate::manifest::{Definitions, Manifest, describe};
 use crate::methods::{Args, Delivery};
 use crate::migrate::State;
 use crate::poison;
-use crate::resident::{Loaded, Loader, Resident, Residents};
+use crate::resident::{Loaded, Loader, Resident, Residents, Taken};
 
 /// A game: a name and a list of types. `module!` makes one.
 pub trait Module: 'static {
@@ -125,9 +125,9 @@ fn run<M: Module>(cx: &mut Context, event: &Event) -> Result<(), Error> {
         }
     };
     let id = Id::from(event.entity);
-    let (mut resident, _) = cx.take_own(id, event.revision)?;
+    let Taken { loaded: mut resident, place, .. } = cx.take_own(id, event.revision)?;
     let result = resident.deliver(cx, delivery, args);
-    cx.residents.put(id, resident);
+    cx.residents.put(place, resident);
     result
 }
 

@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use crate::cbor::Malformed;
 use crate::context::Context;
-use crate::entity::{Adopt, Entity, Patch, Plain, Snapshot, load};
+use crate::entity::{Adopt, Entity, Patch, Snapshot, load};
 use crate::failure::Error;
 use crate::host;
 use crate::id::Id;
@@ -22,7 +22,7 @@ pub(crate) trait Resident {
     /// Runs one event of it.
     fn deliver(&mut self, cx: &mut Context, delivery: Delivery, args: Args<'_>) -> Result<(), Error>;
     /// Appends what changed since the last time.
-    fn patch(&mut self, patch: &mut Vec<u8>, scratch: &mut Plain);
+    fn patch(&mut self, patch: &mut Vec<u8>);
     /// Appends all attributes.
     fn snapshot(&mut self, out: &mut Vec<u8>);
     /// Itself, to find its type.
@@ -32,7 +32,7 @@ pub(crate) trait Resident {
 /// The struct, and what the host has of its plain attributes.
 pub(crate) struct Loaded<T> {
     pub(crate) entity: T,
-    before: Plain,
+    before: Vec<u8>,
     token: u32,
 }
 
@@ -40,7 +40,7 @@ impl<T: Entity + Methods> Loaded<T> {
     /// From what the host has.
     pub(crate) fn new(state: &[u8], token: u32) -> Result<Self, Malformed> {
         let mut entity = load::<T>(state)?;
-        let mut before = Plain::default();
+        let mut before = Vec::new();
         entity.visit(&mut Adopt { token, before: &mut before });
         Ok(Self { entity, before, token })
     }
@@ -59,14 +59,8 @@ impl<T: Entity + Methods> Resident for Loaded<T> {
         }
     }
 
-    fn patch(&mut self, patch: &mut Vec<u8>, scratch: &mut Plain) {
-        scratch.clear();
-        let written = patch.len();
-        let before = &self.before;
-        self.entity.visit(&mut Patch { token: self.token, before, after: scratch, patch });
-        if patch.len() > written {
-            std::mem::swap(&mut self.before, scratch);
-        }
+    fn patch(&mut self, patch: &mut Vec<u8>) {
+        self.entity.visit(&mut Patch { token: self.token, before: &mut self.before, place: 0, patch });
     }
 
     fn snapshot(&mut self, out: &mut Vec<u8>) {
@@ -80,6 +74,7 @@ impl<T: Entity + Methods> Resident for Loaded<T> {
 
 /// One entity's place in the table.
 pub(crate) struct Slot {
+    id: Id,
     pub(crate) type_index: u32,
     pub(crate) revision: u32,
     /// Where it was loaded: only from there it may be touched directly.
@@ -91,9 +86,9 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    fn touch(&mut self, id: Id, touched: &mut Vec<Id>) {
+    fn touch(&mut self, place: usize, touched: &mut Vec<usize>) {
         if !std::mem::replace(&mut self.touched, true) {
-            touched.push(id);
+            touched.push(place);
         }
     }
 }
@@ -118,8 +113,14 @@ impl Hasher for IdHasher {
     }
 }
 
-/// An entity that was taken out, and the index of its type.
-pub(crate) type Taken = (Box<dyn Resident>, u32);
+/// An entity that was taken out.
+pub(crate) struct Taken {
+    pub(crate) loaded: Box<dyn Resident>,
+    /// Index of its type.
+    pub(crate) type_index: u32,
+    /// Where it goes back to.
+    pub(crate) place: usize,
+}
 
 /// Finds the loader of a type by its index.
 pub(crate) type LoaderOf = fn(u32) -> Option<Loader>;
@@ -130,16 +131,18 @@ pub(crate) type Loader = fn(&[u8], u32) -> Result<Box<dyn Resident>, Malformed>;
 /// All that is loaded. Kept between events; lent to the [`Context`] of the running one.
 #[derive(Default)]
 pub(crate) struct Residents {
-    slots: HashMap<Id, Slot, BuildHasherDefault<IdHasher>>,
+    /// Places in `slots`: who is handed out is looked up once in an event.
+    places: HashMap<Id, usize, BuildHasherDefault<IdHasher>>,
+    slots: Vec<Option<Slot>>,
+    free: Vec<usize>,
     tokens: u32,
-    /// Entities handed out in the running event to be changed, in order.
-    touched: Vec<Id>,
-    /// Entities loaded in the running event: perhaps born in it.
-    fresh: Vec<Id>,
+    /// Places of entities handed out in the running event to be changed, in order.
+    touched: Vec<usize>,
+    /// Of entities loaded in the running event: perhaps born in it.
+    fresh: Vec<usize>,
     /// Memory of the contexts' frames.
     pub(crate) frames: Vec<(Id, u32)>,
     patch: Vec<u8>,
-    scratch: Plain,
     /// What was computed for a space, by its type.
     pub(crate) caches: HashMap<(Option<Id>, TypeId), Rc<dyn Any>>,
 }
@@ -148,12 +151,12 @@ impl Residents {
     /// Takes the entity that the event is for out, loading it if it is not here or is not the
     /// one that the host has now.
     pub(crate) fn take_own(&mut self, id: Id, revision: u32, loader: LoaderOf) -> Result<Taken, Error> {
-        if let Some(slot) = self.slots.get_mut(&id)
+        if let Some((place, slot)) = Self::find(&self.places, &mut self.slots, id)
             && slot.revision == revision
         {
             let loaded = slot.loaded.take().ok_or(Error::Busy)?;
-            slot.touch(id, &mut self.touched);
-            return Ok((loaded, slot.type_index));
+            slot.touch(place, &mut self.touched);
+            return Ok(Taken { loaded, type_index: slot.type_index, place });
         }
         self.load(id, (host::spaces::current().map(Id::from), true), loader)
     }
@@ -165,14 +168,14 @@ impl Residents {
         (space, changes): (Option<Id>, bool),
         loader: LoaderOf,
     ) -> Result<Taken, Error> {
-        if let Some(slot) = self.slots.get_mut(&id)
+        if let Some((place, slot)) = Self::find(&self.places, &mut self.slots, id)
             && (slot.loaded.is_none() || space.is_some() && slot.space == space)
         {
             let loaded = slot.loaded.take().ok_or(Error::Busy)?;
             if changes {
-                slot.touch(id, &mut self.touched);
+                slot.touch(place, &mut self.touched);
             }
-            return Ok((loaded, slot.type_index));
+            return Ok(Taken { loaded, type_index: slot.type_index, place });
         }
         // Whether it may be reached from here is for the host to say.
         self.load(id, (space, changes), loader)
@@ -190,18 +193,48 @@ impl Residents {
         let loaded = loader(&state.attributes, self.tokens)
             .map_err(|bad| Error::Other(format!("state of {id}: {bad}")))?;
         let (type_index, revision) = (state.type_index, state.revision);
-        let mut slot = Slot { type_index, revision, space, touched: false, loaded: None };
+        let mut slot = Slot { id, type_index, revision, space, touched: false, loaded: None };
+        let place = self.place_of(id);
         if changes {
-            slot.touch(id, &mut self.touched);
+            slot.touch(place, &mut self.touched);
         }
-        self.slots.insert(id, slot);
-        self.fresh.push(id);
-        Ok((loaded, state.type_index))
+        if let Some(there) = self.slots.get_mut(place) {
+            *there = Some(slot);
+        }
+        self.fresh.push(place);
+        Ok(Taken { loaded, type_index, place })
+    }
+
+    /// The place of an entity, or one for it.
+    fn place_of(&mut self, id: Id) -> usize {
+        let Self { places, slots, free, .. } = self;
+        *places.entry(id).or_insert_with(|| {
+            free.pop().unwrap_or_else(|| {
+                slots.push(None);
+                slots.len() - 1
+            })
+        })
+    }
+
+    fn find<'s>(
+        places: &HashMap<Id, usize, BuildHasherDefault<IdHasher>>,
+        slots: &'s mut [Option<Slot>],
+        id: Id,
+    ) -> Option<(usize, &'s mut Slot)> {
+        let place = *places.get(&id)?;
+        Some((place, slots.get_mut(place)?.as_mut()?))
+    }
+
+    fn remove(&mut self, place: usize) {
+        if let Some(slot) = self.slots.get_mut(place).and_then(Option::take) {
+            self.places.remove(&slot.id);
+            self.free.push(place);
+        }
     }
 
     /// Puts an entity back.
-    pub(crate) fn put(&mut self, id: Id, loaded: Box<dyn Resident>) {
-        if let Some(slot) = self.slots.get_mut(&id) {
+    pub(crate) fn put(&mut self, place: usize, loaded: Box<dyn Resident>) {
+        if let Some(Some(slot)) = self.slots.get_mut(place) {
             slot.loaded = Some(loaded);
         }
     }
@@ -209,14 +242,14 @@ impl Residents {
     /// Tells the host what the running event changed.
     pub(crate) fn commit(&mut self) {
         let touched = std::mem::take(&mut self.touched);
-        for id in &touched {
-            let Some(slot) = self.slots.get_mut(id) else { continue };
+        for place in &touched {
+            let Some(Some(slot)) = self.slots.get_mut(*place) else { continue };
             slot.touched = false;
             let Some(loaded) = &mut slot.loaded else { continue };
             self.patch.clear();
-            loaded.patch(&mut self.patch, &mut self.scratch);
+            loaded.patch(&mut self.patch);
             if !self.patch.is_empty() {
-                host::entities::patch((*id).into(), &self.patch);
+                host::entities::patch(slot.id.into(), &self.patch);
             }
         }
         self.touched = touched;
@@ -226,21 +259,23 @@ impl Residents {
 
     /// Forgets all that the running event handed out or loaded: the host undoes it.
     pub(crate) fn roll_back(&mut self) {
-        for id in self.touched.drain(..).chain(self.fresh.drain(..)) {
-            self.slots.remove(&id);
+        while let Some(place) = self.touched.pop().or_else(|| self.fresh.pop()) {
+            self.remove(place);
         }
     }
 
     /// Forgets an entity.
     pub(crate) fn forget(&mut self, id: Id) {
-        self.slots.remove(&id);
+        if let Some(place) = self.places.get(&id).copied() {
+            self.remove(place);
+        }
     }
 
     /// All attributes of an entity, if it is here.
     pub(crate) fn snapshot(&mut self, id: Id) -> Option<Vec<u8>> {
-        let loaded = self.slots.get_mut(&id)?.loaded.as_mut()?;
+        let (_, slot) = Self::find(&self.places, &mut self.slots, id)?;
         let mut out = Vec::new();
-        loaded.snapshot(&mut out);
+        slot.loaded.as_mut()?.snapshot(&mut out);
         Some(out)
     }
 }

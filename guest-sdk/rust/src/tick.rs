@@ -12,7 +12,7 @@ use crate::host;
 use crate::id::{Id, Ref};
 use crate::methods::{Args, TickForm};
 use crate::poison;
-use crate::resident::Loaded;
+use crate::resident::{Loaded, Taken};
 use crate::spaces::Neighbour;
 use crate::types::{Pose, Vec3};
 
@@ -265,14 +265,14 @@ fn run_one<T: InModule>(cx: &mut Context, shared: &mut Shared, at: usize) -> Res
     let id: Id = member.entity.into();
     let revision = member.revision;
     host::ticks::working_on(at as u32);
-    let (mut resident, type_index) = cx.take_own(id, revision)?;
+    let Taken { loaded: mut resident, type_index, place } = cx.take_own(id, revision)?;
     cx.push_frame(id, type_index);
     let result = match resident.as_any().downcast_mut::<Loaded<T>>() {
         Some(loaded) => loaded.entity.tick(&mut Tick { cx, shared, at }),
         None => Err(Error::NotFound),
     };
     cx.pop_frame();
-    cx.residents.put(id, resident);
+    cx.residents.put(place, resident);
     match poison::take() {
         Some(error) if result.is_ok() => Err(error),
         _ => result,

@@ -95,6 +95,10 @@ impl Value for Time {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         i64::decode(reader).map(Self)
     }
+    #[inline]
+    fn strip<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
+        self.0.strip(bytes)
+    }
 }
 
 /// Three numbers: a place or a direction in metres.
@@ -196,6 +200,11 @@ impl Value for Vec3 {
         let read = Self { x: fields.take()?, y: fields.take()?, z: fields.take()? };
         fields.close()?;
         Ok(read)
+    }
+    #[inline]
+    fn strip<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
+        let rest = bytes.strip_prefix(&[0x83])?;
+        self.z.strip(self.y.strip(self.x.strip(rest)?)?)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What travels: attributes, arguments, results, contexts. How each type is written as
 //! CBOR, and how the manifest spells it.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -27,6 +28,31 @@ pub trait Value: Sized {
     fn encode(&self, out: &mut Vec<u8>);
     /// Reads one CBOR item.
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed>;
+
+    /// Of bytes that begin with what `encode` writes, those behind it; none if they begin otherwise. `bytes` is
+    /// something that `encode` wrote for a value of this type, and more. Each attribute is compared with what
+    /// the host has after each event, so the frequent types do it without writing anything.
+    #[doc(hidden)]
+    fn strip<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
+        let mut written = SCRATCH.take();
+        written.clear();
+        self.encode(&mut written);
+        let parts = bytes.split_at_checked(written.len());
+        let rest = parts.filter(|(begin, _)| cbor::same(begin, &written)).map(|(_, rest)| rest);
+        SCRATCH.set(written);
+        rest
+    }
+}
+
+thread_local! {
+    /// Memory for the comparison of values.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// [`Value::strip`] of a value that is written as these bytes.
+#[inline]
+fn strip_fixed<const N: usize>(written: [u8; N], bytes: &[u8]) -> Option<&[u8]> {
+    bytes.split_first_chunk::<N>().filter(|(begin, _)| **begin == written).map(|(_, rest)| rest)
 }
 
 /// Writes one value into fresh memory.
@@ -63,6 +89,12 @@ macro_rules! integers {
             fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
                 Self::try_from(reader.$walk()?).map_err(|_| Malformed(concat!("out of range for ", $text)))
             }
+
+            #[inline]
+            fn strip<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
+                let mut reader = Reader::new(bytes);
+                (reader.$walk().ok()? == *self as $wide).then(|| reader.rest())
+            }
         }
     )*};
 }
@@ -96,6 +128,11 @@ impl Value for bool {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         reader.bool()
     }
+
+    #[inline]
+    fn strip<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
+        strip_fixed([if *self { 0xf5 } else { 0xf4 }], bytes)
+    }
 }
 
 impl Value for f32 {
@@ -116,6 +153,12 @@ impl Value for f32 {
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(reader.float()? as f32)
+    }
+
+    #[inline]
+    fn strip<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
+        let bits = if self.is_nan() { 0x7fc0_0000 } else { self.to_bits() };
+        strip_fixed(bits.to_be_bytes(), strip_fixed([0xfa], bytes)?)
     }
 }
 
@@ -138,6 +181,12 @@ impl Value for f64 {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         reader.float()
     }
+
+    #[inline]
+    fn strip<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
+        let bits = if self.is_nan() { 0x7ff8_0000_0000_0000 } else { self.to_bits() };
+        strip_fixed(bits.to_be_bytes(), strip_fixed([0xfb], bytes)?)
+    }
 }
 
 impl Value for String {
@@ -156,6 +205,16 @@ impl Value for String {
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         reader.text().map(Self::from)
+    }
+
+    #[inline]
+    fn strip<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
+        let mut reader = Reader::new(bytes);
+        if reader.head().ok()? != (3, self.len() as u64) {
+            return None;
+        }
+        let (begin, rest) = reader.rest().split_at_checked(self.len())?;
+        cbor::same(begin, self.as_bytes()).then_some(rest)
     }
 }
 
@@ -228,6 +287,16 @@ impl<T: Value> Value for Option<T> {
             return Err(Malformed("expected a list of one item"));
         }
         reader.nested(T::decode).map(Some)
+    }
+
+    #[inline]
+    fn strip<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
+        match self {
+            None => strip_fixed([NULL], bytes),
+            Some(_) if bytes.first() == Some(&NULL) => None,
+            Some(value) if T::NULLABLE => value.strip(strip_fixed([0x81], bytes)?),
+            Some(value) => value.strip(bytes),
+        }
     }
 }
 
@@ -424,5 +493,43 @@ impl<'r, 'a> Fields<'r, 'a> {
             self.reader.item()?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Id;
+    use crate::types::{Time, Vec3};
+
+    /// Each is found at the beginning of what itself wrote and of nothing that another one wrote.
+    fn distinct<T: Value>(values: &[T]) {
+        for (place, value) in values.iter().enumerate() {
+            for (other, written) in values.iter().map(to_bytes).enumerate() {
+                let bytes = [written, vec![0xf5, 1]].concat();
+                let expected = (place == other).then_some(&[0xf5, 1][..]);
+                assert_eq!(value.strip(&bytes), expected, "{place} of {other}");
+                assert_eq!(value.strip(&[]), None);
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_knows_its_own_bytes() {
+        distinct(&[0i64, -1, 23, 24, -25, 300, i64::MIN, i64::MAX]);
+        distinct(&[0u64, 255, 256, 1 << 40, u64::MAX]);
+        distinct(&[true, false]);
+        distinct(&[0.0f32, -0.0, 1.5, f32::NAN, f32::INFINITY]);
+        distinct(&[0.0f64, -0.0, 1.5, f64::NAN]);
+        distinct(&["", "a", "b", "ab", "a much longer text than the others"].map(String::from));
+        distinct(&[None, Some(0i64), Some(7)]);
+        distinct(&[None, Some(None), Some(Some(1u8))]);
+        distinct(&[Some(()), None]);
+        let id = |bytes: [u8; 16]| from_bytes::<Id>(&[&[0x50][..], &bytes].concat()).unwrap();
+        distinct(&[Id::NIL, id([1; 16]), id([0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])]);
+        distinct(&[Time::initial(), Time(-5)]);
+        distinct(&[Vec3::new(0.0, 0.0, 0.0), Vec3::new(0.0, 0.0, -0.0), Vec3::new(1.0, 2.0, 3.0)]);
+        distinct(&[vec![], vec![1u8], vec![1, 2]]);
+        distinct(&[(1u8, String::from("x")), (1, String::from("y")), (2, String::from("x"))]);
     }
 }

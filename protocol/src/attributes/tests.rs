@@ -324,6 +324,23 @@ fn a_mirror_lets_one_attribute_grow_before_another_shrinks() {
 }
 
 #[test]
+fn whole_values_are_put_within_the_limits() {
+    let mut attributes = Attributes::new(1);
+    let list = |items: usize| Slot::List(vec![Span::from_slice(&[0x00; 1_000]); items]);
+    let values = [(0, Slot::Scalar(Span::from_slice(&[0x07]))), (3, list(2))];
+    attributes.allow(&values).unwrap();
+    for (attribute, value) in values {
+        attributes.put(attribute, value);
+    }
+    assert_eq!((attributes.slots().len(), attributes.bytes()), (4, recounted(&attributes)));
+    attributes.put(0, Slot::Absent);
+    assert_eq!(attributes.bytes(), recounted(&attributes));
+    // Too much, unless something else goes for it.
+    assert_eq!(attributes.allow(&[(1, list(1_040))]), Err(PatchError::EntityTooLarge));
+    assert_eq!(attributes.allow(&[(1, list(1_040)), (3, Slot::Absent)]), Ok(()));
+}
+
+#[test]
 fn a_value_equal_to_the_initial_one_is_no_change() {
     let mut attributes = Attributes::new(4);
     assert_eq!(

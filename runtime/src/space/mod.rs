@@ -22,7 +22,6 @@
 //! - [`model`]: a native guest made of closures, for tests and simulation.
 
 mod agenda;
-mod arena;
 pub mod attributes_serde;
 mod budget;
 mod chaos;
@@ -39,6 +38,7 @@ mod images;
 mod inspect;
 mod life;
 mod mailbox;
+mod migrate;
 pub mod model;
 mod parked;
 mod recent;

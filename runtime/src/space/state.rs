@@ -4,7 +4,6 @@
 //! touch is in it; the instance and the recorder are not.
 
 use super::agenda::{Agenda, Due};
-use super::arena::Arena;
 use super::charge::Charges;
 use super::commit::CommitRing;
 use super::config::{SpaceConfig, SpaceKind};
@@ -16,6 +15,7 @@ use super::running::Running;
 use super::seeds::Seeds;
 use super::tick::Ticks;
 use super::world::World;
+use crate::arena::Arena;
 use crate::guest::Hook;
 use crate::message::{AnswerTo, Body, Class, Input, Message, Output};
 use crate::replicate::{self, Change, ReplicaInput, ReplicaOutput, Replicator};

@@ -1,34 +1,23 @@
 //! Going over to another version between two events, and rehearsing it (rules E1 to E3).
 //!
-//! `migrate` runs on copies. Whatever fails, the old version goes on as if nothing had been asked.
-//! Of two versions the one with the higher schema number knows both forms: its code migrates in
-//! either direction, so going back works though the older code has never heard of the newer form.
+//! What `migrate` says is kept aside until all have been asked ([`super::migrate`]). Whatever fails, the old
+//! version goes on as if nothing had been asked.
 
 use super::charge::Charges;
 use super::commit::{DropReason, Effect};
 use super::core::SpaceCore;
 use super::entity::{Entity, Slot};
+use super::migrate::{Migrated, Names, arrive, declared, migrate_all, rehearse_all};
 use super::state::{Space, is_visible};
-use crate::guest::{Guest, GuestSource, Hook, VersionHash};
-use crate::limits;
-use crate::manifest::EntityType;
+use crate::guest::{GuestSource, Hook};
 use crate::message::{Output, Rehearsal, SwapReport, Traveller};
 use crate::replicate::{Change, ReplicaInput};
-use crate::versions::{ModuleVersion, TypeTable};
+use crate::versions::ModuleVersion;
 use bytes::Bytes;
 use everwake_protocol::EntityId;
-use everwake_protocol::attributes::{Attributes, Change as Patch, Column, Slot as Value, write_path};
-use everwake_protocol::cbor::{self, Reader};
-use std::collections::BTreeMap;
+use everwake_protocol::attributes::write_path;
+use everwake_protocol::cbor;
 use std::sync::Arc;
-
-/// An entity's attributes in another version.
-struct Migrated {
-    slot: Slot,
-    entity: EntityId,
-    schema: u32,
-    attributes: Attributes,
-}
 
 impl SpaceCore {
     /// Goes over to the ordered version, or stays.
@@ -75,8 +64,12 @@ impl SpaceCore {
         let new = Names { version: &version, type_index };
         if traveller.body.schema != new.schema() {
             match arrive(&traveller, &new, guests) {
-                Ok(attributes) => {
-                    traveller.body.attributes = attributes;
+                Ok(values) => {
+                    for (attribute, value) in values {
+                        traveller.body.attributes.put(attribute, value);
+                    }
+                    let attributes = new.table().map_or(0, |table| table.attribute_ids);
+                    traveller.body.attributes.grow(attributes as usize);
                     traveller.body.schema = new.schema();
                 }
                 Err(_) if traveller.failed.is_none() => {
@@ -112,14 +105,32 @@ impl Space {
         self.visible = super::state::visible_attributes(&version);
         let mut commit = self.open_own_commit(self.config.id);
         self.feed(ReplicaInput::Swapped(version.clone()));
-        for Migrated { slot, entity: id, schema, attributes } in migrated {
+        let mut changes = Vec::new();
+        let slots: Vec<Slot> = migrated.iter().map(|migrated| migrated.slot).collect();
+        for (place, Migrated { slot, schema, values }) in migrated.into_iter().enumerate() {
+            // In two steps: a pointer must be there before what is behind it.
+            if let Some(next) = slots.get(place + 1) {
+                self.world.prefetch_attributes(*next);
+            }
+            if let Some(after) = slots.get(place + 2) {
+                self.world.prefetch(*after);
+            }
             let Some(entity) = self.world.get_mut(slot) else { continue };
-            let changes = difference(&entity.body.attributes, &attributes);
-            entity.body.attributes = attributes;
+            changes.clear();
+            let mut seen = false;
+            for (attribute, value) in values {
+                seen |= is_visible(&self.visible, entity.type_index, attribute);
+                write_path(attribute, None, false, &mut changes);
+                value.encode(&mut changes);
+                entity.body.attributes.put(attribute, value);
+            }
             entity.body.schema = schema;
-            commit.push_delta(id, &changes);
-            commit.effects.push(Effect::Migrated { entity: id });
-            self.changes.push(Change::Patched { entity: id, changes: changes.into() });
+            commit.push_delta(entity.id, &changes);
+            commit.effects.push(Effect::Migrated { entity: entity.id });
+            if seen {
+                let changes = Bytes::copy_from_slice(&changes);
+                self.changes.push(Change::Patched { entity: entity.id, changes });
+            }
         }
         self.catch_up(unseen);
         self.renew(&version);
@@ -132,12 +143,12 @@ impl Space {
     /// No instance knows the entities any more, and each has room for the attributes of its type.
     fn renew(&mut self, version: &ModuleVersion) {
         let revision = self.world.next_revision();
-        for entity in self.world.iter_mut() {
+        self.world.for_each(|entity| {
             entity.revision = revision;
             if let Some(table) = version.types.get(entity.type_index as usize) {
                 entity.body.attributes.grow(table.attribute_ids as usize);
             }
-        }
+        });
     }
 
     /// Entities of types that do not sleep any more: what came due meanwhile fires now.
@@ -206,267 +217,5 @@ impl Space {
             entity.body.attributes.slot(attribute).encode(&mut changes);
             self.changes.push(Change::Patched { entity: entity.id, changes: changes.into() });
         }
-    }
-}
-
-/// Attributes of a type by name.
-#[derive(Clone, Copy)]
-struct Names<'a> {
-    version: &'a ModuleVersion,
-    type_index: u32,
-}
-
-impl<'a> Names<'a> {
-    /// Of a type by its small id.
-    fn of(version: &'a ModuleVersion, type_id: u32) -> Option<Names<'a>> {
-        version.type_by_id.get(&type_id).map(|type_index| Names { version, type_index: *type_index })
-    }
-
-    fn lacks(&self, attribute: &str) -> bool {
-        self.iter().all(|(name, _)| name != attribute)
-    }
-
-    fn schema(&self) -> u32 {
-        declared(self.version, self.type_index).map_or(0, |declared| declared.schema)
-    }
-
-    fn table(&self) -> Option<&'a TypeTable> {
-        self.version.types.get(self.type_index as usize)
-    }
-
-    /// Name, small id and table of each attribute.
-    fn iter(&self) -> impl Iterator<Item = (&'a str, &'a crate::versions::AttributeTable)> + use<'a> {
-        let declared = declared(self.version, self.type_index);
-        let names = declared.into_iter().flat_map(|declared| &declared.attributes);
-        let tables = self.table().into_iter().flat_map(|table| &table.attributes);
-        names.map(|attribute| attribute.name.as_str()).zip(tables)
-    }
-}
-
-fn declared(version: &ModuleVersion, type_index: u32) -> Option<&EntityType> {
-    version.manifest.types.get(type_index as usize)
-}
-
-fn migrate_all(
-    space: &Space,
-    version: &Arc<ModuleVersion>,
-    guests: &mut dyn GuestSource,
-) -> Result<Vec<Migrated>, String> {
-    for (_, entity) in space.world.iter() {
-        if !version.type_by_id.contains_key(&entity.body.type_id) {
-            let name = declared(&space.version, entity.type_index).map_or("?", |declared| &declared.name);
-            return Err(format!("{} is of type `{name}`, which the new version lacks", entity.id));
-        }
-    }
-    let mut movers = Movers::new(guests);
-    let mut migrated = Vec::new();
-    for (slot, entity) in to_migrate(space, version) {
-        let one = migrate_entity(&mut movers, space, version, slot, entity)
-            .map_err(|why| format!("{}: {why}", entity.id))?;
-        migrated.push(one);
-    }
-    Ok(migrated)
-}
-
-/// Instances whose `migrate` is called, one for each version that is needed.
-struct Movers<'a> {
-    guests: &'a mut dyn GuestSource,
-    made: Vec<(VersionHash, Box<dyn Guest>)>,
-}
-
-impl<'a> Movers<'a> {
-    fn new(guests: &'a mut dyn GuestSource) -> Movers<'a> {
-        Movers { guests, made: Vec::new() }
-    }
-
-    fn of(&mut self, version: VersionHash) -> Result<&mut dyn Guest, String> {
-        let place = match self.made.iter().position(|(made, _)| *made == version) {
-            Some(place) => place,
-            None => {
-                let guest = self.guests.instantiate(version).map_err(|trap| trap.message)?;
-                self.made.push((version, guest));
-                self.made.len() - 1
-            }
-        };
-        let (_, guest) = self.made.get_mut(place).ok_or("no instance")?;
-        Ok(guest.as_mut())
-    }
-
-    /// Calls the `migrate` of whichever version has the higher schema number.
-    fn migrate(
-        &mut self,
-        (old, from): (&Names<'_>, u32),
-        (new, to): (&Names<'_>, u32),
-        state: &[u8],
-    ) -> Result<Bytes, String> {
-        let mover = if old.schema() > new.schema() { old } else { new };
-        let guest = self.of(mover.version.hash)?;
-        let migrated = guest.migrate(mover.type_index, from, to, state).map_err(|trap| trap.message)?;
-        migrated.map_err(|error| error.to_string())
-    }
-}
-
-/// The attributes of a traveller in the version of the space that it comes to.
-fn arrive(
-    traveller: &Traveller,
-    new: &Names<'_>,
-    guests: &mut dyn GuestSource,
-) -> Result<Attributes, String> {
-    let body = &traveller.body;
-    let old = Names::of(&traveller.version, body.type_id).ok_or("its version does not have its type")?;
-    migrate_one(&mut Movers::new(guests), (&old, body.schema), new, &body.attributes)
-}
-
-/// Entities whose schema number is not that of the ordered version.
-fn to_migrate<'a>(space: &'a Space, version: &'a ModuleVersion) -> impl Iterator<Item = (Slot, &'a Entity)> {
-    space.world.iter().filter(|(_, entity)| {
-        let names = Names::of(version, entity.body.type_id);
-        names.is_some_and(|names| names.schema() != entity.body.schema)
-    })
-}
-
-fn migrate_entity(
-    movers: &mut Movers<'_>,
-    space: &Space,
-    version: &ModuleVersion,
-    slot: Slot,
-    entity: &Entity,
-) -> Result<Migrated, String> {
-    let old = Names { version: &space.version, type_index: entity.type_index };
-    let new = Names::of(version, entity.body.type_id).ok_or("no such type")?;
-    let attributes = migrate_one(movers, (&old, entity.body.schema), &new, &entity.body.attributes)?;
-    Ok(Migrated { slot, entity: entity.id, schema: new.schema(), attributes })
-}
-
-/// Runs `migrate` on a copy. Attributes that only other versions know are carried along.
-fn migrate_one(
-    movers: &mut Movers<'_>,
-    (old, from): (&Names<'_>, u32),
-    new: &Names<'_>,
-    attributes: &Attributes,
-) -> Result<Attributes, String> {
-    let state = movers.migrate((old, from), (new, new.schema()), &state_by_name(old, attributes))?;
-    let mut migrated = attributes.clone();
-    migrated.grow(new.table().map_or(0, |table| table.attribute_ids as usize));
-    let mut values = read_by_name(&state)?;
-    for (name, table) in new.iter() {
-        let value = values.remove(name);
-        // What `migrate` did not get to see, and does not set, goes on resting where it is; what it
-        // leaves out has its initial value.
-        if value.is_none() && old.lacks(name) {
-            continue;
-        }
-        let change = Patch { attribute: table.id, key: None, insert: false, value, raw: &[] };
-        if let Some(value) = value {
-            crate::versions::check_value(&table.structure, value)
-                .map_err(|error| format!("attribute `{name}`: {error}"))?;
-        }
-        let column = Column { shape: table.shape, initial: &table.initial };
-        migrated.apply(&change, column, None).map_err(|error| error.to_string())?;
-    }
-    // On the way down the newer form's attributes may be left where they are: they rest.
-    let strange = values.keys().find(|name| old.lacks(name));
-    match strange {
-        Some(name) => Err(format!("`migrate` gave an attribute `{name}`, which the type lacks")),
-        None => Ok(migrated),
-    }
-}
-
-/// One CBOR map from attribute name to value, all attributes.
-fn state_by_name(names: &Names<'_>, attributes: &Attributes) -> Vec<u8> {
-    let mut state = Vec::new();
-    cbor::map(&mut state, names.iter().count());
-    for (name, table) in names.iter() {
-        cbor::text(&mut state, name);
-        match attributes.slot(table.id) {
-            Value::Absent => state.extend_from_slice(&table.initial),
-            value => value.encode(&mut state),
-        }
-    }
-    state
-}
-
-fn read_by_name(state: &[u8]) -> Result<BTreeMap<&str, &[u8]>, String> {
-    let mut reader = Reader::new(state);
-    let mut values = BTreeMap::new();
-    let count = reader.map().map_err(|error| error.to_string())?;
-    for _ in 0..count {
-        let name = reader.text().map_err(|error| error.to_string())?;
-        let value = reader.item().map_err(|error| error.to_string())?;
-        if values.insert(name, value).is_some() {
-            return Err(format!("`migrate` gave the attribute `{name}` twice"));
-        }
-    }
-    reader.end().map_err(|error| error.to_string())?;
-    Ok(values)
-}
-
-/// A patch by small ids, whole attributes, of what differs.
-fn difference(old: &Attributes, new: &Attributes) -> Vec<u8> {
-    let mut changes = Vec::new();
-    for (attribute, value) in (0u32..).zip(new.slots()) {
-        if old.slot(attribute) != value {
-            cbor::uint(&mut changes, u64::from(attribute));
-            value.encode(&mut changes);
-        }
-    }
-    changes
-}
-
-/// Migrates copies up and down again.
-fn rehearse_all(
-    space: &Space,
-    version: &ModuleVersion,
-    guests: &mut dyn GuestSource,
-    rehearsal: &mut Rehearsal,
-) {
-    let candidates: Vec<(Slot, &Entity)> = to_migrate(space, version).collect();
-    if candidates.is_empty() {
-        return;
-    }
-    rehearsal.migrated = candidates.len();
-    let mut movers = Movers::new(guests);
-    for (slot, entity) in candidates {
-        let up = migrate_entity(&mut movers, space, version, slot, entity);
-        let up = match up {
-            Ok(up) => up,
-            Err(why) => {
-                rehearsal.failed += 1;
-                rehearsal.reversible = false;
-                if rehearsal.failures.len() < limits::REHEARSAL_FAILURES_MAX {
-                    rehearsal.failures.push(format!("{}: {why}", entity.id));
-                }
-                continue;
-            }
-        };
-        if rehearsal.reversible {
-            rehearsal.reversible = comes_back(&mut movers, space, version, entity, &up);
-        }
-    }
-}
-
-/// Whether `migrate` the other way gives back what was there before.
-fn comes_back(
-    movers: &mut Movers<'_>,
-    space: &Space,
-    version: &ModuleVersion,
-    entity: &Entity,
-    up: &Migrated,
-) -> bool {
-    let Some(new) = Names::of(version, entity.body.type_id) else { return false };
-    let old = Names { version: &space.version, type_index: entity.type_index };
-    let state = state_by_name(&new, &up.attributes);
-    let Ok(state) = movers.migrate((&new, up.schema), (&old, entity.body.schema), &state) else {
-        return false;
-    };
-    let before = state_by_name(&old, &entity.body.attributes);
-    match (read_by_name(&state), read_by_name(&before)) {
-        (Ok(mut after), Ok(mut before)) => {
-            // What the other form lacks rests, and comes back as it is.
-            after.retain(|name, _| !new.lacks(name) && !old.lacks(name));
-            before.retain(|name, _| !new.lacks(name));
-            after == before
-        }
-        _ => false,
     }
 }

@@ -5,6 +5,7 @@
 use super::entity::{Entity, Slot};
 use super::images::Images;
 use crate::id_hash::IdHasher;
+use crate::prefetch;
 use everwake_protocol::{EntityId, SessionId};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasherDefault;
@@ -25,6 +26,9 @@ pub(super) struct World {
     /// What entities were like before they changed.
     pub(super) images: Images,
 }
+
+/// Entities that a walk over all fetches before it looks at them.
+const AHEAD: usize = 8;
 
 impl World {
     /// How many there are by id, in order, and by type.
@@ -106,8 +110,15 @@ impl World {
     }
 
     /// In no order that means anything. Only for what no snapshot holds: no images are taken.
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entity> {
-        self.slots.iter_mut().filter_map(|slot| slot.as_deref_mut())
+    pub(super) fn for_each(&mut self, mut change: impl FnMut(&mut Entity)) {
+        for place in 0..self.slots.len() {
+            if let Some(Some(ahead)) = self.slots.get(place + AHEAD) {
+                prefetch::value(&**ahead, 2);
+            }
+            if let Some(Some(entity)) = self.slots.get_mut(place) {
+                change(entity);
+            }
+        }
     }
 
     /// A revision that no entity had here.
@@ -133,6 +144,21 @@ impl World {
 
     pub(super) fn get(&self, slot: Slot) -> Option<&Entity> {
         self.slots.get(slot.0 as usize)?.as_deref()
+    }
+
+    /// Fetches an entity that will be wanted soon.
+    pub(super) fn prefetch(&self, slot: Slot) {
+        if let Some(entity) = self.get(slot) {
+            prefetch::value(entity, 2);
+            prefetch::value(&entity.imaged, 1);
+        }
+    }
+
+    /// Fetches the attributes of an entity that is at hand already.
+    pub(super) fn prefetch_attributes(&self, slot: Slot) {
+        if let Some(entity) = self.get(slot) {
+            prefetch::slice(entity.body.attributes.slots(), 8);
+        }
     }
 
     pub(super) fn by_id(&self, id: EntityId) -> Option<&Entity> {

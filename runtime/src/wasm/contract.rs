@@ -27,6 +27,11 @@ const INTERFACES: [&str; 12] = [
     "manifests",
 ];
 
+/// The full name of one of them.
+pub(super) fn interface(name: &str) -> String {
+    format!("{PACKAGE}/{name}@{VERSION}")
+}
+
 /// Why a component does not fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Unfit {

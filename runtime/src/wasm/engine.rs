@@ -81,6 +81,7 @@ impl Engine {
         let inner = wasmtime::Engine::new(&wasmtime_config(&config)).map_err(failed)?;
         let mut linker = Linker::new(&inner);
         Module::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).map_err(failed)?;
+        super::imports::link(&mut linker).map_err(failed)?;
         let ticker = match config.interruption {
             Interruption::Epoch => {
                 Some(Ticker::start(inner.clone()).map_err(|error| EngineError(error.to_string()))?)

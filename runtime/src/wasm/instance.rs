@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use everwake_protocol::EntityId;
@@ -29,9 +29,20 @@ pub struct WasmGuest {
     /// Gone after a trap.
     live: Option<Live>,
     fuel_used: Option<u64>,
-    /// CPU time, or its worth of fuel, that `migrate` may still take.
-    migrations_left: Duration,
+    migrations: Migrations,
 }
+
+/// What `migrate` may still take of one instance.
+struct Migrations {
+    /// CPU time, or its worth of fuel.
+    left: Duration,
+    /// When CPU time was read last, by both clocks. Reading it costs as much as a short `migrate`, and it
+    /// never runs faster than the wall's: so it is read once that has gone on for [`CPU_READ_AFTER`].
+    read: Option<(Instant, Duration)>,
+}
+
+/// How much later than allowed a module may be told that its migrations take too long.
+const CPU_READ_AFTER: Duration = Duration::from_millis(1);
 
 struct Live {
     store: Store<InstanceState>,
@@ -52,8 +63,9 @@ impl WasmGuest {
         let making = version.making();
         let interruption = making.engine.config().interruption;
         let live = make(&making)?;
-        let migrations_left = Duration::from_millis(u64::from(MIGRATIONS_BUDGET_MS_MAX));
-        Ok(Self { live: Some(live), interruption, fuel_used: None, migrations_left, version })
+        let left = Duration::from_millis(u64::from(MIGRATIONS_BUDGET_MS_MAX));
+        let migrations = Migrations { left, read: None };
+        Ok(Self { live: Some(live), interruption, fuel_used: None, migrations, version })
     }
 
     /// Asks a scratch instance what the module is.
@@ -143,25 +155,43 @@ impl Guest for WasmGuest {
         to: u32,
         state: &[u8],
     ) -> Result<Result<Bytes, GuestError>, Trap> {
-        let left_ms = u32::try_from(self.migrations_left.as_millis()).unwrap_or(u32::MAX);
-        if left_ms == 0 {
-            return Err(too_many_migrations());
-        }
-        let begin = cpu::thread_time();
+        let Some(left_ms) = self.migrations.begin() else { return Err(too_many_migrations()) };
         let migrated = self.call(Phase::Housekeeping, self.housekeeping_ms().min(left_ms), |store, logic| {
             logic.call_migrate(store, type_index, from, to, state)
         });
-        let used = match self.fuel_used {
-            Some(fuel) => Duration::from_nanos(fuel.saturating_mul(1_000_000) / FUEL_PER_MS),
-            None => cpu::thread_time().saturating_sub(begin),
-        };
-        self.migrations_left = self.migrations_left.saturating_sub(used);
+        self.migrations.end(self.fuel_used);
         Ok(migrated?.map(Bytes::from).map_err(convert::error))
     }
 
     fn memory_bytes(&self) -> (usize, usize) {
         let used = self.live.as_ref().map_or(0, |live| live.store.data().memory.bytes);
         (used, self.version.memory_bytes_max())
+    }
+}
+
+impl Migrations {
+    /// One begins: milliseconds that are left, none if that is nothing.
+    fn begin(&mut self) -> Option<u32> {
+        self.read.get_or_insert_with(|| (Instant::now(), cpu::thread_time()));
+        u32::try_from(self.left.as_millis()).ok().filter(|left_ms| *left_ms > 0)
+    }
+
+    /// One is over. What the host does between two of them counts too.
+    fn end(&mut self, fuel_used: Option<u64>) {
+        let used = match (fuel_used, self.read) {
+            (Some(fuel), _) => Duration::from_nanos(fuel.saturating_mul(1_000_000) / FUEL_PER_MS),
+            (None, Some((wall, cpu))) => {
+                let passed = wall.elapsed();
+                if passed < CPU_READ_AFTER {
+                    return;
+                }
+                self.read = None;
+                // Should another thread have gone on with the instance, its clock has nothing to do with ours.
+                cpu::thread_time().saturating_sub(cpu).min(passed)
+            }
+            (None, None) => return,
+        };
+        self.left = self.left.saturating_sub(used);
     }
 }
 

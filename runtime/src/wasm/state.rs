@@ -6,6 +6,7 @@ use std::time::Duration;
 use wasmtime::{ResourceLimiter, UpdateDeadline};
 
 use super::{cpu, limits};
+use crate::arena::Arena;
 use crate::guest::{Imports, Misuse};
 
 /// What the instance is doing. Imports serve a running handler only.
@@ -28,6 +29,8 @@ pub(super) struct InstanceState {
     pub(super) memory: MemoryLimit,
     /// What the guest said before it trapped.
     pub(super) last_words: Option<String>,
+    /// Where arguments of messages are copied to.
+    pub(super) arena: Arena,
 }
 
 impl InstanceState {
@@ -38,7 +41,14 @@ impl InstanceState {
             deadline: Deadline::default(),
             memory: MemoryLimit { bytes: 0, bytes_max: memory_bytes_max, denied: false },
             last_words: None,
+            arena: Arena::default(),
         }
+    }
+
+    /// Takes the transaction of the running event out, or traps if there is none.
+    pub(super) fn lend(&mut self) -> wasmtime::Result<Box<dyn Imports>> {
+        self.host()?;
+        self.host.take().ok_or_else(|| Misuse("the host was called outside of an event".into()).into())
     }
 
     /// The transaction of the running event, or a trap if there is none.

@@ -20,6 +20,16 @@ use super::convert;
 use super::state::InstanceState;
 use crate::guest::GuestError;
 
+/// Puts imports that are made by hand over those that `bindgen!` makes: the frequent ones, whose bytes are read
+/// where they lie in the guest's memory. What is made copies them into a list of its own first.
+pub(super) fn link(linker: &mut wasmtime::component::Linker<InstanceState>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    entities::link(linker)?;
+    calls::link(linker)?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
 impl types::Host for InstanceState {}
 impl manifests::Host for InstanceState {}
 

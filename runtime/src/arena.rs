@@ -12,20 +12,25 @@ const SHARED_BYTES_MAX: usize = 256;
 
 /// See the head of this file.
 #[derive(Debug, Default)]
-pub(super) struct Arena {
+pub(crate) struct Arena {
     block: BytesMut,
 }
 
 impl Arena {
     /// A value that nobody else writes to.
-    pub(super) fn keep(&mut self, value: Bytes) -> Bytes {
+    pub(crate) fn keep(&mut self, value: Bytes) -> Bytes {
+        if value.len() > SHARED_BYTES_MAX { value } else { self.copy(&value) }
+    }
+
+    /// A copy of a value.
+    pub(crate) fn copy(&mut self, value: &[u8]) -> Bytes {
         if value.len() > SHARED_BYTES_MAX {
-            return value;
+            return Bytes::copy_from_slice(value);
         }
         if self.block.capacity() - self.block.len() < value.len() {
             self.block = BytesMut::with_capacity(BLOCK_BYTES);
         }
-        self.block.extend_from_slice(&value);
+        self.block.extend_from_slice(value);
         self.block.split().freeze()
     }
 }
@@ -40,6 +45,7 @@ mod tests {
         let values: Vec<Bytes> = (0..1_000u32).map(|at| vec![at as u8; at as usize % 300].into()).collect();
         let kept: Vec<Bytes> = values.iter().map(|value| arena.keep(value.clone())).collect();
         assert_eq!(kept, values);
+        assert!(values.iter().all(|value| arena.copy(value) == value));
         let (first, second) = (arena.keep(vec![1; 8].into()), arena.keep(vec![2; 8].into()));
         assert_eq!(second.as_ptr() as usize - first.as_ptr() as usize, 8, "they lie side by side");
     }
