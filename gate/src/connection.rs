@@ -284,7 +284,11 @@ impl Connection {
             cx.out.push(cx.shared.post.kept(Target::Entity(target), ToGame::Forget { session }));
         }
         for owner in playing.views.owners() {
-            cx.out.push(cx.shared.post.kept(Target::Entity(owner), ToGame::Detach { session, reason }));
+            cx.out.push(
+                cx.shared
+                    .post
+                    .kept(Target::Entity(owner), ToGame::Detach { session, view: u32::MAX, reason }),
+            );
         }
     }
 

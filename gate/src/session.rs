@@ -42,7 +42,7 @@ impl Connection {
     /// A game has the client, in a new view.
     pub(crate) fn announced(&mut self, view: View, cx: &mut Cx<'_>) {
         let Phase::Playing(playing) = self.phase_mut() else { return };
-        let (session, owner, game) = (playing.session, view.owner, view.game);
+        let (session, owner, game, number) = (playing.session, view.owner, view.game, view.number);
         if playing.views.announce(view) {
             if cx.shared.dead.contains(&game) {
                 playing.views.died(game, cx.now);
@@ -52,7 +52,7 @@ impl Connection {
             cx.shared.status.dropped += 1;
             // Unless it has the client by a later view.
             if !playing.views.has(owner) {
-                let told = detach(session, owner, cx);
+                let told = detach(session, number, owner, cx);
                 cx.out.push(told);
             }
         }
@@ -283,9 +283,9 @@ impl Playing {
     }
 }
 
-/// Tells an entity that it has a client no more.
-pub(crate) fn detach(session: SessionId, owner: EntityId, cx: &mut Cx<'_>) -> GateOutput {
-    cx.shared.post.kept(Target::Entity(owner), ToGame::Detach { session, reason: 0 })
+/// Tells an entity that it has a client no more, unless it got it back by a later view than this.
+pub(crate) fn detach(session: SessionId, view: u32, owner: EntityId, cx: &mut Cx<'_>) -> GateOutput {
+    cx.shared.post.kept(Target::Entity(owner), ToGame::Detach { session, view, reason: 0 })
 }
 
 /// Which request a frame answers.

@@ -125,6 +125,8 @@ pub enum ToGame {
     Detach {
         /// Whose client.
         session: SessionId,
+        /// The last view that this is about: a target that has the client by a later one keeps it.
+        view: u32,
         /// 0 closed, 1 kicked, 4 timed out, as `hook.client-lost` counts.
         reason: u32,
     },

@@ -151,6 +151,8 @@ pub enum Body {
     Detach {
         /// Which one; ignored if the target has another by now.
         session: SessionId,
+        /// The last view that this is about: with a later one the target keeps it.
+        view: u32,
         /// As `hook.client-lost` counts.
         reason: u32,
     },

@@ -6,10 +6,10 @@ use crate::session::detach;
 use crate::values::GateOutput;
 use crate::views::{Said, View};
 use bytes::Bytes;
+use everwake_protocol::SessionId;
 use everwake_protocol::cluster::{Comparison, Envelope, FromDispatcher, Incarnation, ToGame, ToGate, Viewer};
 use everwake_protocol::limits::DEAD_REMEMBERED_MAX;
 use everwake_protocol::schema::Schema;
-use everwake_protocol::{EntityId, SessionId};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -129,8 +129,7 @@ impl GateCore {
         }
         // It closed while this was under way: the entity would wait for it for ever.
         self.shared.status.dropped += 1;
-        let owner: EntityId = view.owner;
-        let told = detach(session, owner, &mut Cx { shared: &mut self.shared, now, out });
+        let told = detach(session, view.number, view.owner, &mut Cx { shared: &mut self.shared, now, out });
         out.push(told);
     }
 

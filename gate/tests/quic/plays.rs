@@ -96,7 +96,7 @@ async fn a_client_that_leaves_is_told_to_the_game() {
     let session = client.session();
     client.close().await;
     let gone = world.seen.find(|message| match message {
-        ToGame::Detach { session, reason } => Some((*session, *reason)),
+        ToGame::Detach { session, view: _, reason } => Some((*session, *reason)),
         _ => None,
     });
     assert_eq!(gone.await, (session.unwrap(), 0));

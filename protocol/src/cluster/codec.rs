@@ -63,7 +63,10 @@ impl ToGame {
                 out.put_motion(motion);
             }
             ToGame::RoundTrip { session: _, ms } => out.put_u32(ms.to_bits()),
-            ToGame::Detach { session: _, reason } => out.put_u32(*reason),
+            ToGame::Detach { session: _, view, reason } => {
+                out.put_u32(*view);
+                out.put_u32(*reason);
+            }
             ToGame::Released { session: _, view } => out.put_u32(*view),
             ToGame::Forget { .. } => {}
         }
@@ -99,7 +102,7 @@ impl ToGame {
             3 => ToGame::Acknowledged { session, request: fields.u64()? },
             4 => ToGame::Moved { session, pose: fields.pose()?, motion: fields.motion()? },
             5 => ToGame::RoundTrip { session, ms: fields.f32()? },
-            6 => ToGame::Detach { session, reason: fields.u32()? },
+            6 => ToGame::Detach { session, view: fields.u32()?, reason: fields.u32()? },
             7 => ToGame::Forget { session },
             _ => ToGame::Released { session, view: fields.u32()? },
         };

@@ -39,7 +39,7 @@ impl GameCore {
                 self.hand(space, Input::Moved { session, target, pose, motion });
             }
             ToGame::RoundTrip { session, ms } => self.hand(space, Input::RoundTrip { session, target, ms }),
-            ToGame::Detach { session, reason } => self.detach(session, target, reason),
+            ToGame::Detach { session, view, reason } => self.detach(session, target, view, reason),
             ToGame::Connected { .. } | ToGame::Released { .. } => self.counters.dropped += 1,
         }
     }
@@ -107,11 +107,11 @@ impl GameCore {
     }
 
     /// An entity of a space here has this client no more, if it had it.
-    pub(super) fn detach(&mut self, session: SessionId, target: EntityId, reason: u32) {
-        if self.sessions.find(session).is_some_and(|known| known.own == target) {
+    pub(super) fn detach(&mut self, session: SessionId, target: EntityId, view: u32, reason: u32) {
+        if self.sessions.find(session).is_some_and(|known| known.own == target && known.view <= view) {
             self.sessions.remove(session);
         }
-        let detach = self.message(target, Body::Detach { session, reason });
+        let detach = self.message(target, Body::Detach { session, view, reason });
         self.deliver(detach);
     }
 

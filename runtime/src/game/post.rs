@@ -178,7 +178,7 @@ impl GameCore {
 
     fn session_lost(&mut self, session: SessionId) {
         if let Some(own) = self.sessions.find(session).map(|known| known.own) {
-            self.detach(session, own, super::gate::TIMED_OUT);
+            self.detach(session, own, u32::MAX, super::gate::TIMED_OUT);
         }
     }
 

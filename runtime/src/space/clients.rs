@@ -33,7 +33,8 @@ impl Space {
         }
         if let Some(giver) = giver.filter(|giver| *giver != target) {
             // Before anything of the new view: the giver is no owner any more.
-            let detach = self.message(Some(target), giver, Body::Detach { session, reason: GIVEN_AWAY });
+            let body = Body::Detach { session, view: view.saturating_sub(1), reason: GIVEN_AWAY };
+            let detach = self.message(Some(target), giver, body);
             self.route(detach);
         }
         self.bind(target, *client);
@@ -91,6 +92,14 @@ impl Space {
         self.fifo.push(Output::ClientBound { session, entity: target });
         self.replicate();
         self.tell(target, Hook::Client, no_args);
+    }
+
+    /// The same, unless the entity has got the client by a later view meanwhile.
+    pub(super) fn detach_up_to(&mut self, target: EntityId, session: SessionId, view: u32, reason: u32) {
+        let has = self.world.by_id(target).and_then(|entity| entity.body.client.as_ref());
+        if has.is_some_and(|client| client.session == session && client.view <= view) {
+            self.detach(target, session, reason);
+        }
     }
 
     /// An entity's client is gone: 0 closed, 1 kicked, 2 given away, 3 replaced, 4 timed out.

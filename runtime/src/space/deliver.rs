@@ -194,8 +194,8 @@ impl Space {
                 self.attach(target, from, (client, view), replace, answer);
                 Next::Done
             }
-            Body::Detach { session, reason } => {
-                self.detach(target, session, reason);
+            Body::Detach { session, view, reason } => {
+                self.detach_up_to(target, session, view, reason);
                 Next::Done
             }
             Body::GiveFailed { session, taker, view: _, code } => {

@@ -169,7 +169,7 @@ fn a_client_whose_game_died_gets_an_entity_behind_all_views_under_way() {
     rig.hears(AWAY, view(session, 2, entity(5)));
     let outputs = rig.drain();
     assert_eq!(read(&outputs, connection), []);
-    let ghost = (Target::Entity(entity(5)), ToGame::Detach { session, reason: 0 });
+    let ghost = (Target::Entity(entity(5)), ToGame::Detach { session, view: 2, reason: 0 });
     assert_eq!(told(&outputs), [ghost]);
     rig.hears(AWAY, view(session, 18, boot));
     assert_eq!(read(&rig.drain(), connection), [resync(18)]);
@@ -269,13 +269,13 @@ fn a_view_for_a_session_that_is_gone_is_taken_back() {
     assert_eq!(rig.ask(connection, 1, other, FOR_ALL), None);
     rig.hears(AWAY, view(session, 2, entity(5)));
     rig.input(GateInput::Gone { connection, timed_out: false });
-    let detach = |owner| (Target::Entity(owner), ToGame::Detach { session, reason: 0 });
+    let detach = |owner, view| (Target::Entity(owner), ToGame::Detach { session, view, reason: 0 });
     let mut owners = [own, entity(5)];
     owners.sort();
     let forget = (Target::Entity(other), ToGame::Forget { session });
-    assert_eq!(told(&rig.drain()), [forget, detach(owners[0]), detach(owners[1])]);
+    assert_eq!(told(&rig.drain()), [forget, detach(owners[0], u32::MAX), detach(owners[1], u32::MAX)]);
     rig.hears(FAR, view(session, 3, entity(6)));
-    assert_eq!(told(&rig.drain()), [detach(entity(6))]);
+    assert_eq!(told(&rig.drain()), [detach(entity(6), 3)]);
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn messages_to_a_game_go_both_ways() {
         ToGame::Acknowledged { session, request: 3 },
         ToGame::Moved { session, pose: Pose { x: 1.0, ..Pose::default() }, motion },
         ToGame::RoundTrip { session, ms: 12.5 },
-        ToGame::Detach { session, reason: 4 },
+        ToGame::Detach { session, view: 3, reason: 4 },
         ToGame::Forget { session },
         ToGame::Released { session, view: 4 },
     ] {

@@ -210,7 +210,7 @@ pub(super) fn from_gate(entity: EntityId, counter: u64, to_game: ToGame) -> ToDi
 
 /// A client that hangs up, or has hung up before.
 pub(super) fn hung_up(entity: EntityId, counter: u64) -> ToDispatcher<ToGame> {
-    from_gate(entity, counter, ToGame::Detach { session: SESSION, reason: 0 })
+    from_gate(entity, counter, ToGame::Detach { session: SESSION, view: u32::MAX, reason: 0 })
 }
 
 pub(super) fn connected(module: &str) -> ToDispatcher<ToGame> {

@@ -170,7 +170,7 @@ fn a_client_that_another_game_serves_is_let_go() {
 }
 
 fn hung_up(reason: u32) -> ToGame {
-    ToGame::Detach { session: SESSION, reason }
+    ToGame::Detach { session: SESSION, view: u32::MAX, reason }
 }
 
 /// How many entities of that name the game knows.

@@ -270,7 +270,7 @@ fn what_a_client_says_again_and_again_is_left_out_when_too_much_waits() {
     bed.inputs.push_back(Input::Acknowledged { session, target, request: 1 });
     bed.inputs.push_back(Input::Moved { session, target, pose: Pose::default(), motion });
     bed.inputs.push_back(Input::RoundTrip { session, target, ms: 1.0 });
-    bed.push_message(None, 2, Body::Detach { session, reason: 0 });
+    bed.push_message(None, 2, Body::Detach { session, view: 9, reason: 0 });
     bed.run();
     assert_eq!(bed.core.counts().overloaded, 3);
     assert_eq!(bed.core.queued(), 0);

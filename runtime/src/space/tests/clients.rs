@@ -241,7 +241,7 @@ fn an_offer_to_another_space_stays_open_until_it_is_answered() {
         panic!("{:?}", bed.sent());
     };
     assert_eq!(view, 2);
-    bed.push_message(None, 2, Body::Detach { session: session(1), reason: 2 });
+    bed.push_message(None, 2, Body::Detach { session: session(1), view: 9, reason: 2 });
     bed.push_message(None, 2, Body::Answer { call, outcome: Outcome::null() });
     bed.run();
     assert_eq!(bed.noted(), ["ClientLost 2 [2]", "[0, null]"]);
@@ -289,4 +289,20 @@ fn a_client_moves_its_entity_only_if_it_may() {
     bed.call(2, "act");
     assert_eq!(push(&mut bed, 9.0), 9.0);
     assert_eq!(push(&mut bed, f32::NAN), 9.0);
+}
+
+#[test]
+fn a_good_bye_to_an_older_view_takes_nothing_away() {
+    let mut bed = owners(|_| Ok(()));
+    let view = bed.core.snapshot().unwrap().entities.iter().find_map(|entity| entity.body.client.clone());
+    let view = view.expect("a client").view;
+    assert!(view > 0);
+    let session = session(1);
+    bed.push_message(None, 2, Body::Detach { session, view: view - 1, reason: 0 });
+    bed.run();
+    assert_eq!((bed.noted(), owner_of(&bed, 1)), (vec![], vec![id(2)]));
+    bed.push_message(None, 2, Body::Detach { session, view, reason: 0 });
+    bed.run();
+    assert_eq!(bed.noted(), ["ClientLost 2 [0]"]);
+    assert!(owner_of(&bed, 1).is_empty());
 }
