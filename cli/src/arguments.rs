@@ -1,6 +1,6 @@
 //! The clap tree: names and help of all commands. What a command takes is in its own file.
 
-use crate::{bots, chat, commands, connect, dev, map, new};
+use crate::{bots, chat, cluster, commands, connect, dev, map, new};
 use clap::{Parser, Subcommand};
 
 /// A game server whose game is a WebAssembly component, replaced while thousands play.
@@ -29,6 +29,16 @@ pub enum Command {
     Dev(dev::DevCommand),
     /// Runs the two samples: a live map here, a chat in a second terminal.
     Demo(dev::demo::DemoCommand),
+    /// Runs a dispatcher of a cluster.
+    Dispatcher(cluster::dispatcher::DispatcherCommand),
+    /// Runs a game of a cluster.
+    Game(cluster::game::GameCommand),
+    /// Runs a gate of a cluster.
+    Gate(cluster::gate::GateCommand),
+    /// Says whether a file describes a cluster.
+    CheckConfig(cluster::check::CheckConfigCommand),
+    /// Makes certificates for the processes of a cluster.
+    Certs(cluster::certs::CertsCommand),
     /// Makes a version live while everybody plays on.
     Publish(commands::publish::PublishCommand),
     /// Says what `publish` would do, and does nothing.
@@ -106,9 +116,10 @@ mod tests {
         }
     }
 
-    /// Words of a command line as a shell reads them, up to a pipe or a gap before a remark.
+    /// Words of a command line as a shell reads them, up to a pipe, a file or a gap before a remark.
     fn words(line: &str) -> Vec<String> {
         let line = line.split(" | ").next().unwrap_or_default();
+        let line = line.split(" > ").next().unwrap_or_default();
         let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
         for (place, letter) in line.char_indices() {
             match letter {
@@ -152,6 +163,7 @@ mod tests {
             include_str!("../../samples/yard/README.md"),
             include_str!("../../docs/guide/admin.md"),
             include_str!("../../docs/guide/cli.md"),
+            include_str!("../../docs/guide/cluster.md"),
         ] {
             let found = shown(document);
             assert!(!found.is_empty(), "{document}");

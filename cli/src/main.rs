@@ -6,6 +6,7 @@
 //! - [`config`], [`state`]: `everwake.toml`, and where a running `dev` says how to find it.
 //! - [`admin`]: the admin API, both ends. [`commands`]: the commands that are its clients.
 //! - [`dev`]: game and gate in one process, builds and swaps on save. [`new`]: a new module.
+//! - [`cluster`]: dispatchers, games and gates in processes of their own.
 //! - [`ids`]: ids by their start. [`values`]: arguments and attributes between text, JSON and CBOR, by type text.
 //! - [`play`]: a connection to a gate, by names. [`prompt`]: lines that people type.
 //! - [`connect`], [`chat`], [`map`]: clients for the terminal. [`bots`]: many strict ones.
@@ -15,6 +16,7 @@ mod arguments;
 mod bots;
 mod chat;
 mod clock;
+mod cluster;
 mod commands;
 mod config;
 mod connect;
@@ -72,6 +74,11 @@ fn run(command: Command, terminal: &Terminal) -> anyhow::Result<ExitCode> {
         Command::Build(command) => commands::build::run(&command, terminal),
         Command::Dev(command) => dev::run(command, terminal),
         Command::Demo(command) => dev::demo::run(command, terminal),
+        Command::Dispatcher(command) => cluster::dispatcher::run(&command, terminal),
+        Command::Game(command) => cluster::game::run(&command, terminal),
+        Command::Gate(command) => cluster::gate::run(&command, terminal),
+        Command::CheckConfig(command) => cluster::check::run(&command, terminal),
+        Command::Certs(command) => cluster::certs::run(&command, terminal),
         Command::Publish(command) => commands::publish::run(&command, terminal),
         Command::Plan(command) => commands::plan::run(&command, terminal),
         Command::Versions(command) => commands::versions::run(&command, terminal),

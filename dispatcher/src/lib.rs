@@ -5,7 +5,7 @@
 //! keeps a message until its receiver has acknowledged it, so a dispatcher may die at any time.
 //! `docs/dispatchers.md` has every byte, and the life of a message, of a move, of a death.
 //!
-//! No I/O, no clock, no randomness; nothing leaves in the order of a hash map.
+//! The cores have no I/O, no clock, no randomness; nothing leaves them in the order of a hash map.
 //!
 //! # Layout
 //! - [`limits`]: every limit, with the failure that it stops.
@@ -13,7 +13,9 @@
 //! - [`member`]: a process's side of all dispatchers: outbox, acknowledgements, reports.
 //! - [`marks`]: what a receiver has taken: drops doubles, and what is behind a hole.
 //! - [`share`]: which dispatcher something goes by, and in which class of a link.
+//! - [`driver`]: both sides over TCP.
 
+pub mod driver;
 pub mod limits;
 pub mod marks;
 pub mod member;

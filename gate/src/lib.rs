@@ -15,6 +15,7 @@
 //!   new clients are sent away, moves are lost; the end of a session is always told.
 //! - Who has a client is for the gate to say: it shows one game's view after the other's, and gives a client whose
 //!   entity was lost with its game another one.
+//! - Between a gate and dispatchers of other processes is its [`office`].
 
 mod connection;
 mod core;
@@ -22,6 +23,7 @@ mod driver;
 mod limits;
 mod logbook;
 mod modules;
+pub mod office;
 mod origins;
 mod pending;
 mod playing;
@@ -33,6 +35,6 @@ mod values;
 mod views;
 
 pub use core::GateCore;
-pub use driver::{CertificateSource, Gate, GateConfig, GateError, run};
+pub use driver::{CertificateSource, Gate, GateConfig, GateError, office::serve as serve_office, run};
 pub use limits::GateLimits;
 pub use values::{ConnectionId, GateInput, GateOutput, GateStatus};

@@ -14,6 +14,7 @@ use std::sync::Arc;
 mod codec;
 mod routing;
 
+pub use codec::{CARGO_CLIENT, CARGO_GATE};
 pub use routing::{
     Ack, BetweenDispatchers, EntityReport, Envelope, FromDispatcher, Member, Placement, Profile,
     ReturnReason, SpaceReport, ToDispatcher, Weight,

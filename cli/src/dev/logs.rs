@@ -15,7 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 /// Environment variable that chooses what is logged, as `tracing` filters.
-const FILTER: &str = "EVERWAKE_LOG";
+pub const FILTER: &str = "EVERWAKE_LOG";
 /// Where the runtime writes what guests say.
 const GUESTS: &str = "everwake_runtime::driver::reporter";
 

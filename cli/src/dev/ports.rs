@@ -13,7 +13,8 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    fn name(self) -> &'static str {
+    /// As people say it.
+    pub fn name(self) -> &'static str {
         match self {
             Protocol::Udp => "UDP",
             Protocol::Tcp => "TCP",
@@ -58,7 +59,7 @@ pub fn taken(ports: &[(Protocol, u16)]) -> (String, String) {
 }
 
 /// Process and command line name that hold a port; none if that cannot be seen.
-fn holder(protocol: Protocol, port: u16) -> Option<(u32, String)> {
+pub fn holder(protocol: Protocol, port: u16) -> Option<(u32, String)> {
     let tables: &[&str] = match protocol {
         Protocol::Udp => &["/proc/net/udp", "/proc/net/udp6"],
         Protocol::Tcp => &["/proc/net/tcp", "/proc/net/tcp6"],

@@ -5,6 +5,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
+// Marked as tests, as it is nothing else: the lints for code that runs do not hold there.
+#[cfg(test)]
+mod cluster;
 mod commands;
 mod desk;
 mod saves;

@@ -2,6 +2,7 @@
 
 mod certificate;
 mod link;
+pub(crate) mod office;
 mod transport;
 
 pub use certificate::CertificateSource;

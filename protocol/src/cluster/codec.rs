@@ -15,6 +15,11 @@ use std::sync::Arc;
 
 mod routing;
 
+/// First byte of an envelope's payload that is a [`ToGame`].
+pub const CARGO_CLIENT: u8 = 2;
+/// First byte of an envelope's payload that is a [`ToGate`]. All other payloads are read by games alone.
+pub const CARGO_GATE: u8 = 3;
+
 /// An address as text.
 const ADDRESS_BYTES_MAX: usize = 64;
 

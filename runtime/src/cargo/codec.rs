@@ -7,15 +7,15 @@ use crate::message::Message;
 use crate::record::entry::RecordedTraveller;
 use crate::versions::ModuleVersion;
 use bytes::Bytes;
-use everwake_protocol::cluster::{ToGame, ToGate};
+use everwake_protocol::cluster::{CARGO_CLIENT, CARGO_GATE, ToGame, ToGate};
 use everwake_protocol::wire::WireError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 const MESSAGE: u8 = 1;
-const CLIENT: u8 = 2;
-const GATE: u8 = 3;
+const CLIENT: u8 = CARGO_CLIENT;
+const GATE: u8 = CARGO_GATE;
 const CREATE: u8 = 4;
 const SERVICE: u8 = 5;
 const HOME: u8 = 6;

@@ -3,7 +3,7 @@
 use super::ask::Ask;
 use super::cell::SpaceSettings;
 use super::clock::Clock;
-use super::core_thread::{CoreThread, LoadJob};
+use super::core_thread::{Core, CoreThread, LoadJob};
 use super::crash_recordings::CrashRecordings;
 use super::entropy;
 use super::loader::ModuleLoader;
@@ -12,14 +12,16 @@ use super::recording::{RecordError, Recorded, RecordingSet};
 use super::reporter::{GameEvent, Reporter};
 use super::traffic::{CoreInbox, Overloaded, traffic};
 use crate::game::admin::{AdminAnswer, AdminRequest};
+use crate::game::joined::Joined;
 use crate::game::node::{Lives, Node};
 use crate::game::publish::PublishOptions;
 use crate::game::{GameConfig, GameInput};
 use crate::wasm::CrashEntry;
 use bytes::Bytes;
-use everwake_protocol::cluster::{FromDispatcher, ToDispatcher, ToGame, ToGate};
+use everwake_dispatcher::{MemberConfig, MemberInput};
+use everwake_protocol::cluster::{FromDispatcher, Incarnation, ToDispatcher, ToGame, ToGate};
 use everwake_protocol::{EntityId, Id};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::thread::JoinHandle;
@@ -27,6 +29,28 @@ use std::thread::JoinHandle;
 /// Takes what is for the gate: everything for one gate comes from one thread, in order. It must
 /// not block.
 pub type GateSink = Box<dyn FnMut(Vec<FromDispatcher<ToGate, ToGame>>) + Send>;
+
+/// Takes what is for a life of the dispatcher at a place among all of them by name. It must not block.
+pub type LinkSink = Box<dyn FnMut(usize, Incarnation, ToDispatcher<Bytes>) + Send>;
+
+/// Told when all others hold this life of the game for dead: nothing of it counts any more.
+pub type OverSink = Box<dyn FnMut() + Send>;
+
+/// What a game among others needs besides its links.
+pub struct JoinSettings {
+    /// Of the core.
+    pub config: GameConfig,
+    /// Of each space.
+    pub spaces: SpaceSettings,
+    /// Threads that run spaces.
+    pub workers: usize,
+    /// Turns bytes into instances.
+    pub loader: Box<dyn ModuleLoader>,
+    /// Which life it is, and all dispatchers.
+    pub member: MemberConfig,
+    /// See [`OverSink`].
+    pub over: OverSink,
+}
 
 /// What a game needs besides its gate.
 pub struct GameSettings {
@@ -74,11 +98,44 @@ pub struct GameHandle {
     pool: Arc<Pool>,
 }
 
+/// What of a core's configuration is for others.
+struct Names {
+    game: String,
+    crash_recordings: Option<PathBuf>,
+}
+
+impl Names {
+    fn of(config: &GameConfig) -> Names {
+        Names { game: config.name.clone(), crash_recordings: config.crash_recordings.clone() }
+    }
+}
+
 impl Game {
-    /// Starts the threads of an empty game: no module runs until one is published.
+    /// Starts the threads of an empty game with its gate beside it: no module runs until one is published.
     pub fn start(settings: GameSettings, gate: GateSink) -> Result<Self, StartError> {
         let GameSettings { config, spaces, workers, loader, lives } = settings;
         let seed = entropy::seed().map_err(StartError::Entropy)?;
+        let names = Names::of(&config);
+        let core = Core::Alone(Box::new(Node::new(config, lives, seed)), gate);
+        Self::launch(core, names, spaces, workers, loader)
+    }
+
+    /// Starts the threads of an empty game among others. What links say comes by [`GameHandle::from_links`].
+    pub fn join(settings: JoinSettings, links: LinkSink) -> Result<Self, StartError> {
+        let JoinSettings { config, spaces, workers, loader, member, over } = settings;
+        let seed = entropy::seed().map_err(StartError::Entropy)?;
+        let names = Names::of(&config);
+        let core = Core::Joined(Box::new(Joined::new(config, member, seed)), links, over);
+        Self::launch(core, names, spaces, workers, loader)
+    }
+
+    fn launch(
+        core: Core,
+        names: Names,
+        spaces: SpaceSettings,
+        workers: usize,
+        loader: Box<dyn ModuleLoader>,
+    ) -> Result<Self, StartError> {
         let clock = Clock::start();
         let (inbox, outbox) = traffic();
         let inbox = Arc::new(inbox);
@@ -92,24 +149,22 @@ impl Game {
             helpers.push(spawn(&format!("space-{worker}"), move || pool.work(source.as_mut(), &inbox))?);
         }
         let (thread_parts, symbols) = (parts.clone(), loader.share());
-        let recordings =
-            CrashRecordings::new(config.name.clone(), config.crash_recordings.clone(), pool.clone());
+        let recordings = CrashRecordings::new(names.game, names.crash_recordings, pool.clone());
         helpers.push(spawn("reporter", move || thread_parts.run(&items, symbols.as_ref(), recordings))?);
         let (thread_inbox, compiler) = (inbox.clone(), loader.share());
         helpers.push(spawn("loader", move || load_all(&jobs, compiler, &thread_inbox))?);
-        let core = CoreThread {
-            core: Node::new(config, lives, seed),
+        let thread = CoreThread {
+            core,
             clock,
             inbox: inbox.clone(),
             outbox,
             pool: pool.clone(),
-            gate,
             loads,
             loader,
             reporter,
             spaces,
         };
-        let core = spawn("game", move || core.run())?;
+        let core = spawn("game", move || thread.run())?;
         Ok(Self { handle: GameHandle { inbox, clock, reporter: parts, pool }, core, helpers })
     }
 
@@ -137,6 +192,17 @@ impl GameHandle {
     /// Something from the gate; refused if too much waits: the gate then stops reading.
     pub fn from_gate(&self, message: ToDispatcher<ToGame>) -> Result<(), Overloaded> {
         self.inbox.offer(message)
+    }
+
+    /// What links to dispatchers say, for a game that was joined. Who has more looks for room first.
+    pub fn from_links(&self, inputs: Vec<MemberInput<Bytes>>) {
+        self.inbox.links(inputs);
+    }
+
+    /// Whether the game keeps up with what is for it.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.inbox.has_room()
     }
 
     /// Any request; blocks until it is answered.

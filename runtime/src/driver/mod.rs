@@ -32,7 +32,9 @@ mod tests;
 mod traffic;
 
 pub use cell::SpaceSettings;
-pub use handle::{Game, GameHandle, GameSettings, GateSink, StartError, Stopped};
+pub use handle::{
+    Game, GameHandle, GameSettings, GateSink, JoinSettings, LinkSink, OverSink, StartError, Stopped,
+};
 pub use loader::{ModuleLoader, WasmLoader};
 pub use model_loader::ModelLoader;
 pub use recording::{EXTENSION, RecordError, Recorded};

@@ -2,6 +2,8 @@
 
 use super::ask::Ask;
 use crate::game::GameInput;
+use bytes::Bytes;
+use everwake_dispatcher::MemberInput;
 use everwake_protocol::cluster::{ToDispatcher, ToGame};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -23,6 +25,8 @@ pub(super) enum CoreMessage {
     Input(GameInput),
     /// From the gate.
     Gate(ToDispatcher<ToGame>),
+    /// From the links to dispatchers.
+    Links(Vec<MemberInput<Bytes>>),
     /// An operator's request.
     Ask(Ask),
 }
@@ -65,6 +69,16 @@ impl CoreInbox {
         }
         self.send(CoreMessage::Gate(message));
         Ok(())
+    }
+
+    /// Never refused: who brings it looks for room first.
+    pub(super) fn links(&self, inputs: Vec<MemberInput<Bytes>>) {
+        self.send(CoreMessage::Links(inputs));
+    }
+
+    /// Whether not too much waits for the core.
+    pub(super) fn has_room(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) < CORE_INPUTS_MAX
     }
 
     pub(super) fn ask(&self, ask: Ask) {

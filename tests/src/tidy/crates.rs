@@ -125,7 +125,7 @@ const HOMES: [(&str, &[&str]); 23] = [
 const BANNED: [(&str, &[&str]); 9] = [
     ("everwake-protocol", &["tokio", "anyhow", "rand", "tracing", "ciborium"]),
     ("everwake-link", &["anyhow", "rand"]),
-    ("everwake-dispatcher", &["tokio", "anyhow", "rand", "tracing"]),
+    ("everwake-dispatcher", &["anyhow", "rand"]),
     ("everwake-runtime", &["tokio", "anyhow", "rand"]),
     ("everwake-gate", &["anyhow", "rand"]),
     ("everwake-client", &["anyhow", "rand"]),

@@ -1,0 +1,76 @@
+//! `everwake dispatcher`
+
+use super::Which;
+use super::config::Cluster;
+use super::process::{Process, port_failed, start_log, stopped};
+use crate::dev::ports::Protocol;
+use crate::failure::hinted;
+use crate::terminal::Terminal;
+use clap::Args;
+use everwake_dispatcher::RouterConfig;
+use everwake_dispatcher::driver::{DispatcherConfig, serve};
+use everwake_link::{Limits, PeerName, Role};
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// How long links may take to end after everything is said.
+const LAST: Duration = Duration::from_secs(2);
+
+/// Runs a dispatcher of a cluster: it routes what is for entities, and decides who is dead.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  everwake dispatcher --config cluster.toml --name d-1")]
+pub struct DispatcherCommand {
+    #[command(flatten)]
+    pub which: Which,
+}
+
+/// Runs until Ctrl-C or SIGTERM.
+pub fn run(command: &DispatcherCommand, terminal: &Terminal) -> anyhow::Result<ExitCode> {
+    let cluster = Cluster::load(&command.which.config)?;
+    let peer = PeerName::new(Role::Dispatcher, &command.which.name)?;
+    start_log(&cluster, &peer);
+    let process = Process::begin(&cluster, peer.clone())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let ended = runtime.block_on(serve_one(&cluster, &process, terminal));
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    ended?;
+    terminal.good(format!("`{peer}` has stopped."));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve_one(cluster: &Cluster, process: &Process, terminal: &Terminal) -> anyhow::Result<()> {
+    let peer = process.us.peer.clone();
+    let listed = cluster.dispatchers.iter().find(|it| it.name == peer.name());
+    let Some(listen) = listed.map(|it| it.listen) else {
+        return Err(hinted(format!("The configuration knows no `{peer}`."), "Add it to `dispatchers`."));
+    };
+    let security = cluster.security(&peer)?;
+    let socket = TcpListener::bind(listen).await;
+    let socket = socket.map_err(|error| port_failed(error, Protocol::Tcp, listen.port(), &peer, "listen"))?;
+    let others: Vec<(PeerName, String)> = cluster.ways()?.into_iter().filter(|(it, _)| *it != peer).collect();
+    let names = others.iter().map(|(name, _)| name.clone()).collect();
+    let games = cluster.processes()?.into_iter().filter(|it| it.role() == Role::Game).collect();
+    let incarnation = process.us.incarnation;
+    let config = DispatcherConfig {
+        router: RouterConfig::new(incarnation, peer.clone(), games, names),
+        others,
+        security,
+        limits: Limits::default(),
+        seed: incarnation.random,
+    };
+    let stop = stopped()?;
+    terminal.good(format!("`{peer}` listens at `{}`.", socket.local_addr()?));
+    let (told, hurry) = tokio::sync::oneshot::channel::<()>();
+    let stop = async move {
+        stop.await;
+        let _ = told.send(());
+    };
+    tokio::select! {
+        served = serve(config, socket, stop) => served?,
+        // A link that does not end is ended by the end of the process.
+        () = async { let _ = hurry.await; tokio::time::sleep(LAST).await } => {}
+    }
+    Ok(())
+}

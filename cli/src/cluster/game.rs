@@ -1,0 +1,208 @@
+//! `everwake game`
+
+use super::Which;
+use super::config::{Cluster, Game as Listed};
+use super::process::{Process, port_failed, start_log, stopped};
+use crate::admin::server;
+use crate::config::Limits;
+use crate::dev::components::Components;
+use crate::dev::host;
+use crate::dev::ports::Protocol;
+use crate::dev::steer::Steering;
+use crate::failure::{HintExt as _, hinted};
+use crate::terminal::Terminal;
+use bytes::Bytes;
+use clap::Args;
+use everwake_dispatcher::MemberConfig;
+use everwake_dispatcher::driver::{MemberInputs, UplinkConfig, Uplinks, connect};
+use everwake_link::{Limits as LinkLimits, PeerName, Role};
+use everwake_runtime::driver::{Game, GameHandle, JoinSettings, LinkSink, SpaceSettings};
+use everwake_runtime::game::GameConfig;
+use everwake_runtime::game::admin::AdminAnswer;
+use everwake_runtime::game::publish::{Agreed, PublishOptions};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::JoinHandle;
+
+/// How long spaces may take to close, and the last words to dispatchers to be said.
+const STOP_GAME: Duration = Duration::from_secs(5);
+const LAST: Duration = Duration::from_secs(2);
+/// How often it is looked for room in the game.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// Runs a game of a cluster: it runs spaces, and publishes its modules at its start.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  everwake game --config cluster.toml --name g-1")]
+pub struct GameCommand {
+    #[command(flatten)]
+    pub which: Which,
+}
+
+/// Runs until Ctrl-C, SIGTERM or `everwake shutdown`, or until the others hold it for dead.
+pub fn run(command: &GameCommand, terminal: &Terminal) -> anyhow::Result<ExitCode> {
+    let cluster = Cluster::load(&command.which.config)?;
+    let peer = PeerName::new(Role::Game, &command.which.name)?;
+    start_log(&cluster, &peer);
+    let process = Process::begin(&cluster, peer.clone())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(serve(&cluster, &process, terminal));
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    if ended? {
+        return Err(hinted(
+            format!("All others hold this life of `{peer}` for dead; it has stopped."),
+            "Start it again: it begins a new life. It was not to be reached for a while, or another one has its name.",
+        ));
+    }
+    terminal.good(format!("`{peer}` has stopped."));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A game with its links.
+struct Running {
+    game: Game,
+    links: Arc<Uplinks>,
+    pump: JoinHandle<()>,
+    over: UnboundedReceiver<()>,
+}
+
+/// True if the others hold it for dead.
+async fn serve(cluster: &Cluster, process: &Process, terminal: &Terminal) -> anyhow::Result<bool> {
+    let peer = &process.us.peer;
+    let Some(listed) = cluster.games.iter().find(|it| it.name == peer.name()) else {
+        return Err(hinted(format!("The configuration knows no `{peer}`."), "Add it to `games`."));
+    };
+    let admin = TcpListener::bind((Ipv4Addr::LOCALHOST, listed.admin_port)).await;
+    let admin =
+        admin.map_err(|error| port_failed(error, Protocol::Tcp, listed.admin_port, peer, "admin_port"))?;
+    let modules = read_all(listed)?;
+    let Running { game, links, pump, mut over } = start(cluster, process, listed)?;
+    let (stop, mut asked) = unbounded_channel();
+    let steering = Arc::new(Steering {
+        game: game.handle(),
+        gate: cluster.gates.first().map_or(SocketAddr::from(([127, 0, 0, 1], 0)), |gate| gate.listen),
+        started: Instant::now(),
+        stop,
+        components: Components::begin(process.folder.join("components"))?,
+        recording: Mutex::default(),
+    });
+    let token = server::mint_token()?;
+    let token_file = process.write_private("admin.token", &token)?;
+    let address = admin.local_addr()?;
+    let serving = tokio::spawn(server::run(admin, steering.clone(), token, std::future::pending()));
+    for (name, bytes) in modules {
+        publish(game.handle(), steering.components.clone(), name, bytes).await?;
+    }
+    terminal.good(format!(
+        "`{peer}` runs; its admin API is at `{address}`, the token in `{}`.",
+        token_file.display()
+    ));
+    let is_over = tokio::select! {
+        () = stopped()? => false,
+        _ = asked.recv() => false,
+        _ = over.recv() => true,
+    };
+    serving.abort();
+    if is_over {
+        // Nothing that it does counts any more.
+        tracing::error!("this life of the game is over for all others, the game ends");
+        return Ok(true);
+    }
+    steering.end_recording();
+    let handle = game.handle();
+    let closed = tokio::time::timeout(STOP_GAME, tokio::task::spawn_blocking(move || game.stop())).await;
+    if closed.is_err() {
+        tracing::warn!(now_ms = handle.now_ms(), "spaces did not close in time");
+    }
+    links.close();
+    let _ = tokio::time::timeout(LAST, pump).await;
+    Ok(false)
+}
+
+fn start(cluster: &Cluster, process: &Process, listed: &Listed) -> anyhow::Result<Running> {
+    let peer = &process.us.peer;
+    let ways = cluster.ways()?;
+    let member =
+        MemberConfig::new(process.us.incarnation, ways.iter().map(|(name, _)| name.clone()).collect());
+    let (links, inputs) = connect(UplinkConfig {
+        us: process.us.clone(),
+        dispatchers: ways,
+        security: cluster.security(peer)?,
+        limits: LinkLimits::default(),
+        seed: process.us.incarnation.random,
+    })
+    .hint("The links to dispatchers do not start.", "Look at `[tls]` in the configuration.")?;
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let (told, over) = unbounded_channel();
+    let settings = JoinSettings {
+        config: GameConfig {
+            name: listed.name.clone(),
+            labels: listed.labels.clone(),
+            crash_recordings: Some(process.folder.join("crashes")),
+            ..GameConfig::production(cores)
+        },
+        spaces: SpaceSettings::default(),
+        workers: if listed.workers == 0 { cores } else { listed.workers },
+        loader: Box::new(host::loader(&Limits::default(), &process.folder.join("cache"))?),
+        member,
+        over: Box::new(move || {
+            // Whoever waits for it has ended before.
+            let _ = told.send(());
+        }),
+    };
+    let links = Arc::new(links);
+    let sender = links.clone();
+    let sink: LinkSink = Box::new(move |dispatcher, to, message| sender.send(dispatcher, to, message));
+    let game = Game::join(settings, sink)?;
+    let pump = tokio::spawn(pump(inputs, game.handle()));
+    Ok(Running { game, links, pump, over })
+}
+
+/// Hands to the game what links say, as fast as it takes it.
+async fn pump(mut inputs: MemberInputs, game: GameHandle) {
+    while let Some(batch) = inputs.recv().await {
+        while !game.has_room() {
+            tokio::time::sleep(LOOK).await;
+        }
+        game.from_links(batch);
+    }
+}
+
+fn read_all(listed: &Listed) -> anyhow::Result<Vec<(String, Bytes)>> {
+    let read = |path: &std::path::PathBuf| {
+        let bytes = std::fs::read(path).hint(
+            format!("The component `{}` cannot be read.", path.display()),
+            "Build it: `everwake build DIR --out FILE`; paths are seen from the configuration's folder.",
+        )?;
+        Ok((name_of(path), bytes.into()))
+    };
+    listed.modules.iter().map(read).collect()
+}
+
+fn name_of(path: &Path) -> String {
+    path.display().to_string()
+}
+
+async fn publish(game: GameHandle, components: Components, name: String, bytes: Bytes) -> anyhow::Result<()> {
+    let options = PublishOptions { supersede: true, agreed: Agreed::NoWayBack };
+    let kept = bytes.clone();
+    let answer = tokio::task::spawn_blocking(move || game.publish(bytes, "start", options)).await??;
+    let why = match answer {
+        AdminAnswer::Publication(report) if report.published => {
+            if let Err(error) = components.keep(&report, &kept) {
+                tracing::warn!(%error, "a component is not kept");
+            }
+            tracing::info!(module = report.module, version = report.version, "a module runs");
+            return Ok(());
+        }
+        AdminAnswer::Publication(report) => report.refusals.join("; "),
+        AdminAnswer::Bad(why) => why,
+        other => format!("the game answers something else: {other:?}"),
+    };
+    Err(hinted(format!("The component `{name}` is not published: {why}"), "Build it anew, of this release."))
+}

@@ -1,0 +1,108 @@
+//! `everwake gate`
+
+use super::Which;
+use super::config::{Cluster, Gate as Listed};
+use super::process::{Process, port_failed, start_log, stopped};
+use crate::dev::ports::Protocol;
+use crate::failure::{HintExt as _, hinted};
+use crate::terminal::Terminal;
+use clap::Args;
+use everwake_dispatcher::MemberConfig;
+use everwake_dispatcher::driver::{UplinkConfig, connect};
+use everwake_gate::{CertificateSource, Gate, GateConfig, GateError, GateLimits, serve_office};
+use everwake_link::{Limits, PeerName, Role};
+use everwake_protocol::Id;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Batches that may wait between the gate and its office, each way.
+const BATCHES_MAX: usize = 1024;
+/// How long the last words to dispatchers may take.
+const LAST: Duration = Duration::from_secs(2);
+
+/// Runs a gate of a cluster: it holds clients.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  everwake gate --config cluster.toml --name w-1")]
+pub struct GateCommand {
+    #[command(flatten)]
+    pub which: Which,
+}
+
+/// Runs until Ctrl-C or SIGTERM, or until the others hold it for dead.
+pub fn run(command: &GateCommand, terminal: &Terminal) -> anyhow::Result<ExitCode> {
+    let cluster = Cluster::load(&command.which.config)?;
+    let peer = PeerName::new(Role::Gate, &command.which.name)?;
+    start_log(&cluster, &peer);
+    let process = Process::begin(&cluster, peer.clone())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(serve(&cluster, &process, terminal));
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    if ended? {
+        return Err(hinted(
+            format!("All others hold this life of `{peer}` for dead; it has stopped."),
+            "Start it again: it begins a new life. It was not to be reached for a while, or another one has its name.",
+        ));
+    }
+    terminal.good(format!("`{peer}` has stopped."));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// True if the others hold it for dead.
+async fn serve(cluster: &Cluster, process: &Process, terminal: &Terminal) -> anyhow::Result<bool> {
+    let peer = process.us.peer.clone();
+    let Some(listed) = cluster.gates.iter().find(|it| it.name == peer.name()) else {
+        return Err(hinted(format!("The configuration knows no `{peer}`."), "Add it to `gates`."));
+    };
+    let ways = cluster.ways()?;
+    let member =
+        MemberConfig::new(process.us.incarnation, ways.iter().map(|(name, _)| name.clone()).collect());
+    let gate = Gate::bind(config(listed, process)).map_err(|error| match error {
+        GateError::Bind(address, cause) => port_failed(cause, Protocol::Udp, address.port(), &peer, "listen"),
+        other => anyhow::Error::new(other),
+    })?;
+    let (links, inputs) = connect(UplinkConfig {
+        us: process.us.clone(),
+        dispatchers: ways,
+        security: cluster.security(&peer)?,
+        limits: Limits::default(),
+        seed: process.us.incarnation.random,
+    })
+    .hint("The links to dispatchers do not start.", "Look at `[tls]` in the configuration.")?;
+    let (to_office, from_gate) = mpsc::channel(BATCHES_MAX);
+    let (to_gate, from_office) = mpsc::channel(BATCHES_MAX);
+    let office = tokio::spawn(serve_office(member, links, inputs, from_gate, to_gate));
+    let (stop, status) = (stopped()?, gate.status());
+    terminal.good(format!(
+        "`{peer}` listens at `{}`; its certificate is `{}`.",
+        gate.address(),
+        gate.fingerprint()
+    ));
+    gate.run(to_office, from_office, stop).await;
+    let _ = tokio::time::timeout(LAST, office).await;
+    Ok(status.borrow().dead)
+}
+
+fn config(listed: &Listed, process: &Process) -> GateConfig {
+    let certificate = match listed.is_for_development() {
+        true => CertificateSource::Development,
+        false => CertificateSource::Pem { chain: listed.certificate.clone(), key: listed.key.clone() },
+    };
+    let per_address = listed.clients_per_address;
+    let defaults = GateLimits::default();
+    GateConfig {
+        listen: listed.listen,
+        certificate,
+        limits: GateLimits {
+            connections_per_address: per_address,
+            connections_per_address_per_minute: u32::try_from(per_address)
+                .unwrap_or(u32::MAX)
+                .max(defaults.connections_per_address_per_minute),
+            ..defaults
+        },
+        incarnation: process.us.incarnation,
+        seed: Id::from_bytes(process.secret()),
+        secret: None,
+    }
+}

@@ -1,0 +1,190 @@
+//! What every process of a cluster has: its folder, its life, its log, its signals.
+
+use super::config::{Cluster, file_name_of};
+use crate::dev::ports::{Protocol, holder};
+use crate::failure::{HintExt as _, because, hinted};
+use everwake_link::{Identity, PeerName};
+use everwake_protocol::cluster::Incarnation;
+use everwake_runtime::driver::entropy;
+use std::fmt;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::{Format, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// File that counts how often a process was started.
+const STARTS: &str = "starts";
+
+/// A process that has its folder.
+pub struct Process {
+    /// This life of it.
+    pub us: Identity,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Drawn for this life.
+    pub seed: [u8; 32],
+    /// Nobody else has the folder while this is open.
+    _lock: File,
+}
+
+impl Process {
+    /// Takes the folder, and begins a new life.
+    pub fn begin(cluster: &Cluster, peer: PeerName) -> anyhow::Result<Process> {
+        if !cluster.processes()?.contains(&peer) {
+            return Err(hinted(
+                format!("The configuration knows no `{peer}`."),
+                "Add it, or choose another `--name`: every process of a cluster has the same file.",
+            ));
+        }
+        let folder = cluster.data.join(file_name_of(&peer));
+        std::fs::create_dir_all(&folder).hint(
+            format!("The folder `{}` cannot be made.", folder.display()),
+            "Set `data` in the configuration to a folder that you may write to.",
+        )?;
+        let lock = lock(&folder, &peer)?;
+        let seed = entropy::seed()
+            .hint("The operating system gives no random bytes.", "Is `/dev/urandom` there?")?;
+        let start = count_start(&folder).hint(
+            format!("The file `{}` cannot be used.", folder.join(STARTS).display()),
+            "It holds how often the process was started; with a smaller number others refuse it.",
+        )?;
+        let (random, _) = seed.split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
+        let incarnation = Incarnation { start, random: u64::from_be_bytes(*random) };
+        Ok(Process { us: Identity { peer, incarnation }, folder, seed, _lock: lock })
+    }
+
+    /// Random bits that are no part of the life's name.
+    pub fn secret(&self) -> [u8; 16] {
+        self.seed.last_chunk::<16>().copied().unwrap_or_default()
+    }
+
+    /// Writes something that only the owner of the folder reads.
+    pub fn write_private(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let file = self.folder.join(name);
+        let _ = std::fs::remove_file(&file);
+        let written = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&file)
+            .and_then(|mut out| out.write_all(text.as_bytes()));
+        written
+            .hint(format!("The file `{}` cannot be written.", file.display()), "Make room, or allow it.")?;
+        Ok(file)
+    }
+}
+
+fn lock(folder: &Path, peer: &PeerName) -> anyhow::Result<File> {
+    let file = folder.join("lock");
+    let lock = File::create(&file)
+        .hint(format!("The file `{}` cannot be made.", file.display()), "Allow this user to write there.")?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(_) => Err(hinted(
+            format!("`{peer}` runs already, with the folder `{}`.", folder.display()),
+            "Stop it first, or choose another `--name`.",
+        )),
+    }
+}
+
+/// The number of this start: one more than the last one, on the disk before anybody hears it.
+fn count_start(folder: &Path) -> anyhow::Result<u32> {
+    let file = folder.join(STARTS);
+    let last: u32 = match std::fs::read_to_string(&file) {
+        Ok(text) => text.trim().parse()?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error.into()),
+    };
+    let next = last.saturating_add(1);
+    let fresh = folder.join("starts.new");
+    let mut out = File::create(&fresh)?;
+    writeln!(out, "{next}")?;
+    out.sync_all()?;
+    std::fs::rename(&fresh, &file)?;
+    File::open(folder)?.sync_all()?;
+    Ok(next)
+}
+
+/// A port that cannot be used: who holds it, and which key chooses another one.
+pub fn port_failed(
+    error: std::io::Error,
+    protocol: Protocol,
+    port: u16,
+    peer: &PeerName,
+    key: &str,
+) -> anyhow::Error {
+    let other = format!("give `{peer}` another `{key}` in the configuration.");
+    if error.kind() != std::io::ErrorKind::AddrInUse {
+        let message = format!("The {} port `{port}` cannot be used.", protocol.name());
+        return because(error, message, format!("Is the address one of this machine? If so, {other}"));
+    }
+    let (by, stop) = match holder(protocol, port) {
+        Some((pid, command)) => {
+            (format!("`{command}`, process `{pid}`"), format!("Stop it with `kill {pid}`, or "))
+        }
+        None => ("another user's process".to_owned(), "Stop it, or ".to_owned()),
+    };
+    let message = format!("The {} port `{port}` is taken by {by}.", protocol.name());
+    because(error, message, format!("{stop}{other}"))
+}
+
+/// Log lines of everything in this process, under its name.
+pub fn start_log(cluster: &Cluster, peer: &PeerName) {
+    let filter = EnvFilter::try_from_env(crate::dev::logs::FILTER)
+        .unwrap_or_else(|_| EnvFilter::new("info,quinn=warn,ureq=warn"));
+    let format =
+        Named { name: format!("{} {peer}", cluster.name), inner: Format::default().with_ansi(false) };
+    let log = tracing_subscriber::fmt().event_format(format).with_writer(std::io::stderr);
+    let _ = log.with_env_filter(filter).try_init();
+}
+
+struct Named {
+    name: String,
+    inner: Format,
+}
+
+impl<S, N> FormatEvent<S, N> for Named
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, cx: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        write!(to, "{} ", self.name)?;
+        self.inner.format_event(cx, to, event)
+    }
+}
+
+/// Resolves when somebody wants this process to end: Ctrl-C, or SIGTERM.
+pub fn stopped() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_start_has_a_greater_number_and_a_folder_one_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let cluster = Cluster { data: folder.path().to_owned(), ..Cluster::default() };
+        let peer: PeerName = "game/g-1".parse().unwrap();
+        let first = Process::begin(&cluster, peer.clone()).unwrap();
+        assert_eq!(first.us.incarnation.start, 1);
+        let error = Process::begin(&cluster, peer.clone()).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("runs already"), "{error}");
+        drop(first);
+        assert_eq!(Process::begin(&cluster, peer).unwrap().us.incarnation.start, 2);
+        assert!(Process::begin(&cluster, "gate/x".parse().unwrap()).is_err());
+    }
+}
