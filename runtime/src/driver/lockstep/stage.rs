@@ -147,11 +147,7 @@ impl<I: From<GameInput>> Stage<I> {
         self.cells.keys().copied().collect()
     }
 
-    pub(super) fn with_space<T>(
-        &self,
-        space: EntityId,
-        look: impl FnOnce(&mut SpaceCore) -> T,
-    ) -> Option<T> {
+    pub(super) fn with_space<T>(&self, space: EntityId, look: impl FnOnce(&mut SpaceCore) -> T) -> Option<T> {
         self.cells.get(&space).map(|cell| look(&mut cell.core.core()))
     }
 
