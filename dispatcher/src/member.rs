@@ -146,6 +146,13 @@ impl<P: Weight + Clone> Member<P> {
         self.sides.iter().any(|side| side.outbox.keeps(sender, target))
     }
 
+    /// The first and the last counter of a sender that is not acknowledged, whoever it is for. A sender whose
+    /// counters rise waits for what it has said so far until the first is greater than the last was (rule C10).
+    pub fn kept_of(&self, sender: Id) -> Option<(u64, u64)> {
+        let ends = self.sides.iter().filter_map(|side| side.outbox.counters(sender));
+        ends.reduce(|(first, last), (other_first, other_last)| (first.min(other_first), last.max(other_last)))
+    }
+
     fn names(&self) -> impl Iterator<Item = &str> {
         self.sides.iter().map(|side| side.name.name())
     }

@@ -7,8 +7,11 @@ use crate::values::GateOutput;
 use everwake_protocol::cluster::{Envelope, Incarnation, MessageId, Placement, Target, ToDispatcher, ToGame};
 use everwake_protocol::{EntityId, Id, SessionId};
 
-/// Epoch of sessions and of a gate's own messages: neither outlives the life of the gate.
+/// Epoch of a gate's own messages: they do not outlive the life of the gate.
 const EPOCH: u32 = 1;
+/// Epoch of sessions. Entities mark requests by their number alone, and what they marked is what the game that they
+/// move to goes by: any other epoch would make each request after a move look like one behind a hole.
+const SESSION_EPOCH: u32 = 0;
 
 /// See the head of this module.
 #[derive(Debug)]
@@ -44,7 +47,7 @@ impl Post {
         target: EntityId,
         payload: ToGame,
     ) -> GateOutput {
-        let message = MessageId { sender: session.0, epoch: EPOCH, counter: request };
+        let message = MessageId { sender: session.0, epoch: SESSION_EPOCH, counter: request };
         GateOutput::Dispatch(ToDispatcher::Carry(self.envelope(
             Target::Entity(target),
             message,

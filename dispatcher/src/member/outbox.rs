@@ -52,6 +52,15 @@ impl<P: Weight + Clone> Outbox<P> {
         streams.any(|((_, to), _)| target.is_none_or(|target| target == *to))
     }
 
+    /// The first and the last counter that is kept of a sender, whoever it is for.
+    pub(super) fn counters(&self, sender: Id) -> Option<(u64, u64)> {
+        let first = (sender, Target::Entity(EntityId::default()));
+        let streams = self.streams.range(first..).take_while(|((of, _), _)| *of == sender);
+        let counter = |number: &u64| self.items.get(number).map(|item| item.envelope.message.counter);
+        let ends = streams.filter_map(|(_, queue)| Some((counter(queue.front()?)?, counter(queue.back()?)?)));
+        ends.reduce(|(first, last), (other_first, other_last)| (first.min(other_first), last.max(other_last)))
+    }
+
     /// Keeps it, as the last of its stream.
     pub(super) fn push(&mut self, envelope: Envelope<P>, place: Option<Placement>) -> u64 {
         let number = self.next;

@@ -215,3 +215,20 @@ fn what_came_by_mistake_is_sent_on_and_not_kept() {
     assert_eq!(carried(&desk.carry(stray)), [(9, 8)]);
     assert_eq!(desk.member.kept(), (0, 0));
 }
+
+#[test]
+fn a_sender_knows_what_of_all_that_it_said_is_not_acknowledged() {
+    let mut desk = Desk::open();
+    let sender = Id::from_u128(7);
+    assert_eq!(desk.member.kept_of(sender), None);
+    for (entity, counter) in [(1, 3), (2, 4), (1, 6)] {
+        desk.carry(to(entity, counter));
+    }
+    assert_eq!(desk.member.kept_of(sender), Some((3, 6)));
+    assert_eq!(desk.member.kept_of(Id::from_u128(8)), None);
+    desk.ack(Target::Entity(EntityId(Id::from_u128(1))), 3);
+    assert_eq!(desk.member.kept_of(sender), Some((4, 6)));
+    desk.ack(Target::Entity(EntityId(Id::from_u128(2))), 4);
+    desk.ack(Target::Entity(EntityId(Id::from_u128(1))), 6);
+    assert_eq!(desk.member.kept_of(sender), None);
+}

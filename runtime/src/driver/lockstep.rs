@@ -4,21 +4,26 @@
 //! is drawn from the seed, time passes only when asked to. For tests, simulation, replay and the
 //! testkit.
 
-use super::cell::{Cell, SpaceSettings};
+use super::cell::SpaceSettings;
 use super::loader::ModuleLoader;
 use crate::game::admin::{AdminAnswer, AdminRequest};
+use crate::game::joined::JoinedInput;
 use crate::game::node::{Lives, Node, NodeInput, NodeOutput};
 use crate::game::publish::PublishOptions;
 use crate::game::report::{Fact, PublicationReport};
-use crate::game::{GameConfig, GameCore, GameInput, GameOutput};
-use crate::guest::GuestSource;
-use crate::message::{Crash, Input, LogLine};
+use crate::game::{GameConfig, GameCore, GameInput};
+use crate::message::{Crash, LogLine};
 use crate::space::SpaceCore;
 use crate::tally::Tally;
 use bytes::Bytes;
 use everwake_protocol::EntityId;
 use everwake_protocol::cluster::{FromDispatcher, ToDispatcher, ToGame, ToGate};
-use std::collections::{BTreeMap, VecDeque};
+
+mod among;
+mod stage;
+
+pub use among::{Among, AmongSettings, Sent};
+use stage::Stage;
 
 /// Drains in a row without any time passing, after which a world counts as restless.
 const DRAINS_MAX: usize = 1_000_000;
@@ -47,30 +52,24 @@ pub struct Restless {
     pub now_ms: u64,
 }
 
-/// A game in one thread.
+/// A game in one thread, with its own dispatcher.
 pub struct World {
     core: Node,
-    cells: BTreeMap<EntityId, WorldCell>,
-    inputs: VecDeque<NodeInput>,
-    loader: Box<dyn ModuleLoader>,
-    source: Box<dyn GuestSource>,
-    settings: SpaceSettings,
-    chance: u64,
+    stage: Stage<NodeInput>,
     now_ms: u64,
-    last_ticket: u64,
-    answers: BTreeMap<u64, AdminAnswer>,
     gate: Vec<FromDispatcher<ToGate, ToGame>>,
-    facts: Vec<Fact>,
-    crashes: Vec<Crash>,
-    log: Vec<LogLine>,
-    finished: bool,
 }
 
-struct WorldCell {
-    core: Cell,
-    /// When it wants to run.
-    wake_ms: Option<u64>,
-    waiting: bool,
+impl From<GameInput> for NodeInput {
+    fn from(input: GameInput) -> NodeInput {
+        NodeInput::Game(input)
+    }
+}
+
+impl From<GameInput> for JoinedInput {
+    fn from(input: GameInput) -> JoinedInput {
+        JoinedInput::Game(input)
+    }
 }
 
 impl World {
@@ -81,43 +80,25 @@ impl World {
         let core_seed = *blake3::hash(&seed.to_be_bytes()).as_bytes();
         Self {
             core: Node::new(config, lives, core_seed),
-            cells: BTreeMap::new(),
-            inputs: VecDeque::new(),
-            source: loader.source(),
-            loader,
-            settings: spaces,
-            chance: seed,
+            stage: Stage::new(loader, spaces, seed),
             now_ms: start_ms,
-            last_ticket: 0,
-            answers: BTreeMap::new(),
             gate: Vec::new(),
-            facts: Vec::new(),
-            crashes: Vec::new(),
-            log: Vec::new(),
-            finished: false,
         }
     }
 
     /// Something from the gate. Nothing runs before [`World::settle`] or [`World::advance`].
     pub fn from_gate(&mut self, message: ToDispatcher<ToGame>) {
-        self.inputs.push_back(NodeInput::Gate(message));
-    }
-
-    fn push(&mut self, input: GameInput) {
-        self.inputs.push_back(NodeInput::Game(input));
+        self.stage.inputs.push_back(NodeInput::Gate(message));
     }
 
     /// Asks as an operator; the ticket is for [`World::answer`].
     pub fn ask(&mut self, request: AdminRequest) -> u64 {
-        self.last_ticket += 1;
-        let ticket = self.last_ticket;
-        self.push(GameInput::Admin { ticket, request });
-        ticket
+        self.stage.ask(request)
     }
 
     /// The answer to a ticket, once.
     pub fn answer(&mut self, ticket: u64) -> Option<AdminAnswer> {
-        self.answers.remove(&ticket)
+        self.stage.answers.remove(&ticket)
     }
 
     /// Publishes a component, and lets time pass until that is answered; none if it never is.
@@ -137,20 +118,20 @@ impl World {
     pub fn wait_for(&mut self, ticket: u64) -> Result<Option<AdminAnswer>, Restless> {
         let until_ms = self.now_ms + 60_000;
         self.settle()?;
-        while !self.answers.contains_key(&ticket) {
+        while !self.stage.answers.contains_key(&ticket) {
             match self.next_ms() {
                 Some(at_ms) if at_ms <= until_ms => self.advance_to(at_ms)?,
                 _ => break,
             }
         }
-        Ok(self.answers.remove(&ticket))
+        Ok(self.stage.answers.remove(&ticket))
     }
 
     /// Runs everything that is due, until nothing is. No time passes.
     pub fn settle(&mut self) -> Result<(), Restless> {
         for _ in 0..DRAINS_MAX {
             self.run_core();
-            if !self.run_one_space() {
+            if !self.stage.run_one_space(self.now_ms) {
                 return Ok(());
             }
         }
@@ -175,17 +156,17 @@ impl World {
 
     /// What happened since the last time.
     pub fn take_facts(&mut self) -> Vec<Fact> {
-        std::mem::take(&mut self.facts)
+        std::mem::take(&mut self.stage.facts)
     }
 
     /// What crashed since the last time.
     pub fn take_crashes(&mut self) -> Vec<Crash> {
-        std::mem::take(&mut self.crashes)
+        std::mem::take(&mut self.stage.crashes)
     }
 
     /// What guests logged since the last time.
     pub fn take_log(&mut self) -> Vec<LogLine> {
-        std::mem::take(&mut self.log)
+        std::mem::take(&mut self.stage.log)
     }
 
     /// UTC ms.
@@ -197,7 +178,7 @@ impl World {
     /// True after a shutdown that closed everything.
     #[must_use]
     pub fn finished(&self) -> bool {
-        self.finished
+        self.stage.finished
     }
 
     /// The game core.
@@ -209,12 +190,12 @@ impl World {
     /// The spaces, by id.
     #[must_use]
     pub fn spaces(&self) -> Vec<EntityId> {
-        self.cells.keys().copied().collect()
+        self.stage.spaces()
     }
 
     /// Looks at one space's core, or does something to it between two events.
     pub fn with_space<T>(&mut self, space: EntityId, look: impl FnOnce(&mut SpaceCore) -> T) -> Option<T> {
-        self.cells.get(&space).map(|cell| look(&mut cell.core.core()))
+        self.stage.with_space(space, look)
     }
 
     /// How much there is of everything that comes and goes.
@@ -225,14 +206,13 @@ impl World {
         let (known, parked) = self.core.routed();
         tally.count("dispatcher", known);
         tally.count("parked", parked);
-        self.cells.values().for_each(|cell| cell.core.core().tally(&mut tally));
-        tally.count("answers to operators", self.answers.len());
+        self.stage.tally(&mut tally);
         tally
     }
 
     /// Destroys everything in order; see [`World::finished`].
     pub fn shut_down(&mut self) -> Result<(), Restless> {
-        self.push(GameInput::Shutdown);
+        self.stage.push(GameInput::Shutdown);
         self.settle()
     }
 
@@ -240,7 +220,7 @@ impl World {
         // A space that is behind says a past time: time never goes back for that.
         self.now_ms = self.now_ms.max(at_ms);
         if self.core.next_wake_ms().is_some_and(|wake_ms| wake_ms <= self.now_ms) {
-            self.push(GameInput::Wake);
+            self.stage.push(GameInput::Wake);
         }
         self.settle()
     }
@@ -248,81 +228,19 @@ impl World {
     /// When something becomes due next, if anything ever does.
     #[must_use]
     pub fn next_ms(&self) -> Option<u64> {
-        let spaces = self.cells.values().filter_map(|cell| cell.wake_ms);
-        spaces.chain(self.core.next_wake_ms()).min()
+        [self.stage.next_ms(), self.core.next_wake_ms()].into_iter().flatten().min()
     }
 
     fn run_core(&mut self) {
         let mut outputs = Vec::new();
-        while let Some(input) = self.inputs.pop_front() {
+        while let Some(input) = self.stage.inputs.pop_front() {
             self.core.handle(self.now_ms, input, &mut outputs);
             for output in outputs.drain(..) {
                 match output {
-                    NodeOutput::Game(output) => self.follow(output),
+                    NodeOutput::Game(output) => self.stage.follow(output),
                     NodeOutput::Gate(message) => self.gate.push(message),
                 }
             }
         }
-    }
-
-    fn follow(&mut self, output: GameOutput) {
-        match output {
-            GameOutput::MakeSpace(spec) => {
-                let core = self.settings.make(&spec);
-                self.cells.insert(spec.id, WorldCell { core, wake_ms: None, waiting: false });
-            }
-            GameOutput::DropSpace(space) => {
-                let inputs = self.cells.remove(&space).map(|cell| cell.core.drop_inputs());
-                let inputs: Vec<Input> = inputs.unwrap_or_default();
-                if !inputs.is_empty() {
-                    self.push(GameInput::Returned { space, inputs });
-                }
-            }
-            GameOutput::ToSpace(space, input) => match self.cells.get_mut(&space) {
-                Some(cell) => {
-                    cell.core.push(input);
-                    cell.waiting = true;
-                }
-                None => self.push(GameInput::Returned { space, inputs: vec![input] }),
-            },
-            // The node has its own dispatcher, which declares nobody dead.
-            GameOutput::Dispatch(_) | GameOutput::Outlived => {}
-            GameOutput::Admin { ticket, answer } => drop(self.answers.insert(ticket, *answer)),
-            GameOutput::Load { job, bytes } => {
-                let result = self.loader.load(bytes);
-                self.push(GameInput::Loaded { job, result });
-            }
-            GameOutput::Forget(version) => self.loader.forget(version),
-            GameOutput::Fact(fact) => self.facts.push(fact),
-            GameOutput::Crash { crash, log: _ } => self.crashes.push(*crash),
-            GameOutput::Log(line) => self.log.push(*line),
-            GameOutput::Finished => self.finished = true,
-        }
-    }
-
-    /// Runs one of the spaces that have something to do; false if none has.
-    fn run_one_space(&mut self) -> bool {
-        let now_ms = self.now_ms;
-        let ready = |cell: &WorldCell| cell.waiting || cell.wake_ms.is_some_and(|wake_ms| wake_ms <= now_ms);
-        let count = self.cells.values().filter(|cell| ready(cell)).count();
-        if count == 0 {
-            return false;
-        }
-        let chosen = usize::try_from(self.draw() % count as u64).unwrap_or_default();
-        let Some(cell) = self.cells.values_mut().filter(|cell| ready(cell)).nth(chosen) else { return false };
-        let drained = cell.core.drain(now_ms, self.source.as_mut());
-        cell.waiting = false;
-        cell.wake_ms = cell.core.core().next_wake_ms();
-        // Pauses are wall time: in a world without any they would say nothing.
-        let inputs = drained.inputs.into_iter().filter(|input| !matches!(input, GameInput::Paused { .. }));
-        self.inputs.extend(inputs.map(NodeInput::Game));
-        true
-    }
-
-    fn draw(&mut self) -> u64 {
-        self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.chance ^ (self.chance >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 }

@@ -42,12 +42,22 @@ pub enum JoinedOutput {
     },
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Quiet {
+    intent: u32,
+    space: EntityId,
+    counter: u64,
+}
+
 /// See the head of this module.
 #[derive(Debug)]
 pub struct Joined {
     game: GameCore,
     member: Member<Bytes>,
     marks: BTreeMap<EntityId, Marks>,
+    /// Entities that want to leave, once what their spaces said before has arrived (rule C10): by what they are
+    /// blocked, their space, and the last counter that they wait for.
+    quiet: BTreeMap<EntityId, Quiet>,
     /// Cargo that did not decode.
     malformed: u64,
 }
@@ -56,7 +66,13 @@ impl Joined {
     /// A game that knows no dispatcher's life yet.
     pub fn new(config: GameConfig, member: MemberConfig, seed: [u8; 32]) -> Joined {
         let game = GameCore::new(config, member.incarnation, seed);
-        let mut joined = Joined { game, member: Member::new(member), marks: BTreeMap::new(), malformed: 0 };
+        let mut joined = Joined {
+            game,
+            member: Member::new(member),
+            marks: BTreeMap::new(),
+            quiet: BTreeMap::new(),
+            malformed: 0,
+        };
         let profile = joined.game.profile();
         let mut said = Vec::new();
         joined.member.handle(0, MemberInput::Say(Say::Profile(profile)), &mut said);
@@ -73,6 +89,7 @@ impl Joined {
                     self.arrived_elsewhere(now_ms, acks.clone(), &mut heard, out);
                 }
                 self.member.handle(now_ms, input, &mut heard);
+                self.block_quiet(now_ms, &mut heard);
             }
         }
         while !heard.is_empty() {
@@ -139,8 +156,9 @@ impl Joined {
             ToDispatcher::Gone { entity, epoch } => {
                 say(Say::Gone { entity, epoch });
                 self.marks.remove(&entity);
+                self.quiet.remove(&entity);
             }
-            ToDispatcher::Block { entity, intent } => say(Say::Block { entity, intent }),
+            ToDispatcher::Block { entity, intent } => self.block(now_ms, entity, intent, heard),
             ToDispatcher::Profile(profile) => say(Say::Profile(profile)),
             ToDispatcher::Ask { ticket, entities } => say(Say::Ask { ticket, entities }),
             ToDispatcher::Leave => say(Say::Leave),
@@ -149,6 +167,35 @@ impl Joined {
             | ToDispatcher::Reported
             | ToDispatcher::Resent
             | ToDispatcher::Acks { .. } => {}
+        }
+    }
+
+    /// What an entity said before it asked to leave must not be overtaken by what it says elsewhere: nobody blocks it
+    /// before that has arrived. It still gets everything meanwhile, so two that wait do not wait for each other.
+    fn block(&mut self, now_ms: u64, entity: EntityId, intent: u32, heard: &mut Vec<MemberOutput<Bytes>>) {
+        let space = self.game.space_of(entity);
+        match space.and_then(|space| Some((space, self.member.kept_of(space.0)?))) {
+            Some((space, (_, counter))) => drop(self.quiet.insert(entity, Quiet { intent, space, counter })),
+            None => {
+                self.quiet.remove(&entity);
+                self.member.handle(now_ms, MemberInput::Say(Say::Block { entity, intent }), heard);
+            }
+        }
+    }
+
+    fn block_quiet(&mut self, now_ms: u64, heard: &mut Vec<MemberOutput<Bytes>>) {
+        let member = &self.member;
+        let is_quiet =
+            |quiet: &Quiet| member.kept_of(quiet.space.0).is_none_or(|(first, _)| first > quiet.counter);
+        let ready: Vec<(EntityId, u32)> = self
+            .quiet
+            .iter()
+            .filter(|(_, quiet)| is_quiet(quiet))
+            .map(|(entity, quiet)| (*entity, quiet.intent))
+            .collect();
+        for (entity, intent) in ready {
+            self.quiet.remove(&entity);
+            self.member.handle(now_ms, MemberInput::Say(Say::Block { entity, intent }), heard);
         }
     }
 

@@ -51,6 +51,11 @@ impl GameCore {
         self.directory.location(entity).is_some_and(|at| at.leaving.is_none()) || home()
     }
 
+    /// The space of an entity that is here.
+    pub(super) fn space_of(&self, entity: EntityId) -> Option<EntityId> {
+        self.directory.location(entity).filter(|at| at.leaving.is_none()).map(|at| at.space)
+    }
+
     /// A version of a module that is loaded here.
     pub fn version(&self, module: &str, hash: VersionHash) -> Option<Arc<ModuleVersion>> {
         let module = self.modules.get(module)?;
