@@ -89,7 +89,7 @@ fn answer(cluster: &mut Cluster) -> Result<(), String> {
             (Some(mirror), Some(Ok(told))) if mirror == told && is_somewhere => {}
             _ => {
                 return Err(format!(
-                    "a client sees {mirror:?}, its entity says {told:?}: {}",
+                    "a client sees {mirror:?}, its entity says {told:?}, lives: {is_somewhere}: {}",
                     seat.describe()
                 ));
             }
