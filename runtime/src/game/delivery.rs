@@ -60,7 +60,7 @@ impl GameCore {
             _ => self.counters.gone += 1,
         }
         match input {
-            Input::Message(message) => self.undeliverable_message(message, code),
+            Input::Message(message) => self.returned_message(message, code, Outcome::not_run(code)),
             Input::Request { session, request, deadline_ms, .. } if deadline_ms != 0 => {
                 self.answer(AnswerTo::Client { session, request }, Outcome::not_run(code));
             }
@@ -74,14 +74,15 @@ impl GameCore {
         }
     }
 
-    fn undeliverable_message(&mut self, message: Box<Message>, code: &'static str) {
+    /// A message did not get to its target; `outcome` is for a call's author.
+    pub(super) fn returned_message(&mut self, message: Box<Message>, code: &'static str, outcome: Outcome) {
         match message.body {
             Body::Call { answer, bounce, .. } => {
                 if let (Some(call), Some(sender)) = (bounce, message.from) {
                     let answer = AnswerTo::Entity { entity: sender, call };
-                    self.answer(answer, Outcome::not_run(code));
+                    self.answer(answer, outcome.clone());
                 }
-                self.answer(answer, Outcome::not_run(code));
+                self.answer(answer, outcome);
             }
             Body::Watch { watch, owner } => {
                 let fired = self.message(owner, Body::WatchFired { watch, reason: 0 });

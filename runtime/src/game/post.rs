@@ -4,7 +4,7 @@
 use super::{GameCore, GameOutput, limits};
 use crate::cargo::{Cargo, home_of};
 use crate::guest::VersionHash;
-use crate::message::{AnswerTo, Body, Input, Message};
+use crate::message::{AnswerTo, Message};
 use crate::versions::ModuleVersion;
 use everwake_protocol::cluster::{
     Ack, EntityReport, Envelope, FromDispatcher, Incarnation, Member, MessageId, Profile, ReturnReason,
@@ -239,30 +239,20 @@ impl GameCore {
             ReturnReason::Exists => code::ALREADY_DONE,
         };
         self.counters.circled += u64::from(reason == ReturnReason::Hops);
+        // Another copy of it may have arrived, and run.
+        let outcome = if uncertain { Outcome::unknown(code) } else { Outcome::not_run(code) };
         match envelope.payload {
-            // A copy of it may have run.
-            Cargo::Message(message) if uncertain => self.uncertain(&message),
-            Cargo::Message(message) => self.undeliverable(Input::Message(message), code),
+            Cargo::Message(message) => self.returned_message(message, code, outcome),
+            // It was made, and whoever made it answers.
             Cargo::Create(_) if uncertain && reason == ReturnReason::Exists => {}
             Cargo::Install(traveller) => self.arrival_refused(traveller, code),
-            Cargo::Create(creation) => self.answer(creation.answer, Outcome::not_run(code)),
+            Cargo::Create(creation) => self.answer(creation.answer, outcome),
             Cargo::KeyValue(ask) => {
-                self.answer(AnswerTo::Entity { entity: ask.owner, call: ask.call }, Outcome::not_run(code));
+                self.answer(AnswerTo::Entity { entity: ask.owner, call: ask.call }, outcome);
             }
             // Somebody else has it, or will.
             Cargo::Service { .. } | Cargo::Home { .. } => {}
             Cargo::Client(_) | Cargo::Gate(_) => self.counters.dropped += 1,
-        }
-    }
-
-    /// Nobody knows whether a call has run.
-    fn uncertain(&mut self, message: &Message) {
-        if let Body::Call { answer, bounce, .. } = &message.body {
-            if let (Some(call), Some(sender)) = (*bounce, message.from) {
-                let to = AnswerTo::Entity { entity: sender, call };
-                self.answer(to, Outcome::unknown(code::GONE));
-            }
-            self.answer(*answer, Outcome::unknown(code::GONE));
         }
     }
 

@@ -1,11 +1,12 @@
 //! Where messages go while entities are born, move and die.
 
 use super::*;
+use crate::cargo::{KeyValueAsk, home_of};
 use crate::guest::Place;
 use crate::message::{EntityBody, KeyValueOperation, Traveller};
 use everwake_protocol::attributes::Attributes;
 use everwake_protocol::client::Pose;
-use everwake_protocol::outcome::code;
+use everwake_protocol::outcome::{Certainty, Outcome, code};
 
 pub fn body() -> EntityBody {
     EntityBody {
@@ -350,4 +351,63 @@ fn key_value_operations_answer_their_owners_in_order() {
     let value = everwake_protocol::outcome::Outcome::Ok(Bytes::from_static(&[7]));
     let null = everwake_protocol::outcome::Outcome::null();
     assert_eq!(found, [(Id([1; 4]), null), (Id([2; 4]), value)]);
+}
+
+#[test]
+fn what_may_have_run_elsewhere_comes_back_as_unknown() {
+    let (mut stage, one, _, _) = rooms();
+    let came_back = |message: Box<Message>, uncertain| {
+        let (target, id) = (Target::Entity(message.target), message.id);
+        let envelope = Envelope::new(LIVES.game, target, id, Cargo::Message(message));
+        let reason = ReturnReason::Gone;
+        GameInput::Dispatched(FromDispatcher::Return { envelope, reason, uncertain })
+    };
+    for (uncertain, certainty) in [(false, Certainty::NotRun), (true, Certainty::Unknown)] {
+        let message = stage.call(one, id(404));
+        let out = stage.handle(came_back(message, uncertain));
+        let [Input::Message(answer)] = to_space(&out, one)[..] else { panic!("{out:?}") };
+        let Body::Answer { outcome: Outcome::Err { certainty: told, code, .. }, .. } = &answer.body else {
+            panic!("{answer:?}");
+        };
+        assert_eq!((*told, code.as_str()), (certainty, code::GONE));
+        let ask = KeyValueAsk {
+            module: "yard".into(),
+            owner: one,
+            call: Id([6; 4]),
+            operation: KeyValueOperation::Get { key: "k".into() },
+        };
+        let home = home_of("yard");
+        let message = MessageId { sender: one.0, epoch: 1, counter: 9 };
+        let envelope =
+            Envelope::new(LIVES.game, Target::Entity(home), message, Cargo::KeyValue(Box::new(ask)));
+        let reason = ReturnReason::Gone;
+        let out = stage.handle(GameInput::Dispatched(FromDispatcher::Return { envelope, reason, uncertain }));
+        let [Input::Message(answer)] = to_space(&out, one)[..] else { panic!("{out:?}") };
+        assert!(
+            matches!(&answer.body, Body::Answer { outcome: Outcome::Err { certainty: told, .. }, .. } if *told == certainty)
+        );
+    }
+    // Whoever gives a client is told in any case: it still has it.
+    let mut attach = stage.call(one, id(404));
+    let client = crate::message::Client {
+        session: SessionId(Id([0, 2, 0, 8])),
+        module: "yard".into(),
+        info: crate::guest::ClientInfo {
+            session: Id([0, 2, 0, 8]),
+            address: String::new(),
+            token: String::new(),
+            version: String::new(),
+            locale: String::new(),
+            round_trip_ms: 0.0,
+        },
+        view: 3,
+    };
+    let answer = AnswerTo::Entity { entity: one, call: Id([4; 4]) };
+    attach.body = Body::Attach { client: Box::new(client), view: 3, replace: false, answer };
+    let out = stage.handle(came_back(attach, true));
+    let told = to_space(&out, one);
+    assert!(
+        matches!(told[..], [Input::Message(failed), Input::Message(_)] if matches!(failed.body, Body::GiveFailed { .. })),
+        "{told:?}"
+    );
 }
