@@ -2,7 +2,7 @@
 
 use super::Which;
 use super::config::Cluster;
-use super::process::{Process, port_failed, start_log, stopped};
+use super::process::{self, Ended, Process, port_failed, stopped};
 use crate::dev::ports::Protocol;
 use crate::failure::hinted;
 use crate::terminal::Terminal;
@@ -28,19 +28,10 @@ pub struct DispatcherCommand {
 
 /// Runs until Ctrl-C or SIGTERM.
 pub fn run(command: &DispatcherCommand, terminal: &Terminal) -> anyhow::Result<ExitCode> {
-    let cluster = Cluster::load(&command.which.config)?;
-    let peer = PeerName::new(Role::Dispatcher, &command.which.name)?;
-    start_log(&cluster, &peer);
-    let process = Process::begin(&cluster, peer.clone())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let ended = runtime.block_on(serve_one(&cluster, &process, terminal));
-    runtime.shutdown_timeout(Duration::from_millis(100));
-    ended?;
-    terminal.good(format!("`{peer}` has stopped."));
-    Ok(ExitCode::SUCCESS)
+    process::run(Role::Dispatcher, &command.which, terminal, serve_one)
 }
 
-async fn serve_one(cluster: &Cluster, process: &Process, terminal: &Terminal) -> anyhow::Result<()> {
+async fn serve_one(cluster: &Cluster, process: &Process, terminal: &Terminal) -> anyhow::Result<Ended> {
     let peer = process.us.peer.clone();
     let listed = cluster.dispatchers.iter().find(|it| it.name == peer.name());
     let Some(listen) = listed.map(|it| it.listen) else {
@@ -72,5 +63,5 @@ async fn serve_one(cluster: &Cluster, process: &Process, terminal: &Terminal) ->
         // A link that does not end is ended by the end of the process.
         () = async { let _ = hurry.await; tokio::time::sleep(LAST).await } => {}
     }
-    Ok(())
+    Ok(Ended::Stopped)
 }

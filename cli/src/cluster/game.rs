@@ -2,7 +2,7 @@
 
 use super::Which;
 use super::config::{Cluster, Game as Listed};
-use super::process::{Process, port_failed, start_log, stopped};
+use super::process::{self, Ended, Process, port_failed, stopped};
 use crate::admin::server;
 use crate::config::Limits;
 use crate::dev::components::Components;
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use clap::Args;
 use everwake_dispatcher::MemberConfig;
 use everwake_dispatcher::driver::{MemberInputs, UplinkConfig, Uplinks, connect};
-use everwake_link::{Limits as LinkLimits, PeerName, Role};
+use everwake_link::{Limits as LinkLimits, Role};
 use everwake_runtime::driver::{Game, GameHandle, JoinSettings, LinkSink, SpaceSettings};
 use everwake_runtime::game::GameConfig;
 use everwake_runtime::game::admin::AdminAnswer;
@@ -46,21 +46,7 @@ pub struct GameCommand {
 
 /// Runs until Ctrl-C, SIGTERM or `everwake shutdown`, or until the others hold it for dead.
 pub fn run(command: &GameCommand, terminal: &Terminal) -> anyhow::Result<ExitCode> {
-    let cluster = Cluster::load(&command.which.config)?;
-    let peer = PeerName::new(Role::Game, &command.which.name)?;
-    start_log(&cluster, &peer);
-    let process = Process::begin(&cluster, peer.clone())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(serve(&cluster, &process, terminal));
-    runtime.shutdown_timeout(Duration::from_millis(100));
-    if ended? {
-        return Err(hinted(
-            format!("All others hold this life of `{peer}` for dead; it has stopped."),
-            "Start it again: it begins a new life. It was not to be reached for a while, or another one has its name.",
-        ));
-    }
-    terminal.good(format!("`{peer}` has stopped."));
-    Ok(ExitCode::SUCCESS)
+    process::run(Role::Game, &command.which, terminal, serve)
 }
 
 /// A game with its links.
@@ -71,8 +57,7 @@ struct Running {
     over: UnboundedReceiver<()>,
 }
 
-/// True if the others hold it for dead.
-async fn serve(cluster: &Cluster, process: &Process, terminal: &Terminal) -> anyhow::Result<bool> {
+async fn serve(cluster: &Cluster, process: &Process, terminal: &Terminal) -> anyhow::Result<Ended> {
     let peer = &process.us.peer;
     let Some(listed) = cluster.games.iter().find(|it| it.name == peer.name()) else {
         return Err(hinted(format!("The configuration knows no `{peer}`."), "Add it to `games`."));
@@ -111,7 +96,7 @@ async fn serve(cluster: &Cluster, process: &Process, terminal: &Terminal) -> any
     if is_over {
         // Nothing that it does counts any more.
         tracing::error!("this life of the game is over for all others, the game ends");
-        return Ok(true);
+        return Ok(Ended::Outlived);
     }
     steering.end_recording();
     let handle = game.handle();
@@ -121,7 +106,7 @@ async fn serve(cluster: &Cluster, process: &Process, terminal: &Terminal) -> any
     }
     links.close();
     let _ = tokio::time::timeout(LAST, pump).await;
-    Ok(false)
+    Ok(Ended::Stopped)
 }
 
 fn start(cluster: &Cluster, process: &Process, listed: &Listed) -> anyhow::Result<Running> {

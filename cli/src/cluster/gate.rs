@@ -2,7 +2,7 @@
 
 use super::Which;
 use super::config::{Cluster, Gate as Listed};
-use super::process::{Process, port_failed, start_log, stopped};
+use super::process::{self, Ended, Process, port_failed, stopped};
 use crate::dev::ports::Protocol;
 use crate::failure::{HintExt as _, hinted};
 use crate::terminal::Terminal;
@@ -10,7 +10,7 @@ use clap::Args;
 use everwake_dispatcher::MemberConfig;
 use everwake_dispatcher::driver::{UplinkConfig, connect};
 use everwake_gate::{CertificateSource, Gate, GateConfig, GateError, GateLimits, serve_office};
-use everwake_link::{Limits, PeerName, Role};
+use everwake_link::{Limits, Role};
 use everwake_protocol::Id;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -32,25 +32,10 @@ pub struct GateCommand {
 
 /// Runs until Ctrl-C or SIGTERM, or until the others hold it for dead.
 pub fn run(command: &GateCommand, terminal: &Terminal) -> anyhow::Result<ExitCode> {
-    let cluster = Cluster::load(&command.which.config)?;
-    let peer = PeerName::new(Role::Gate, &command.which.name)?;
-    start_log(&cluster, &peer);
-    let process = Process::begin(&cluster, peer.clone())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(serve(&cluster, &process, terminal));
-    runtime.shutdown_timeout(Duration::from_millis(100));
-    if ended? {
-        return Err(hinted(
-            format!("All others hold this life of `{peer}` for dead; it has stopped."),
-            "Start it again: it begins a new life. It was not to be reached for a while, or another one has its name.",
-        ));
-    }
-    terminal.good(format!("`{peer}` has stopped."));
-    Ok(ExitCode::SUCCESS)
+    process::run(Role::Gate, &command.which, terminal, serve)
 }
 
-/// True if the others hold it for dead.
-async fn serve(cluster: &Cluster, process: &Process, terminal: &Terminal) -> anyhow::Result<bool> {
+async fn serve(cluster: &Cluster, process: &Process, terminal: &Terminal) -> anyhow::Result<Ended> {
     let peer = process.us.peer.clone();
     let Some(listed) = cluster.gates.iter().find(|it| it.name == peer.name()) else {
         return Err(hinted(format!("The configuration knows no `{peer}`."), "Add it to `gates`."));
@@ -81,7 +66,7 @@ async fn serve(cluster: &Cluster, process: &Process, terminal: &Terminal) -> any
     ));
     gate.run(to_office, from_office, stop).await;
     let _ = tokio::time::timeout(LAST, office).await;
-    Ok(status.borrow().dead)
+    Ok(if status.borrow().dead { Ended::Outlived } else { Ended::Stopped })
 }
 
 fn config(listed: &Listed, process: &Process) -> GateConfig {

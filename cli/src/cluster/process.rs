@@ -1,15 +1,19 @@
 //! What every process of a cluster has: its folder, its life, its log, its signals.
 
+use super::Which;
 use super::config::{Cluster, file_name_of};
 use crate::dev::ports::{Protocol, holder};
 use crate::failure::{HintExt as _, because, hinted};
-use everwake_link::{Identity, PeerName};
+use crate::terminal::Terminal;
+use everwake_link::{Identity, PeerName, Role};
 use everwake_protocol::cluster::Incarnation;
 use everwake_runtime::driver::entropy;
 use std::fmt;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{Format, Writer};
@@ -31,9 +35,44 @@ pub struct Process {
     _lock: File,
 }
 
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was asked to.
+    Stopped,
+    /// All others hold this life for dead.
+    Outlived,
+}
+
+/// Runs a process of a cluster, from its folder to its last word.
+pub fn run(
+    role: Role,
+    which: &Which,
+    terminal: &Terminal,
+    serve: impl AsyncFnOnce(&Cluster, &Process, &Terminal) -> anyhow::Result<Ended>,
+) -> anyhow::Result<ExitCode> {
+    let cluster = Cluster::load(&which.config)?;
+    let peer = PeerName::new(role, &which.name)?;
+    start_log(&cluster, &peer);
+    let process = Process::begin(&cluster, peer.clone())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(serve(&cluster, &process, terminal));
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    match ended? {
+        Ended::Stopped => {
+            terminal.good(format!("`{peer}` has stopped."));
+            Ok(ExitCode::SUCCESS)
+        }
+        Ended::Outlived => Err(hinted(
+            format!("All others hold this life of `{peer}` for dead; it has stopped."),
+            "Start it again: it begins a new life. It was not to be reached for a while, or another one has its name.",
+        )),
+    }
+}
+
 impl Process {
     /// Takes the folder, and begins a new life.
-    pub fn begin(cluster: &Cluster, peer: PeerName) -> anyhow::Result<Process> {
+    fn begin(cluster: &Cluster, peer: PeerName) -> anyhow::Result<Process> {
         if !cluster.processes()?.contains(&peer) {
             return Err(hinted(
                 format!("The configuration knows no `{peer}`."),
@@ -134,7 +173,7 @@ pub fn port_failed(
 }
 
 /// Log lines of everything in this process, under its name.
-pub fn start_log(cluster: &Cluster, peer: &PeerName) {
+fn start_log(cluster: &Cluster, peer: &PeerName) {
     let filter = EnvFilter::try_from_env(crate::dev::logs::FILTER)
         .unwrap_or_else(|_| EnvFilter::new("info,quinn=warn,ureq=warn"));
     let format =
