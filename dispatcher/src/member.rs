@@ -140,17 +140,21 @@ impl<P: Weight + Clone> Member<P> {
         (sum(Outbox::len), sum(Outbox::bytes))
     }
 
-    /// Whether something of a sender is not acknowledged yet; with a target, whether that is so of what is for it. An
-    /// entity that sends leaves its process only when nothing is kept (rule C10).
+    /// Whether something of a sender is not acknowledged yet; with a target, whether that is so of what is for it.
     pub fn keeps(&self, sender: Id, target: Option<Target>) -> bool {
         self.sides.iter().any(|side| side.outbox.keeps(sender, target))
     }
 
-    /// The first and the last counter of a sender that is not acknowledged, whoever it is for. A sender whose
-    /// counters rise waits for what it has said so far until the first is greater than the last was (rule C10).
-    pub fn kept_of(&self, sender: Id) -> Option<(u64, u64)> {
-        let ends = self.sides.iter().filter_map(|side| side.outbox.counters(sender));
-        ends.reduce(|(first, last), (other_first, other_last)| (first.min(other_first), last.max(other_last)))
+    /// Whether something of a sender for a target is not acknowledged, up to a counter.
+    pub fn keeps_up_to(&self, sender: Id, target: Target, counter: u64) -> bool {
+        self.sides.iter().any(|side| side.outbox.keeps_up_to(&(sender, target), counter))
+    }
+
+    /// What an author has said under one of these senders and nobody has acknowledged: to whom, under which sender,
+    /// up to which counter (rule C10).
+    pub fn owed(&self, senders: &[Id], by_author: impl Fn(&P) -> bool) -> Vec<(Id, Target, u64)> {
+        let owed = self.sides.iter().flat_map(|side| side.outbox.owed(senders, &by_author));
+        owed.map(|((sender, target), counter)| (sender, target, counter)).collect()
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
@@ -205,6 +209,17 @@ impl<P: Weight + Clone> Member<P> {
                 self.tell_each(&|| ToDispatcher::Profile(profile.clone()), out);
             }
             Say::Ask { ticket, entities } => self.ask(ticket, entities, out),
+            Say::Hold { sender, target, hold } => {
+                if let Some((_, side)) = self.side_of(target) {
+                    side.outbox.hold((sender, target), hold);
+                }
+            }
+            Say::LetGo { sender, target, hold } => {
+                if let Some((place, side)) = self.side_of(target) {
+                    let numbers = side.outbox.let_go(&(sender, target), hold);
+                    side.send_kept(place, numbers, out);
+                }
+            }
             Say::Report { dispatcher, spaces, entities } => self.report(dispatcher, spaces, entities, out),
             Say::Leave => self.tell_each(&|| ToDispatcher::Leave, out),
         }

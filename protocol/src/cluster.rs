@@ -8,6 +8,7 @@ use crate::client::Pose;
 use crate::id::{EntityId, Id, SessionId};
 use crate::schema::Schema;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ pub use routing::{
 };
 
 /// One life of one process: random bits and a start counter. Greater counter is younger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Incarnation {
     /// How often the process of this name was started.
     pub start: u32,

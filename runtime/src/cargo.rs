@@ -1,7 +1,7 @@
 //! What a game puts into envelopes, and finds in them.
 
 use crate::guest::Place;
-use crate::message::{AnswerTo, KeyValueOperation, Message, Traveller};
+use crate::message::{AnswerTo, Debt, KeyValueOperation, Message, Traveller};
 use bytes::Bytes;
 use everwake_protocol::cluster::{ToGame, ToGate, Weight};
 use everwake_protocol::{EntityId, Id};
@@ -40,6 +40,10 @@ pub enum Cargo {
     Install(Box<Traveller>),
     /// An operation on the key-value map whose home is the target.
     KeyValue(Box<KeyValueAsk>),
+    /// From the game where an author is, to the one where he was: say when these are settled.
+    Debts(Vec<Debt>),
+    /// Answers [`Cargo::Debts`], as soon as it is true.
+    Settled(Vec<Debt>),
 }
 
 /// `entities.create`, on its way to the game that makes the entity.
@@ -85,7 +89,10 @@ impl Weight for Cargo {
                 Cargo::Gate(ToGate::Frames { frames, .. } | ToGate::Broadcast { frames, .. }) => frames.len(),
                 Cargo::Gate(ToGate::Reply { frame, .. }) => frame.len(),
                 Cargo::Create(creation) => creation.args.len(),
-                Cargo::Install(traveller) => traveller.body.attributes.bytes(),
+                Cargo::Install(traveller) => {
+                    traveller.body.attributes.bytes() + size_of_val(traveller.debts.as_slice())
+                }
+                Cargo::Debts(debts) | Cargo::Settled(debts) => size_of_val(debts.as_slice()),
                 Cargo::KeyValue(ask) => ask.operation.bytes(),
                 Cargo::Client(_) | Cargo::Gate(_) | Cargo::Service { .. } | Cargo::Home { .. } => 0,
             }

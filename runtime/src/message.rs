@@ -455,8 +455,24 @@ pub struct Traveller {
     pub version: Arc<ModuleVersion>,
     /// Set if it comes back: `hook.enter-failed` with this code instead of `enter-space`.
     pub failed: Option<&'static str>,
+    /// What it has said and nobody has acknowledged.
+    pub debts: Vec<Debt>,
     /// Everything that makes it up.
     pub body: EntityBody,
+}
+
+/// Something that somebody said before he moved, and that his target has not acknowledged: what he says to that
+/// target elsewhere must not overtake it (rule C10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Debt {
+    /// The game that keeps it.
+    pub life: Incarnation,
+    /// Under which sender it was said.
+    pub sender: Id,
+    /// To whom.
+    pub target: EntityId,
+    /// The last counter.
+    pub counter: u64,
 }
 
 /// How a swap went in one space.

@@ -16,6 +16,8 @@ pub(super) struct Outbox<P> {
     items: BTreeMap<u64, Item<P>>,
     next: u64,
     streams: BTreeMap<Stream, VecDeque<u64>>,
+    /// By stream, the holds on it: from which item on each of them holds.
+    holds: BTreeMap<Stream, BTreeMap<u64, u64>>,
     bytes: usize,
 }
 
@@ -28,7 +30,7 @@ struct Item<P> {
 
 impl<P> Default for Outbox<P> {
     fn default() -> Outbox<P> {
-        Outbox { items: BTreeMap::new(), next: 0, streams: BTreeMap::new(), bytes: 0 }
+        Outbox { items: BTreeMap::new(), next: 0, streams: BTreeMap::new(), holds: BTreeMap::new(), bytes: 0 }
     }
 }
 
@@ -52,13 +54,45 @@ impl<P: Weight + Clone> Outbox<P> {
         streams.any(|((_, to), _)| target.is_none_or(|target| target == *to))
     }
 
-    /// The first and the last counter that is kept of a sender, whoever it is for.
-    pub(super) fn counters(&self, sender: Id) -> Option<(u64, u64)> {
-        let first = (sender, Target::Entity(EntityId::default()));
-        let streams = self.streams.range(first..).take_while(|((of, _), _)| *of == sender);
-        let counter = |number: &u64| self.items.get(number).map(|item| item.envelope.message.counter);
-        let ends = streams.filter_map(|(_, queue)| Some((counter(queue.front()?)?, counter(queue.back()?)?)));
-        ends.reduce(|(first, last), (other_first, other_last)| (first.min(other_first), last.max(other_last)))
+    /// The last counters of what some author has said under one of these senders, by stream.
+    pub(super) fn owed(&self, senders: &[Id], by_author: &dyn Fn(&P) -> bool) -> Vec<(Stream, u64)> {
+        let mut owed = Vec::new();
+        for sender in senders {
+            let first = (*sender, Target::Entity(EntityId::default()));
+            for (stream, queue) in self.streams.range(first..).take_while(|((of, _), _)| of == sender) {
+                let items = queue.iter().rev().filter_map(|number| self.items.get(number));
+                let last = items.map(|item| &item.envelope).find(|envelope| by_author(&envelope.payload));
+                owed.extend(last.map(|envelope| (*stream, envelope.message.counter)));
+            }
+        }
+        owed
+    }
+
+    /// Whether something of a stream is kept up to a counter.
+    pub(super) fn keeps_up_to(&self, stream: &Stream, counter: u64) -> bool {
+        let first = self.streams.get(stream).and_then(|queue| self.items.get(queue.front()?));
+        first.is_some_and(|item| item.envelope.message.counter <= counter)
+    }
+
+    /// What is pushed to a stream from now on is not sent.
+    pub(super) fn hold(&mut self, stream: Stream, hold: u64) {
+        self.holds.entry(stream).or_default().entry(hold).or_insert(self.next);
+    }
+
+    /// Ends a hold: what may be sent now that could not before, in order.
+    pub(super) fn let_go(&mut self, stream: &Stream, hold: u64) -> Vec<u64> {
+        let Some(holds) = self.holds.get_mut(stream) else { return Vec::new() };
+        let before = holds.values().min().copied().unwrap_or(u64::MAX);
+        holds.remove(&hold);
+        let after = holds.values().min().copied().unwrap_or(u64::MAX);
+        if holds.is_empty() {
+            self.holds.remove(stream);
+        }
+        self.of(stream).into_iter().filter(|number| (before..after).contains(number)).collect()
+    }
+
+    fn is_held(&self, stream: &Stream, number: u64) -> bool {
+        self.holds.get(stream).is_some_and(|holds| holds.values().any(|from| *from <= number))
     }
 
     /// Keeps it, as the last of its stream.
@@ -71,10 +105,14 @@ impl<P: Weight + Clone> Outbox<P> {
         number
     }
 
-    /// What is to be sent for an item, once more.
+    /// What is to be sent for an item, once more. None if it is held.
     pub(super) fn send(&mut self, number: u64) -> Option<ToDispatcher<P>> {
         let item = self.items.get(&number)?;
-        let queue = self.streams.get(&stream(&item.envelope))?;
+        let key = stream(&item.envelope);
+        if self.is_held(&key, number) {
+            return None;
+        }
+        let queue = self.streams.get(&key)?;
         let place = queue.binary_search(&number).ok()?;
         let before = place.checked_sub(1).and_then(|place| self.items.get(queue.get(place)?));
         let epoch = item.envelope.message.epoch;

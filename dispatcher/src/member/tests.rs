@@ -217,18 +217,46 @@ fn what_came_by_mistake_is_sent_on_and_not_kept() {
 }
 
 #[test]
-fn a_sender_knows_what_of_all_that_it_said_is_not_acknowledged() {
+fn what_an_author_owes_is_known_by_stream() {
     let mut desk = Desk::open();
     let sender = Id::from_u128(7);
-    assert_eq!(desk.member.kept_of(sender), None);
-    for (entity, counter) in [(1, 3), (2, 4), (1, 6)] {
-        desk.carry(to(entity, counter));
+    let said = |entity, counter, word: &'static str| Envelope {
+        payload: Bytes::from_static(word.as_bytes()),
+        ..to(entity, counter)
+    };
+    for (entity, counter, word) in [(1, 3, "mine"), (2, 4, "hers"), (1, 6, "hers"), (3, 7, "mine")] {
+        desk.carry(said(entity, counter, word));
     }
-    assert_eq!(desk.member.kept_of(sender), Some((3, 6)));
-    assert_eq!(desk.member.kept_of(Id::from_u128(8)), None);
-    desk.ack(Target::Entity(EntityId(Id::from_u128(1))), 3);
-    assert_eq!(desk.member.kept_of(sender), Some((4, 6)));
-    desk.ack(Target::Entity(EntityId(Id::from_u128(2))), 4);
-    desk.ack(Target::Entity(EntityId(Id::from_u128(1))), 6);
-    assert_eq!(desk.member.kept_of(sender), None);
+    let owed = |desk: &Desk, word: &str| {
+        let owed = desk.member.owed(&[sender], |payload| payload == word);
+        let mut owed: Vec<_> = owed.into_iter().map(|(_, target, counter)| (target, counter)).collect();
+        owed.sort_unstable();
+        owed
+    };
+    let target = |entity| Target::Entity(EntityId(Id::from_u128(entity)));
+    assert_eq!(owed(&desk, "mine"), [(target(1), 3), (target(3), 7)]);
+    assert_eq!(owed(&desk, "hers"), [(target(1), 6), (target(2), 4)]);
+    assert!(desk.member.keeps_up_to(sender, target(1), 3));
+    desk.ack(target(1), 3);
+    assert!(!desk.member.keeps_up_to(sender, target(1), 3));
+    assert!(desk.member.keeps_up_to(sender, target(1), 6));
+    assert_eq!(owed(&desk, "mine"), [(target(3), 7)]);
+}
+
+#[test]
+fn what_is_held_goes_when_its_holds_end_and_not_before() {
+    let mut desk = Desk::open();
+    let (sender, target) = (Id::from_u128(7), to(5, 1).target);
+    assert_eq!(carried(&desk.carry(to(5, 1))), [(1, 0)]);
+    desk.say(Say::Hold { sender, target, hold: 1 });
+    assert_eq!(carried(&desk.carry(to(5, 2))), []);
+    desk.say(Say::Hold { sender, target, hold: 2 });
+    assert_eq!(carried(&desk.carry(to(5, 3))), []);
+    assert_eq!(carried(&desk.carry(to(6, 4))), [(4, 0)], "others are not held");
+    desk.hear(FromDispatcher::SendAgain);
+    assert_eq!(carried(&desk.input(MemberInput::Flush)), [(1, 0), (4, 0)], "what went before goes again");
+    assert_eq!(carried(&desk.say(Say::LetGo { sender, target, hold: 1 })), [(2, 1)], "the second came later");
+    assert_eq!(carried(&desk.carry(to(5, 5))), []);
+    assert_eq!(carried(&desk.say(Say::LetGo { sender, target, hold: 2 })), [(3, 2), (5, 3)]);
+    assert_eq!(carried(&desk.carry(to(5, 6))), [(6, 5)]);
 }

@@ -1,11 +1,11 @@
 //! What goes into a member and what comes out of it.
 
 use everwake_link::{Class, PeerName};
-use everwake_protocol::EntityId;
 use everwake_protocol::cluster::{
     Ack, EntityReport, Envelope, FromDispatcher, Incarnation, Member as Process, Placement, Profile,
-    ReturnReason, SpaceReport, ToDispatcher,
+    ReturnReason, SpaceReport, Target, ToDispatcher,
 };
+use everwake_protocol::{EntityId, Id};
 
 /// Who a member is, and by whom it goes.
 #[derive(Clone, Debug)]
@@ -115,6 +115,25 @@ pub enum Say<P> {
         ticket: u64,
         /// Any number.
         entities: Vec<EntityId>,
+    },
+    /// What this sender says to this target from now on is kept, and not sent before this hold ends. What was said
+    /// before is not held by it, so holds of which each waits for something older never wait for each other.
+    Hold {
+        /// Who.
+        sender: Id,
+        /// To whom.
+        target: Target,
+        /// The owner's.
+        hold: u64,
+    },
+    /// A hold ends.
+    LetGo {
+        /// Who.
+        sender: Id,
+        /// To whom.
+        target: Target,
+        /// As given.
+        hold: u64,
     },
     /// Answers [`MemberEvent::ReportWanted`].
     Report {

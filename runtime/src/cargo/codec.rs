@@ -3,10 +3,11 @@
 
 use super::{Cargo, Creation, KeyValueAsk};
 use crate::guest::VersionHash;
-use crate::message::Message;
+use crate::message::{AnswerTo, Message};
 use crate::record::entry::RecordedTraveller;
 use crate::versions::ModuleVersion;
 use bytes::Bytes;
+use everwake_protocol::EntityId;
 use everwake_protocol::cluster::{CARGO_CLIENT, CARGO_GATE, ToGame, ToGate};
 use everwake_protocol::wire::WireError;
 use serde::de::DeserializeOwned;
@@ -21,6 +22,8 @@ const SERVICE: u8 = 5;
 const HOME: u8 = 6;
 const INSTALL: u8 = 7;
 const KEY_VALUE: u8 = 8;
+const DEBTS: u8 = 10;
+const SETTLED: u8 = 11;
 
 /// Bytes that are no cargo.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +50,20 @@ pub enum CargoError {
 struct Packed {
     module: String,
     traveller: RecordedTraveller,
+}
+
+/// Whose words something is; the rest of it is skipped.
+#[derive(Deserialize)]
+struct Words {
+    from: Option<EntityId>,
+}
+#[derive(Deserialize)]
+struct Owned {
+    owner: EntityId,
+}
+#[derive(Deserialize)]
+struct Asked {
+    answer: AnswerTo,
 }
 
 /// Finds a version of a module.
@@ -77,6 +94,8 @@ impl Cargo {
                 item(&mut out, INSTALL, &packed);
             }
             Cargo::KeyValue(ask) => item(&mut out, KEY_VALUE, &ask),
+            Cargo::Debts(debts) => item(&mut out, DEBTS, &debts),
+            Cargo::Settled(debts) => item(&mut out, SETTLED, &debts),
         }
         out.into()
     }
@@ -84,6 +103,20 @@ impl Cargo {
     /// Whether these bytes want their target to be made.
     pub fn makes(bytes: &[u8]) -> bool {
         matches!(bytes, [CREATE | SERVICE | HOME, ..] | [CLIENT, ToGame::CONNECTED, ..])
+    }
+
+    /// The entity whose handler said this, if one did.
+    pub fn author(bytes: &[u8]) -> Option<EntityId> {
+        let (kind, body) = bytes.split_first()?;
+        match *kind {
+            MESSAGE => ciborium::from_reader::<Words, _>(body).ok()?.from,
+            KEY_VALUE => Some(ciborium::from_reader::<Owned, _>(body).ok()?.owner),
+            CREATE => match ciborium::from_reader::<Asked, _>(body).ok()?.answer {
+                AnswerTo::Entity { entity, .. } => Some(entity),
+                AnswerTo::Nobody | AnswerTo::Client { .. } | AnswerTo::Operator { .. } => None,
+            },
+            _ => None,
+        }
     }
 
     /// From bytes.
@@ -110,6 +143,8 @@ impl Cargo {
                 Cargo::Install(Box::new(traveller.into_traveller(version)))
             }
             KEY_VALUE => Cargo::KeyValue(Box::new(read::<KeyValueAsk>(&body)?)),
+            DEBTS => Cargo::Debts(read(&body)?),
+            SETTLED => Cargo::Settled(read(&body)?),
             other => return Err(CargoError::Kind(other)),
         })
     }

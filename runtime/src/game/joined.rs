@@ -3,16 +3,18 @@
 //! What goes to another process is bytes, and is kept until it has arrived. What comes is taken once and in order:
 //! marks stand here by entity, as far as things were handed to spaces; they follow an entity that moves.
 
+use super::debts::{Debts, Links};
+use super::limits::DEBTS_MAX;
 use super::{GameConfig, GameCore, GameInput, GameOutput};
 use crate::cargo::{Cargo, CargoError};
 use bytes::Bytes;
 use everwake_dispatcher::member::{Member, MemberConfig, MemberEvent, MemberInput, MemberOutput, Say};
 use everwake_dispatcher::{Marks, Taken};
 use everwake_link::Class;
-use everwake_protocol::EntityId;
 use everwake_protocol::cluster::{
     Ack, Envelope, FromDispatcher, Incarnation, ReturnReason, Target, ToDispatcher,
 };
+use everwake_protocol::{EntityId, Id};
 use std::collections::BTreeMap;
 
 /// Into a joined game.
@@ -42,22 +44,15 @@ pub enum JoinedOutput {
     },
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Quiet {
-    intent: u32,
-    space: EntityId,
-    counter: u64,
-}
-
 /// See the head of this module.
 #[derive(Debug)]
 pub struct Joined {
     game: GameCore,
     member: Member<Bytes>,
     marks: BTreeMap<EntityId, Marks>,
-    /// Entities that want to leave, once what their spaces said before has arrived (rule C10): by what they are
-    /// blocked, their space, and the last counter that they wait for.
-    quiet: BTreeMap<EntityId, Quiet>,
+    debts: Debts,
+    /// Entities that want to leave, once less of what they said is under way: the intents.
+    in_debt: BTreeMap<EntityId, u32>,
     /// Cargo that did not decode.
     malformed: u64,
 }
@@ -68,9 +63,10 @@ impl Joined {
         let game = GameCore::new(config, member.incarnation, seed);
         let mut joined = Joined {
             game,
+            debts: Debts::new(member.incarnation),
             member: Member::new(member),
             marks: BTreeMap::new(),
-            quiet: BTreeMap::new(),
+            in_debt: BTreeMap::new(),
             malformed: 0,
         };
         let profile = joined.game.profile();
@@ -89,10 +85,14 @@ impl Joined {
                     self.arrived_elsewhere(now_ms, acks.clone(), &mut heard, out);
                 }
                 self.member.handle(now_ms, input, &mut heard);
-                self.block_quiet(now_ms, &mut heard);
             }
         }
-        while !heard.is_empty() {
+        self.settle(now_ms, heard, out);
+    }
+
+    /// Goes on until nobody has anything to say any more.
+    fn settle(&mut self, now_ms: u64, mut heard: Vec<MemberOutput<Bytes>>, out: &mut Vec<JoinedOutput>) {
+        loop {
             for output in std::mem::take(&mut heard) {
                 match output {
                     MemberOutput::Send { dispatcher, to, class, message } => {
@@ -100,6 +100,12 @@ impl Joined {
                     }
                     MemberOutput::Event(event) => self.hear(now_ms, event, &mut heard, out),
                 }
+            }
+            let mut links = Links { member: &mut self.member, now_ms, heard: &mut heard };
+            self.debts.look(&mut links);
+            self.block_those_in_debt(now_ms, &mut heard);
+            if heard.is_empty() {
+                return;
             }
         }
     }
@@ -112,6 +118,11 @@ impl Joined {
     /// The game.
     pub fn game(&self) -> &GameCore {
         &self.game
+    }
+
+    /// Things that were said before a move and that somebody waits for.
+    pub fn debts(&self) -> usize {
+        self.debts.len()
     }
 
     /// Envelopes that nobody has acknowledged, and cargo that did not decode so far.
@@ -137,14 +148,13 @@ impl Joined {
     }
 
     fn say(&mut self, now_ms: u64, message: ToDispatcher<Cargo>, heard: &mut Vec<MemberOutput<Bytes>>) {
+        let message = match message {
+            ToDispatcher::Carry(envelope) => ToDispatcher::Carry(self.with_debts(envelope)),
+            message => message,
+        };
         let mut say = |say| self.member.handle(now_ms, MemberInput::Say(say), heard);
         match message {
-            ToDispatcher::Carry(envelope) => {
-                if let Target::Arrival { entity, .. } = envelope.target {
-                    self.marks.remove(&entity);
-                }
-                say(Say::Carry(envelope.map(Cargo::encode)));
-            }
+            ToDispatcher::Carry(envelope) => say(Say::Carry(envelope.map(Cargo::encode))),
             ToDispatcher::Create { place, envelope } => {
                 say(Say::Create { place, envelope: envelope.map(Cargo::encode) });
             }
@@ -156,7 +166,8 @@ impl Joined {
             ToDispatcher::Gone { entity, epoch } => {
                 say(Say::Gone { entity, epoch });
                 self.marks.remove(&entity);
-                self.quiet.remove(&entity);
+                self.in_debt.remove(&entity);
+                self.debts.forget(entity);
             }
             ToDispatcher::Block { entity, intent } => self.block(now_ms, entity, intent, heard),
             ToDispatcher::Profile(profile) => say(Say::Profile(profile)),
@@ -170,32 +181,40 @@ impl Joined {
         }
     }
 
-    /// What an entity said before it asked to leave must not be overtaken by what it says elsewhere: nobody blocks it
-    /// before that has arrived. It still gets everything meanwhile, so two that wait do not wait for each other.
+    /// A traveller takes its debts along.
+    fn with_debts(&mut self, mut envelope: Envelope<Cargo>) -> Envelope<Cargo> {
+        if let Target::Arrival { entity, .. } = envelope.target
+            && let Cargo::Install(traveller) = &mut envelope.payload
+        {
+            self.marks.remove(&entity);
+            self.in_debt.remove(&entity);
+            let senders = self.senders(entity);
+            traveller.debts = self.debts.leaves(&self.member, entity, &senders);
+        }
+        envelope
+    }
+
+    /// Under which senders goes what an entity says here.
+    fn senders(&self, entity: EntityId) -> Vec<Id> {
+        let space = self.game.directory.location(entity).map(|at| at.space.0);
+        space.into_iter().chain([self.game.sender]).collect()
+    }
+
+    /// An entity wants to leave: what comes for it waits at its dispatcher. Whoever has said too much lately goes a
+    /// little later, for all of it has to be waited for at the new place.
     fn block(&mut self, now_ms: u64, entity: EntityId, intent: u32, heard: &mut Vec<MemberOutput<Bytes>>) {
-        let space = self.game.space_of(entity);
-        match space.and_then(|space| Some((space, self.member.kept_of(space.0)?))) {
-            Some((space, (_, counter))) => drop(self.quiet.insert(entity, Quiet { intent, space, counter })),
-            None => {
-                self.quiet.remove(&entity);
+        match self.debts.owed(&self.member, entity, &self.senders(entity)).len() > DEBTS_MAX {
+            true => drop(self.in_debt.insert(entity, intent)),
+            false => {
+                self.in_debt.remove(&entity);
                 self.member.handle(now_ms, MemberInput::Say(Say::Block { entity, intent }), heard);
             }
         }
     }
 
-    fn block_quiet(&mut self, now_ms: u64, heard: &mut Vec<MemberOutput<Bytes>>) {
-        let member = &self.member;
-        let is_quiet =
-            |quiet: &Quiet| member.kept_of(quiet.space.0).is_none_or(|(first, _)| first > quiet.counter);
-        let ready: Vec<(EntityId, u32)> = self
-            .quiet
-            .iter()
-            .filter(|(_, quiet)| is_quiet(quiet))
-            .map(|(entity, quiet)| (*entity, quiet.intent))
-            .collect();
-        for (entity, intent) in ready {
-            self.quiet.remove(&entity);
-            self.member.handle(now_ms, MemberInput::Say(Say::Block { entity, intent }), heard);
+    fn block_those_in_debt(&mut self, now_ms: u64, heard: &mut Vec<MemberOutput<Bytes>>) {
+        for (entity, intent) in std::mem::take(&mut self.in_debt) {
+            self.block(now_ms, entity, intent, heard);
         }
     }
 
@@ -213,11 +232,24 @@ impl Joined {
                 return self.member.handle(now_ms, MemberInput::Say(say), heard);
             }
             MemberEvent::Deliver(envelope) => match self.take(now_ms, envelope, heard) {
+                Some(Envelope { source, payload: Cargo::Debts(debts), .. }) => {
+                    return self.debts.asked(source, debts);
+                }
+                Some(Envelope { payload: Cargo::Settled(debts), .. }) => {
+                    let mut links = Links { member: &mut self.member, now_ms, heard };
+                    return self.debts.settled(&mut links, |debt| debts.contains(debt));
+                }
                 Some(envelope) => GameInput::Dispatched(FromDispatcher::Deliver(envelope)),
                 None => return,
             },
             MemberEvent::Returned { envelope, reason, uncertain } => {
                 match self.open(envelope) {
+                    // Who kept it is dead, so it comes no more; or who asked is.
+                    Ok(Envelope { payload: Cargo::Debts(debts), .. }) => {
+                        let mut links = Links { member: &mut self.member, now_ms, heard };
+                        return self.debts.settled(&mut links, |debt| debts.contains(debt));
+                    }
+                    Ok(Envelope { payload: Cargo::Settled(_), .. }) => return,
                     Ok(envelope) => {
                         GameInput::Dispatched(FromDispatcher::Return { envelope, reason, uncertain })
                     }
@@ -235,7 +267,10 @@ impl Joined {
             MemberEvent::Marker { entity, intent } => {
                 GameInput::Dispatched(FromDispatcher::Marker { entity, intent })
             }
-            MemberEvent::Dead { life, .. } => GameInput::Dispatched(FromDispatcher::Dead(life)),
+            MemberEvent::Dead { life, .. } => {
+                self.debts.died(&mut Links { member: &mut self.member, now_ms, heard }, life);
+                GameInput::Dispatched(FromDispatcher::Dead(life))
+            }
             MemberEvent::Members { members, .. } => GameInput::Dispatched(FromDispatcher::Members(members)),
             MemberEvent::Asked { ticket, gone } => {
                 GameInput::Dispatched(FromDispatcher::Asked { ticket, gone })
@@ -277,7 +312,7 @@ impl Joined {
                 return None;
             }
         }
-        let opened = match self.open(envelope) {
+        let mut opened = match self.open(envelope) {
             Ok(opened) => opened,
             Err(passed_on) => {
                 // Nothing of it is here: it goes round until it is returned to its source.
@@ -286,8 +321,13 @@ impl Joined {
                 return None;
             }
         };
-        if let (Target::Arrival { entity, .. }, Cargo::Install(traveller)) = (target, &opened.payload) {
+        if let (Target::Arrival { entity, space }, Cargo::Install(traveller)) = (target, &mut opened.payload)
+            && !self.game.has_arrived(entity, traveller.epoch)
+        {
             self.marks.insert(entity, traveller.body.marks.handed());
+            let senders = [space.0, self.game.sender];
+            let mut links = Links { member: &mut self.member, now_ms, heard };
+            self.debts.comes(&mut links, entity, &senders, &mut traveller.debts);
         }
         if kept && mine {
             self.acknowledge(
@@ -322,8 +362,18 @@ impl Joined {
         heard: &mut Vec<MemberOutput<Bytes>>,
         out: &mut Vec<JoinedOutput>,
     ) {
-        if acks.iter().any(|ack| matches!(ack.target, Target::Arrival { .. })) {
+        let arrived = |ack: &Ack| match ack.target {
+            Target::Arrival { entity, .. } => Some(entity),
+            Target::Entity(_) | Target::Process(_) => None,
+        };
+        let arrived: Vec<EntityId> = acks.iter().filter_map(arrived).collect();
+        if !arrived.is_empty() {
             self.play(now_ms, GameInput::Dispatched(FromDispatcher::Acks(acks)), heard, out);
+        }
+        for entity in arrived {
+            if self.game.directory.location(entity).is_none() {
+                self.debts.forget(entity);
+            }
         }
     }
 }

@@ -33,3 +33,6 @@ pub const CRASH_LINES_MAX: u32 = 20;
 pub const FAULTS_MAX: usize = 1_024;
 /// Window of [`CRASH_LINES_MAX`], in ms.
 pub const CRASH_LINES_MS: u64 = 10_000;
+/// To how many an entity may have said something that has not arrived, when it leaves a game; with more it leaves a
+/// little later. Stops one that speaks to thousands from taking them all along.
+pub const DEBTS_MAX: usize = 1_024;

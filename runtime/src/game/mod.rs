@@ -19,7 +19,8 @@
 
 pub mod admin;
 pub mod config;
-pub mod delivery;
+pub mod debts;
+mod delivery;
 pub mod directory;
 pub mod gate;
 pub mod joined;

@@ -51,9 +51,9 @@ impl GameCore {
         self.directory.location(entity).is_some_and(|at| at.leaving.is_none()) || home()
     }
 
-    /// The space of an entity that is here.
-    pub(super) fn space_of(&self, entity: EntityId) -> Option<EntityId> {
-        self.directory.location(entity).filter(|at| at.leaving.is_none()).map(|at| at.space)
+    /// Whether an entity has come under this epoch before.
+    pub(super) fn has_arrived(&self, entity: EntityId, epoch: u32) -> bool {
+        self.arrivals.known.contains(&(entity, epoch))
     }
 
     /// A version of a module that is loaded here.
@@ -252,7 +252,9 @@ impl GameCore {
             }
             // Somebody else has it, or will.
             Cargo::Service { .. } | Cargo::Home { .. } => {}
-            Cargo::Client(_) | Cargo::Gate(_) => self.counters.dropped += 1,
+            Cargo::Client(_) | Cargo::Gate(_) | Cargo::Debts(_) | Cargo::Settled(_) => {
+                self.counters.dropped += 1;
+            }
         }
     }
 

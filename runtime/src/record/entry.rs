@@ -1,7 +1,7 @@
 //! What a recording consists of. Plain data, apart from the types that spaces use.
 
 use crate::guest::VersionHash;
-use crate::message::{AnswerTo, Client, EntityBody, Input, Message, Traveller};
+use crate::message::{AnswerTo, Client, Debt, EntityBody, Input, Message, Traveller};
 use crate::space::{Commit, InstanceChange, SpaceConfig, SpaceKind, SpaceSnapshot};
 use crate::versions::ModuleVersion;
 use bytes::Bytes;
@@ -122,6 +122,7 @@ pub struct RecordedTraveller {
     pub epoch: u32,
     pub version: VersionHash,
     pub failed: Option<String>,
+    pub debts: Vec<Debt>,
     pub body: EntityBody,
 }
 
@@ -210,15 +211,15 @@ impl RecordedInput {
 
 impl RecordedTraveller {
     pub(crate) fn of(traveller: Traveller) -> RecordedTraveller {
-        let Traveller { entity, from, to, pose, epoch, version, failed, body } = traveller;
+        let Traveller { entity, from, to, pose, epoch, version, failed, debts, body } = traveller;
         let (version, failed) = (version.hash, failed.map(str::to_owned));
-        RecordedTraveller { entity, from, to, pose, epoch, version, failed, body }
+        RecordedTraveller { entity, from, to, pose, epoch, version, failed, debts, body }
     }
 
     pub(crate) fn into_traveller(self, version: Arc<ModuleVersion>) -> Traveller {
-        let RecordedTraveller { entity, from, to, pose, epoch, version: _, failed, body } = self;
+        let RecordedTraveller { entity, from, to, pose, epoch, version: _, failed, debts, body } = self;
         let failed = failed.map(|failed| known_code(&failed));
-        Traveller { entity, from, to, pose, epoch, version, failed, body }
+        Traveller { entity, from, to, pose, epoch, version, failed, debts, body }
     }
 }
 

@@ -166,7 +166,7 @@ impl Space {
         if by_client {
             return self.take_forwarded_request(*message);
         }
-        let Message { from, target, trace, body, .. } = *message;
+        let Message { id, from, target, trace, body, .. } = *message;
         match body {
             Body::Call { method, args, origin, answer, deadline_ms, bounce } => {
                 let origin = if origin == Origin::Operator { Origin::Operator } else { host_or_entity(from) };
@@ -203,14 +203,7 @@ impl Space {
                 Next::Done
             }
             Body::Flush { epoch } => {
-                if let Some(entity) = self.world.by_id_mut(target)
-                    && entity.epoch == epoch
-                    // Who is about to go on is reached by the directory, where its messages wait.
-                    && entity.intent.is_none()
-                    && !entity.leaving
-                {
-                    entity.local = true;
-                }
+                self.flushed(target, epoch, id.counter);
                 Next::Done
             }
         }

@@ -45,6 +45,8 @@ pub(super) struct Entity {
     pub(super) body: EntityBody,
     /// Rises with each entity that enters the space; lists are in this order.
     pub(super) order: u64,
+    /// Counter of the last message from here that took the long way.
+    pub(super) outside: u64,
     /// Location epoch.
     pub(super) epoch: u32,
     /// Where it wants to go.
@@ -81,6 +83,7 @@ impl Entity {
             pause_until_ms: 0,
             strikes: 0,
             local: true,
+            outside: 0,
             unborn: false,
             dying: false,
             doomed: false,

@@ -53,6 +53,7 @@ pub struct EntitySnapshot {
     pub epoch: u32,
     pub pose: Pose,
     pub local: bool,
+    pub outside: u64,
     pub intent: Option<(Option<EntityId>, Pose, u32)>,
     pub intents: u32,
     pub watched: bool,
@@ -164,10 +165,11 @@ impl Space {
     }
 
     fn bring_back(&mut self, old: EntitySnapshot, type_index: u32) {
-        let EntitySnapshot { id, order, epoch, pose, local, intent, intents, .. } = old;
+        let EntitySnapshot { id, order, epoch, pose, local, outside, intent, intents, .. } = old;
         let mut entity = Entity::new(id, type_index, pose, epoch, old.body);
         entity.order = order;
         entity.local = local;
+        entity.outside = outside;
         entity.intent = intent.map(|(to, pose, number)| Intent { to, pose, number });
         entity.intents = intents;
         (entity.pause_until_ms, entity.strikes) = old.tick_pause;
@@ -193,6 +195,7 @@ impl EntitySnapshot {
             epoch: entity.epoch,
             pose: entity.pose,
             local: entity.local,
+            outside: entity.outside,
             intent: entity.intent.map(|intent| (intent.to, intent.pose, intent.number)),
             intents: entity.intents,
             watched: entity.watched,

@@ -180,6 +180,9 @@ impl Space {
         }
         if message.id == MessageId::default() {
             message.id = self.next_message_id();
+            if let Some(target) = self.world.by_id_mut(message.target) {
+                target.outside = message.id.counter;
+            }
         }
         self.fifo.push(Output::Message(message));
     }

@@ -47,6 +47,7 @@ impl Space {
             epoch: entity.epoch + 1,
             version: self.version.clone(),
             failed: None,
+            debts: Vec::new(),
             body: entity.body,
         })));
         for item in items {
@@ -96,7 +97,7 @@ impl Space {
 
     /// Lets an entity in.
     pub(super) fn install(&mut self, traveller: Traveller, type_index: u32) {
-        let Traveller { entity: id, to, pose, epoch, failed, mut body, .. } = traveller;
+        let Traveller { entity: id, to, pose, epoch, failed, debts, mut body, .. } = traveller;
         let mut commit = self.open_own_commit(id);
         commit.effects.push(Effect::Arrived { entity: id });
         if let Some(stale) = self.world.slot(id) {
@@ -120,6 +121,7 @@ impl Space {
         self.replicate();
         self.commits.keep(commit);
         self.flush(id, epoch);
+        debts.iter().for_each(|debt| self.detour(debt.target));
         match failed {
             None => self.entered(id),
             Some(code) => {
@@ -153,6 +155,9 @@ impl Space {
     /// Asks the directory for a sign that everything sent before has arrived.
     fn flush(&mut self, id: EntityId, epoch: u32) {
         let id_of_message = self.next_message_id();
+        if let Some(entity) = self.world.by_id_mut(id) {
+            entity.outside = id_of_message.counter;
+        }
         self.fifo.push(Output::Message(Box::new(Message {
             id: id_of_message,
             from: None,
@@ -161,5 +166,29 @@ impl Space {
             trace: Default::default(),
             body: Body::Flush { epoch },
         })));
+    }
+
+    /// Somebody who came here has said something to this one before, and it is still under way: the short way would
+    /// overtake it.
+    fn detour(&mut self, target: EntityId) {
+        let Some(entity) = self.world.by_id_mut(target) else { return };
+        if std::mem::replace(&mut entity.local, false) {
+            let epoch = entity.epoch;
+            self.flush(target, epoch);
+        }
+    }
+
+    /// The sign has come. What was sent the long way since then must not be overtaken by the short one: then another
+    /// sign is asked for.
+    pub(super) fn flushed(&mut self, id: EntityId, epoch: u32, counter: u64) {
+        let Some(entity) = self.world.by_id_mut(id) else { return };
+        // Who is about to go on is reached by the directory, where its messages wait.
+        if entity.epoch != epoch || entity.intent.is_some() || entity.leaving {
+            return;
+        }
+        match entity.outside > counter {
+            true => self.flush(id, epoch),
+            false => entity.local = true,
+        }
     }
 }

@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::guest::{Origin, Place};
-use crate::message::{AnswerTo, Body, Class, EntityBody, KeyValueOperation, Traveller};
+use crate::message::{AnswerTo, Body, Class, Debt, EntityBody, KeyValueOperation, Traveller};
 use crate::versions::samples::checked;
 use crate::versions::{Lineage, MethodKey};
 use everwake_protocol::client::Pose;
-use everwake_protocol::cluster::MessageId;
+use everwake_protocol::cluster::{Incarnation, MessageId};
 use everwake_protocol::{EntityId, Id, SessionId};
 use proptest::prelude::*;
 
@@ -58,7 +58,32 @@ fn all() -> Vec<Cargo> {
             call: Id([5; 4]),
             operation,
         })),
+        Cargo::Debts(vec![DEBT]),
+        Cargo::Settled(vec![DEBT, Debt { counter: 12, ..DEBT }]),
     ]
+}
+
+const DEBT: Debt = Debt {
+    life: Incarnation { start: 3, random: 4 },
+    sender: Id([5; 4]),
+    target: EntityId(Id([6; 4])),
+    counter: 11,
+};
+
+#[test]
+fn the_author_is_whose_handler_said_it() {
+    let asked = |answer| {
+        let args = Bytes::new();
+        let (module, type_name) = ("yard".to_owned(), "Avatar".to_owned());
+        Cargo::Create(Box::new(Creation { module, type_name, args, place: Place::Anywhere, answer }))
+    };
+    let authors: Vec<_> = all().into_iter().map(|cargo| Cargo::author(&cargo.encode())).collect();
+    let (message, key_value) = (Some(id(1)), Some(id(4)));
+    assert_eq!(authors, [message, None, None, None, None, None, key_value, None, None]);
+    let by = AnswerTo::Entity { entity: id(7), call: Id::ZERO };
+    assert_eq!(Cargo::author(&asked(by).encode()), Some(id(7)));
+    assert_eq!(Cargo::author(&[]), None);
+    assert_eq!(Cargo::author(&[MESSAGE, 0xff]), None);
 }
 
 #[test]
@@ -88,6 +113,7 @@ fn a_traveller_needs_its_version() {
         epoch: 9,
         version: version.clone(),
         failed: Some("gone"),
+        debts: vec![DEBT],
         body,
     };
     let bytes = Cargo::Install(Box::new(traveller)).encode();
@@ -95,6 +121,7 @@ fn a_traveller_needs_its_version() {
     let found =
         |module: &str, wanted: VersionHash| (module == "yard" && wanted == hash).then(|| version.clone());
     let Ok(Cargo::Install(again)) = Cargo::decode(bytes, &found) else { panic!("a traveller") };
+    assert_eq!(again.debts, [DEBT]);
     assert_eq!((again.entity, again.epoch, again.failed), (id(1), 9, Some("gone")));
     assert_eq!((again.from, again.to, again.pose.x), (Some(id(2)), None, 1.5));
 }

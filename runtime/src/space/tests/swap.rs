@@ -227,6 +227,7 @@ fn a_traveller_is_read_by_the_names_of_the_version_that_it_left() {
             epoch: 4,
             version: leaves,
             failed: None,
+            debts: Vec::new(),
             body,
         })));
         bed.out.clear();

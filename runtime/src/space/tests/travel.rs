@@ -1,7 +1,7 @@
 //! Entities that go and come.
 
 use super::*;
-use crate::message::Traveller;
+use crate::message::{Debt, Traveller};
 
 const ELSEWHERE: u32 = 50;
 
@@ -146,6 +146,7 @@ fn messages_take_the_long_way_until_the_flush_is_back() {
         epoch: 4,
         version: bed.version.clone(),
         failed: None,
+        debts: Vec::new(),
         body,
     };
     bed.inputs.push_back(Input::Install(Box::new(Traveller { entity: id(2), ..traveller })));
@@ -154,17 +155,76 @@ fn messages_take_the_long_way_until_the_flush_is_back() {
     bed.call(3, "act");
     assert_eq!(bed.noted(), Vec::<String>::new());
     assert_eq!(bed.sent().len(), 1, "by way of the directory");
-    let flush = bed.out.iter().find_map(|output| match output {
+    let first = flush(&bed).unwrap();
+    let sent = bed.sent()[0].clone();
+    assert!(first.id.counter < sent.id.counter);
+    bed.out.clear();
+    bed.inputs.push_back(Input::Message(first));
+    bed.run();
+    // What was said behind that sign is still under way.
+    bed.call(3, "act");
+    assert_eq!(bed.noted(), Vec::<String>::new());
+    let again = bed.sent()[0].clone();
+    let second = flush(&bed).unwrap();
+    assert!(sent.id.counter < second.id.counter && second.id.counter < again.id.counter);
+    bed.out.clear();
+    for message in [Box::new(sent), second, Box::new(again)] {
+        bed.inputs.push_back(Input::Message(message));
+    }
+    bed.run();
+    let third = flush(&bed).unwrap();
+    bed.inputs.push_back(Input::Message(third));
+    bed.run();
+    assert_eq!(bed.noted(), ["other 2", "other 2"]);
+    bed.out.clear();
+    bed.call(3, "act");
+    assert!(bed.sent().is_empty());
+    assert_eq!(bed.noted(), ["other 2"]);
+}
+
+#[test]
+fn what_was_said_on_the_way_is_not_overtaken_by_the_short_way() {
+    let mut bed = travellers(|cx| {
+        let part = part(cx, id(3), "other");
+        Ok(cx.host.post(id(2), part)?)
+    });
+    let snapshot = bed.core.snapshot().unwrap();
+    let body = snapshot.entities.iter().find(|entity| entity.id == id(2)).unwrap().body.clone();
+    let debt =
+        |target| Debt { life: Default::default(), sender: id(ELSEWHERE).0, target: id(target), counter: 4 };
+    bed.inputs.push_back(Input::Install(Box::new(Traveller {
+        entity: id(2),
+        from: None,
+        to: Some(id(SPACE)),
+        pose: Pose::default(),
+        epoch: 4,
+        version: bed.version.clone(),
+        failed: None,
+        debts: vec![debt(3), debt(77)],
+        body,
+    })));
+    bed.run();
+    let signs: Vec<_> = bed
+        .out
+        .iter()
+        .filter_map(|output| match output {
+            Output::Message(message) if message.target == id(3) => Some(message.clone()),
+            _ => None,
+        })
+        .collect();
+    assert!(matches!(signs[..], [ref sign] if matches!(sign.body, Body::Flush { .. })), "{signs:?}");
+    bed.out.clear();
+    bed.noted();
+    bed.call(2, "act");
+    assert_eq!(bed.noted(), Vec::<String>::new());
+    assert_eq!(bed.sent().len(), 1, "by way of the directory");
+}
+
+fn flush(bed: &Bed) -> Option<Box<Message>> {
+    bed.out.iter().find_map(|output| match output {
         Output::Message(message) if matches!(message.body, Body::Flush { .. }) => Some(message.clone()),
         _ => None,
-    });
-    let sent = bed.sent()[0].clone();
-    assert!(flush.as_ref().unwrap().id.counter < sent.id.counter);
-    bed.inputs.push_back(Input::Message(flush.unwrap()));
-    bed.inputs.push_back(Input::Message(Box::new(sent)));
-    bed.run();
-    bed.call(3, "act");
-    assert_eq!(bed.noted(), ["other 2", "other 2"]);
+    })
 }
 
 #[test]
@@ -226,10 +286,7 @@ fn who_is_about_to_go_on_is_reached_by_the_directory() {
     let traveller = departed(&bed).unwrap();
     bed.inputs.push_back(Input::Install(Box::new(Traveller { to: Some(id(SPACE)), ..traveller })));
     bed.run();
-    let flush = bed.out.iter().find_map(|output| match output {
-        Output::Message(message) if matches!(message.body, Body::Flush { .. }) => Some(message.clone()),
-        _ => None,
-    });
+    let flush = flush(&bed);
     // It asks to go on before the flush is back.
     bed.call(2, "act");
     bed.inputs.push_back(Input::Message(flush.unwrap()));
