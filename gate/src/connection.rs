@@ -280,8 +280,8 @@ impl Connection {
         if cx.shared.sessions.swap_remove(&session).is_none() {
             return;
         }
-        for target in playing.targets.iter() {
-            cx.out.push(cx.shared.post.kept(Target::Entity(target), ToGame::Forget { session }));
+        for (target, last) in playing.targets.iter() {
+            cx.out.push(cx.shared.post.forget(session, target, last));
         }
         for owner in playing.views.owners() {
             cx.out.push(

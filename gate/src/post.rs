@@ -56,6 +56,19 @@ impl Post {
         )))
     }
 
+    /// The session is no more. It goes behind its last request to this target, so that none is sent again after it.
+    pub(crate) fn forget(&self, session: SessionId, target: EntityId, last: u64) -> GateOutput {
+        let counter = last.saturating_add(1);
+        let message = MessageId { sender: session.0, epoch: SESSION_EPOCH, counter };
+        let payload = ToGame::Forget { session };
+        GateOutput::Dispatch(ToDispatcher::Carry(self.envelope(
+            Target::Entity(target),
+            message,
+            false,
+            payload,
+        )))
+    }
+
     /// What may get lost.
     pub(crate) fn fleeting(&self, target: EntityId, payload: ToGame) -> GateOutput {
         let message = MessageId { sender: payload.session().0, epoch: EPOCH, counter: 0 };

@@ -55,9 +55,9 @@ impl Targets {
         .collect()
     }
 
-    /// Entities that remember the session.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = EntityId> {
-        self.called.keys().copied()
+    /// Entities that remember the session, each with the last request to it.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (EntityId, u64)> {
+        self.called.iter().map(|(entity, called)| (*entity, called.last))
     }
 }
 
@@ -102,8 +102,8 @@ mod tests {
         assert_eq!(targets.requested(id(1), full + 1), None);
         targets.acknowledged(full);
         assert_eq!(targets.requested(id(100), full + 2), None, "nothing is kept for it");
-        assert!(!targets.iter().any(|target| target == id(2)), "called longest ago of those");
-        assert!(targets.iter().any(|target| target == id(1)));
+        assert!(!targets.iter().any(|(target, _)| target == id(2)), "called longest ago of those");
+        assert!(targets.iter().any(|(target, last)| (target, last) == (id(1), full + 1)));
         assert_eq!(targets.iter().count(), SESSION_TARGETS_MAX);
     }
 

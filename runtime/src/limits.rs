@@ -65,6 +65,9 @@ pub const MAILBOX_MAX: usize = 65_536;
 pub const MAILBOX_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Senders and sessions that one entity remembers for dedupe; the longest idle ones make room.
 pub const MARKS_PER_ENTITY_MAX: usize = 4_096;
+/// How long it is remembered of a session that is no more. Stops a copy of one of its requests, which may wait on its
+/// way for half of that, from running a second time.
+pub const SESSION_MARK_MS: u64 = 60_000;
 /// Bytes of stored replies that one entity holds for one session; the oldest make room.
 pub const REPLY_BYTES_PER_MARK_MAX: usize = 256 * 1024;
 /// Stored replies that one entity holds for one session. The same.

@@ -7,15 +7,16 @@ use super::debts::{Debts, Links};
 use super::limits::DEBTS_MAX;
 use super::{GameConfig, GameCore, GameInput, GameOutput};
 use crate::cargo::{Cargo, CargoError};
+use crate::limits::SESSION_MARK_MS;
 use bytes::Bytes;
 use everwake_dispatcher::member::{Member, MemberConfig, MemberEvent, MemberInput, MemberOutput, Say};
 use everwake_dispatcher::{Marks, Taken};
 use everwake_link::Class;
 use everwake_protocol::cluster::{
-    Ack, Envelope, FromDispatcher, Incarnation, ReturnReason, Target, ToDispatcher,
+    Ack, Envelope, FromDispatcher, Incarnation, ReturnReason, Target, ToDispatcher, ToGame,
 };
 use everwake_protocol::{EntityId, Id};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Into a joined game.
 #[derive(Debug)]
@@ -50,6 +51,8 @@ pub struct Joined {
     game: GameCore,
     member: Member<Bytes>,
     marks: BTreeMap<EntityId, Marks>,
+    /// Sessions that are no more, by when that was and who knows of them.
+    closed: VecDeque<(u64, EntityId, Id)>,
     debts: Debts,
     /// Entities that want to leave, once less of what they said is under way: the intents.
     in_debt: BTreeMap<EntityId, u32>,
@@ -66,6 +69,7 @@ impl Joined {
             debts: Debts::new(member.incarnation),
             member: Member::new(member),
             marks: BTreeMap::new(),
+            closed: VecDeque::new(),
             in_debt: BTreeMap::new(),
             malformed: 0,
         };
@@ -85,6 +89,7 @@ impl Joined {
                     self.arrived_elsewhere(now_ms, acks.clone(), &mut heard, out);
                 }
                 self.member.handle(now_ms, input, &mut heard);
+                self.forget_sessions(now_ms);
             }
         }
         self.settle(now_ms, heard, out);
@@ -321,14 +326,7 @@ impl Joined {
                 return None;
             }
         };
-        if let (Target::Arrival { entity, space }, Cargo::Install(traveller)) = (target, &mut opened.payload)
-            && !self.game.has_arrived(entity, traveller.epoch)
-        {
-            self.marks.insert(entity, traveller.body.marks.handed());
-            let senders = [space.0, self.game.sender];
-            let mut links = Links { member: &mut self.member, now_ms, heard };
-            self.debts.comes(&mut links, entity, &senders, &mut traveller.debts);
-        }
+        self.note(now_ms, target, &mut opened.payload, heard);
         if kept && mine {
             self.acknowledge(
                 now_ms,
@@ -338,6 +336,36 @@ impl Joined {
             );
         }
         Some(opened)
+    }
+
+    /// What is to be known here of something that comes in.
+    fn note(&mut self, now_ms: u64, target: Target, cargo: &mut Cargo, heard: &mut Vec<MemberOutput<Bytes>>) {
+        match (target, cargo) {
+            (Target::Arrival { entity, space }, Cargo::Install(traveller))
+                if !self.game.has_arrived(entity, traveller.epoch) =>
+            {
+                self.marks.insert(entity, traveller.body.marks.handed());
+                let senders = [space.0, self.game.sender];
+                let mut links = Links { member: &mut self.member, now_ms, heard };
+                self.debts.comes(&mut links, entity, &senders, &mut traveller.debts);
+            }
+            (Target::Entity(entity), Cargo::Client(ToGame::Forget { session })) => {
+                self.closed.push_back((now_ms, entity, session.0));
+            }
+            _ => {}
+        }
+    }
+
+    /// Marks of sessions that ended long enough ago.
+    fn forget_sessions(&mut self, now_ms: u64) {
+        while let Some((at_ms, entity, session)) = self.closed.front().copied()
+            && at_ms + SESSION_MARK_MS <= now_ms
+        {
+            self.closed.pop_front();
+            if let Some(marks) = self.marks.get_mut(&entity) {
+                marks.forget(session);
+            }
+        }
     }
 
     fn acknowledge(&mut self, now_ms: u64, to: Incarnation, ack: Ack, heard: &mut Vec<MemberOutput<Bytes>>) {

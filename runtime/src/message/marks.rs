@@ -5,7 +5,7 @@ use crate::limits;
 use bytes::Bytes;
 use everwake_protocol::{Id, SessionId};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// See the head of this file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -13,6 +13,8 @@ pub struct Marks {
     by_sender: BTreeMap<Id, Mark>,
     /// Bytes of stored replies in all of them.
     reply_bytes: usize,
+    /// Sessions that are no more, by when that was.
+    closed: VecDeque<(u64, Id)>,
 }
 
 /// What a target remembers of a sender. For clients also the replies that may be lost.
@@ -84,9 +86,18 @@ impl Marks {
         self.change(session, |mark| mark.trim(request));
     }
 
-    /// The session is no more.
-    pub fn forget(&mut self, session: SessionId) {
-        self.remove(session.0);
+    /// The session is no more. What it has asked for is remembered for [`limits::SESSION_MARK_MS`].
+    pub fn close(&mut self, session: SessionId, now_ms: u64) {
+        if self.by_sender.contains_key(&session.0) {
+            self.change(session, Mark::forget_all);
+            self.closed.push_back((now_ms, session.0));
+        }
+        while let Some((at_ms, session)) = self.closed.front().copied()
+            && (at_ms + limits::SESSION_MARK_MS <= now_ms || self.closed.len() > limits::MARKS_PER_ENTITY_MAX)
+        {
+            self.closed.pop_front();
+            self.remove(session);
+        }
     }
 
     /// What is remembered of a sender or session.
@@ -257,11 +268,16 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_ends_leaves_nothing() {
+    fn a_session_that_ends_leaves_what_keeps_its_requests_from_running_twice_and_then_nothing() {
         let mut marks = Marks::default();
         answered(&mut marks, 1, 1, 10);
         assert_eq!(marks.begin(session(1), 2, true, 2), Progress::New);
-        marks.forget(session(1));
+        marks.close(session(1), 100);
+        assert_eq!(marks.reply_bytes(), 0);
+        assert_eq!(marks.begin(session(1), 1, true, 110), Progress::Done);
+        marks.close(session(9), 100 + limits::SESSION_MARK_MS - 1);
+        assert_eq!(marks.len(), 1);
+        marks.close(session(9), 100 + limits::SESSION_MARK_MS);
         assert_eq!(marks, Marks::default());
         // An answer that comes later finds nobody.
         marks.store_reply(session(1), 2, &Bytes::from_static(&[1]));

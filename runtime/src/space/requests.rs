@@ -62,8 +62,9 @@ impl Space {
 
     /// A session is no more: it asks for nothing a second time.
     pub(super) fn session_closed(&mut self, session: SessionId, target: EntityId) {
+        let now_ms = self.now_ms;
         if let Some(entity) = self.world.by_id_mut(target) {
-            entity.body.marks.forget(session);
+            entity.body.marks.close(session, now_ms);
         }
     }
 
