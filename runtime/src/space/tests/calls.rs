@@ -256,6 +256,12 @@ fn a_session_that_ends_is_forgotten_by_whom_it_called() {
         bed.inputs.push_back(Input::SessionClosed { session: session(1), target: id(target) });
     }
     bed.run();
+    assert_eq!(marks(&bed), [(1, false), (1, false)], "a copy of a request may still come");
+    bed.request(1, 2, 3, "act");
+    bed.pass(crate::limits::SESSION_MARK_MS);
+    bed.inputs.push_back(Input::SessionClosed { session: session(9), target: id(2) });
+    bed.inputs.push_back(Input::SessionClosed { session: session(9), target: id(3) });
+    bed.run();
     assert_eq!(marks(&bed), []);
 }
 
