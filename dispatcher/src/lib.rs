@@ -15,6 +15,7 @@
 //! - [`share`]: which dispatcher something goes by, and in which class of a link.
 //! - [`driver`]: both sides over TCP.
 
+mod bounded;
 pub mod driver;
 pub mod limits;
 pub mod marks;

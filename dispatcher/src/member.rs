@@ -3,6 +3,7 @@
 //!
 //! It does not know what envelopes say, nor what its owner has: when a report is due, it asks.
 
+use crate::bounded::Bounded;
 use crate::limits::RESEND_MS;
 use crate::marks::{Marks, Taken};
 use crate::share::{class_to, of_entity, of_lane};
@@ -11,7 +12,7 @@ use everwake_protocol::cluster::{
     Ack, EntityReport, Envelope, FromDispatcher, Incarnation, Placement, Profile, ReturnReason, SpaceReport,
     Target, ToDispatcher, Weight,
 };
-use everwake_protocol::limits::{ACKS_MAX, REPORTS_MAX};
+use everwake_protocol::limits::{ACKS_MAX, MEMBERS_MAX, REPORTS_MAX};
 use everwake_protocol::{EntityId, Id};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,6 +36,9 @@ pub struct Member<P> {
     /// What has come on lanes to this process.
     marks: Marks,
     profile: Option<Profile>,
+    /// Who lives, as far as dispatchers have said.
+    alive: BTreeMap<Incarnation, String>,
+    dead: Bounded<Incarnation, ()>,
 }
 
 /// One dispatcher.
@@ -90,6 +94,8 @@ impl<P: Weight + Clone> Member<P> {
             counters: BTreeMap::new(),
             marks: Marks::default(),
             profile: None,
+            alive: BTreeMap::new(),
+            dead: Bounded::new(REPORTS_MAX),
             config,
         }
     }
@@ -294,12 +300,17 @@ impl<P: Weight + Clone> Member<P> {
         out: &mut Vec<MemberOutput<P>>,
     ) {
         let profile = self.profile.clone();
+        let known = ToDispatcher::Known {
+            alive: self.alive.iter().map(|(life, name)| (*life, name.clone())).take(MEMBERS_MAX).collect(),
+            dead: self.dead.keys().collect(),
+        };
         let backwards = self.planted_backwards();
         let Some(side) = self.sides.get_mut(place).filter(|side| !side.is_open && side.life.is_some()) else {
             return;
         };
         side.is_open = true;
         side.pass(place, ToDispatcher::Report, out);
+        side.pass(place, known, out);
         for part in spaces.chunks(REPORTS_MAX) {
             side.pass(place, ToDispatcher::Spaces(part.to_vec()), out);
         }
@@ -325,7 +336,14 @@ impl<P: Weight + Clone> Member<P> {
         let now_ms = self.now_ms;
         let Some(side) = self.sides.get_mut(place) else { return };
         let event = match message {
-            FromDispatcher::Members(members) => MemberEvent::Members { dispatcher: place, members },
+            FromDispatcher::Members(members) => {
+                for member in &members {
+                    if self.dead.get(&member.incarnation).is_none() && self.alive.len() < MEMBERS_MAX {
+                        self.alive.insert(member.incarnation, member.name.clone());
+                    }
+                }
+                MemberEvent::Members { dispatcher: place, members }
+            }
             FromDispatcher::Dead(life) => return self.dead(place, life, out),
             FromDispatcher::Deliver(envelope) => return self.deliver(envelope, out),
             FromDispatcher::Return { envelope, reason, .. } => {
@@ -401,6 +419,8 @@ impl<P: Weight + Clone> Member<P> {
 
     fn dead(&mut self, place: usize, life: Incarnation, out: &mut Vec<MemberOutput<P>>) {
         let now_ms = self.now_ms;
+        self.alive.remove(&life);
+        self.dead.insert(life, ());
         self.counters.remove(&life);
         self.marks.forget(lane_sender(life));
         for side in &mut self.sides {

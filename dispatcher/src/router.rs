@@ -11,7 +11,6 @@ use everwake_protocol::cluster::{
 };
 use std::collections::BTreeSet;
 
-mod bounded;
 mod carry;
 mod create;
 mod directory;
@@ -146,6 +145,7 @@ impl<P: Weight> Router<P> {
         }
         match message {
             ToDispatcher::Report => self.report_begins(from),
+            ToDispatcher::Known { alive, dead } => self.known(from, alive, dead, out),
             ToDispatcher::Spaces(reports) => self.spaces_are(from, reports),
             ToDispatcher::Entities(reports) => self.entities_are(from, reports, out),
             ToDispatcher::Reported => self.report_ends(from, out),

@@ -106,9 +106,9 @@ fn what_is_kept_goes_again_in_order_behind_a_report() {
         let is = |output: &MemberOutput<Bytes>| matches!(output, MemberOutput::Send { to, message, .. } if message == wanted && *to == younger);
         out.iter().position(is)
     };
-    assert_eq!([places(&ToDispatcher::Report), places(&ToDispatcher::Reported)], [Some(0), Some(1)]);
-    assert_eq!(places(&ToDispatcher::Resent), Some(5));
-    assert_eq!(places(&ToDispatcher::Block { entity, intent: 1 }), Some(6));
+    assert_eq!([places(&ToDispatcher::Report), places(&ToDispatcher::Reported)], [Some(0), Some(2)]);
+    assert_eq!(places(&ToDispatcher::Resent), Some(6));
+    assert_eq!(places(&ToDispatcher::Block { entity, intent: 1 }), Some(7));
     assert!(desk.member.keeps(Id::from_u128(7), None));
     desk.ack(to(5, 1).target, 4);
     assert_eq!(desk.member.kept(), (0, 0));

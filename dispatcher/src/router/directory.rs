@@ -1,7 +1,7 @@
 //! Where spaces and entities are (rule C3): an entity is in a space, a space is in one life of a process. The higher
 //! epoch wins.
 
-use super::bounded::Bounded;
+use crate::bounded::Bounded;
 use crate::limits::{PARKED_MS_MAX, TOMBSTONES_MAX};
 use everwake_protocol::EntityId;
 use everwake_protocol::cluster::{EntityReport, Incarnation, MessageId, SpaceReport};

@@ -1,11 +1,11 @@
 //! Which games, gates and dispatchers there are, and which lives are over (rule C4).
 
-use super::bounded::Bounded;
 use super::{Death, Fact, Router, RouterOutput};
-use crate::limits::{DEAD_MAX, DEATH_MS, YOUNG_MS};
+use crate::bounded::Bounded;
+use crate::limits::{ABSENT_MS, DEAD_MAX, DEATH_MS, YOUNG_MS};
 use everwake_link::{PeerName, Role};
 use everwake_protocol::cluster::{BetweenDispatchers, FromDispatcher, Incarnation, Profile, Weight};
-use everwake_protocol::limits::REPORTS_MAX;
+use everwake_protocol::limits::{MEMBERS_MAX, REPORTS_MAX};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All that live, and those that do not any more.
@@ -35,6 +35,23 @@ pub(super) struct Process {
     pub(super) profile: Profile,
     /// Creations given to it since its last profile.
     pub(super) placed: u32,
+    /// Whom it knows to be dead, while it reports.
+    knows_dead: BTreeSet<Incarnation>,
+}
+
+impl Process {
+    fn new(name: PeerName, down_since_ms: Option<u64>) -> Process {
+        Process {
+            name,
+            standing: Standing::Unheard,
+            down_since_ms,
+            joined: false,
+            report: 0,
+            profile: Profile::default(),
+            placed: 0,
+            knows_dead: BTreeSet::new(),
+        }
+    }
 }
 
 /// How much a process has told.
@@ -125,16 +142,52 @@ impl<P: Weight> Router<P> {
         }
         self.processes.died.remove(&name);
         self.processes.by_name.insert(name.clone(), life);
-        let process = Process {
-            name,
-            standing: Standing::Unheard,
-            down_since_ms: None,
-            joined: false,
-            report: 0,
-            profile: Profile::default(),
-            placed: 0,
-        };
-        self.processes.lives.insert(life, process);
+        self.processes.lives.insert(life, Process::new(name, None));
+        self.changed = true;
+    }
+
+    /// Whom a process knows: a dispatcher that was restarted has forgotten the dead, and those who died meanwhile it
+    /// has never met. Those are expected, and dead if they do not come. Of the dead only games tell.
+    pub(super) fn known(
+        &mut self,
+        from: Incarnation,
+        alive: Vec<(Incarnation, String)>,
+        dead: Vec<Incarnation>,
+        out: &mut Vec<RouterOutput<P>>,
+    ) {
+        let Some(process) = self.processes.get_mut(from) else { return };
+        process.knows_dead.extend(dead.iter().copied());
+        if process.name.role() == Role::Game {
+            for life in dead.into_iter().filter(|life| *life != from) {
+                self.declare_dead(life, Death::Told, out);
+            }
+        }
+        for (life, name) in alive {
+            match name.parse::<PeerName>() {
+                Ok(name) if name.role() != Role::Dispatcher => self.expect(life, name, out),
+                _ => {}
+            }
+        }
+    }
+
+    fn expect(&mut self, life: Incarnation, name: PeerName, out: &mut Vec<RouterOutput<P>>) {
+        if self.processes.is_dead(life)
+            || self.processes.get(life).is_some()
+            || self.processes.lives.len() >= MEMBERS_MAX
+        {
+            return;
+        }
+        match self.processes.by_name.get(&name).copied() {
+            Some(known) if known > life => return self.declare_dead(life, Death::Replaced, out),
+            Some(known) => self.declare_dead(known, Death::Replaced, out),
+            None => {}
+        }
+        self.processes.died.remove(&name);
+        self.processes.by_name.insert(name.clone(), life);
+        // Whoever this dispatcher has never met is given the time to come that the configured ones have.
+        let absent_ms = self.started_ms.unwrap_or_default().saturating_add(ABSENT_MS);
+        let down_since_ms = self.now_ms.max(absent_ms.saturating_sub(DEATH_MS));
+        self.processes.lives.insert(life, Process::new(name, Some(down_since_ms)));
         self.changed = true;
     }
 
@@ -206,10 +259,14 @@ impl<P: Weight> Router<P> {
         }
         // In one process nothing is ever sent again.
         process.standing = if alone { Standing::Told } else { Standing::Reported };
-        let report = process.report;
+        let (report, knows) = (process.report, std::mem::take(&mut process.knows_dead));
         if !std::mem::replace(&mut process.joined, true) {
             let name = process.name.clone();
             out.push(RouterOutput::Fact(Fact::Joined { name, incarnation: from }));
+        }
+        // Whom it missed the deaths of, while its link was cut.
+        for life in self.processes.dead.keys().filter(|life| !knows.contains(life)) {
+            out.push(RouterOutput::Send { to: from, message: FromDispatcher::Dead(life) });
         }
         self.members_dirty = true;
         self.directory.end_report(from, report, self.now_ms);

@@ -392,6 +392,45 @@ fn a_death_is_told_to_a_dispatcher_that_comes_later() {
 }
 
 #[test]
+fn a_death_that_was_missed_is_told_at_the_end_of_the_next_report() {
+    let mut desk = Desk::complete();
+    desk.down("gate/g", G);
+    desk.say(B, ToDispatcher::Leave);
+    desk.up("gate/g", G, true);
+    let dead = FromDispatcher::Dead(B);
+    assert_eq!(told(&desk.tell(G, []), G, &dead), 1);
+    // Who knows it is not told again, and a gate is not believed.
+    let known = |dead| ToDispatcher::Known { alive: Vec::new(), dead };
+    assert_eq!(told(&desk.tell(G, [known(vec![B, A])]), G, &dead), 0);
+    assert!(desk.router.processes.get(A).is_some());
+    assert_eq!(told(&desk.tell(A, [known(vec![B, G])]), G, &FromDispatcher::Dead(G)), 1);
+}
+
+#[test]
+fn whom_others_know_is_dead_if_he_does_not_come_to_a_new_dispatcher() {
+    let mut desk = Desk::new();
+    desk.up("gate/g", G, true);
+    let alive =
+        vec![(A, "game/a".to_owned()), (B, "game/b".to_owned()), (life(8), "dispatcher/x".to_owned())];
+    desk.tell(G, [ToDispatcher::Known { alive, dead: Vec::new() }]);
+    assert_eq!(desk.router.next_death_ms(), Some(1_000 + ABSENT_MS));
+    desk.up("game/a", A, true);
+    desk.tell(A, []);
+    // A younger life makes it certain at once.
+    let younger = Incarnation { start: 2, ..B };
+    assert_eq!(told(&desk.up("game/b", younger, true), G, &FromDispatcher::Dead(B)), 1);
+    assert_eq!(told(&desk.wait(ABSENT_MS), G, &FromDispatcher::Dead(A)), 0);
+
+    let mut desk = Desk::new();
+    desk.up("gate/g", G, true);
+    desk.tell(G, [ToDispatcher::Known { alive: vec![(A, "game/a".to_owned())], dead: Vec::new() }]);
+    assert!(!desk.router.is_complete());
+    assert_eq!(told(&desk.wait(ABSENT_MS - 1), G, &FromDispatcher::Dead(A)), 0);
+    assert_eq!(told(&desk.wait(1), G, &FromDispatcher::Dead(A)), 1);
+    assert!(desk.router.is_complete());
+}
+
+#[test]
 fn what_left_before_a_death_lives_on() {
     let mut desk = Desk::complete();
     desk.say(A, ToDispatcher::Block { entity: id(FOX), intent: 5 });

@@ -141,7 +141,7 @@ pub enum Death {
     Replaced,
     /// It said so.
     Left,
-    /// Another dispatcher said so.
+    /// Another dispatcher said so, or a game.
     Told,
 }
 

@@ -10,7 +10,7 @@ use everwake_protocol::cluster::{
     Target, Weight,
 };
 use everwake_protocol::{EntityId, Id};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What envelopes say.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +53,8 @@ pub(super) struct Game {
     pub(super) space: EntityId,
     pub(super) foxes: BTreeMap<EntityId, Fox>,
     leaving: BTreeMap<EntityId, (Fox, Target)>,
+    /// All that were made here ever.
+    made: BTreeSet<EntityId>,
     arrived: BTreeMap<EntityId, u32>,
     counter: u64,
     intents: u32,
@@ -78,6 +80,7 @@ impl Game {
             space: EntityId(Id::derive(&[b"space", &[place as u8], &start.to_be_bytes()])),
             foxes: BTreeMap::new(),
             leaving: BTreeMap::new(),
+            made: BTreeSet::new(),
             arrived: BTreeMap::new(),
             counter: 0,
             intents: 0,
@@ -266,6 +269,11 @@ impl Game {
                     self.settle_at(entity, fox, location_epoch, truth, now_ms, out)?;
                 }
             }
+            // A late copy of what was done, and is no more or has gone on.
+            Target::Entity(id)
+                if envelope.payload == Say::Make
+                    && self.made.contains(&id)
+                    && !self.foxes.contains_key(&id) => {}
             Target::Entity(id) if self.foxes.contains_key(&id) || envelope.payload == Say::Make => {
                 let fresh = !self.foxes.contains_key(&id);
                 let fox = self.foxes.entry(id).or_default();
@@ -282,6 +290,7 @@ impl Game {
                             return Err(format!("{id} is made twice"));
                         }
                         let fox = fox.clone();
+                        self.made.insert(id);
                         self.settle_at(id, fox, 1, truth, now_ms, out)?;
                     }
                     _ => truth.delivered((sender, id, counter), self.home)?,

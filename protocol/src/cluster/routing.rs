@@ -169,6 +169,13 @@ pub enum ToDispatcher<P> {
     },
     /// The process ends in order: its incarnation is over.
     Leave,
+    /// Part of a report: of whom this process knows that he lives, or is dead.
+    Known {
+        /// With their names; at most [`crate::limits::MEMBERS_MAX`].
+        alive: Vec<(Incarnation, String)>,
+        /// The last ones; at most [`crate::limits::REPORTS_MAX`].
+        dead: Vec<Incarnation>,
+    },
 }
 
 /// Why an envelope came back.
@@ -274,6 +281,7 @@ impl<P> ToDispatcher<P> {
             ToDispatcher::Acks { to, acks } => ToDispatcher::Acks { to, acks },
             ToDispatcher::Ask { ticket, entities } => ToDispatcher::Ask { ticket, entities },
             ToDispatcher::Leave => ToDispatcher::Leave,
+            ToDispatcher::Known { alive, dead } => ToDispatcher::Known { alive, dead },
         }
     }
 }

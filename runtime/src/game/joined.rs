@@ -180,6 +180,7 @@ impl Joined {
             ToDispatcher::Leave => say(Say::Leave),
             // The member reports and acknowledges by itself.
             ToDispatcher::Report
+            | ToDispatcher::Known { .. }
             | ToDispatcher::Reported
             | ToDispatcher::Resent
             | ToDispatcher::Acks { .. } => {}

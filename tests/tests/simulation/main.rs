@@ -115,7 +115,6 @@ fn nothing_is_lost_doubled_or_out_of_order() {
                 if only.is_some() {
                     println!("seed {seed}: {run:?}");
                 }
-                assert!(run.counts.heard > 10, "seed {seed}: hardly anything happens: {:?}", run.counts);
                 (virtual_ms, heard) = (virtual_ms + run.ms, heard + run.counts.heard);
             }
             Err(what) => wrong.push(format!("seed {seed}, {:?}: {what}", level_of(seed))),
@@ -128,6 +127,7 @@ fn nothing_is_lost_doubled_or_out_of_order() {
         virtual_ms as f64 / 3_600_000.0 / minutes,
         wrong.len(),
     );
+    assert!(heard > 100 * (count - wrong.len() as u64), "hardly anything happens: {heard} messages");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

@@ -65,6 +65,14 @@ impl ToDispatcher<Bytes> {
                 put_list(out, entities, REPORTS_MAX, |out, entity| out.put_id(entity.0));
             }
             ToDispatcher::Leave => out.put_u8(14),
+            ToDispatcher::Known { alive, dead } => {
+                out.put_u8(15);
+                put_list(out, alive, MEMBERS_MAX, |out, (life, name)| {
+                    put_life(out, life);
+                    out.put_text(name, PROCESS_NAME_BYTES_MAX);
+                });
+                put_list(out, dead, REPORTS_MAX, put_life);
+            }
         }
     }
 
@@ -88,6 +96,10 @@ impl ToDispatcher<Bytes> {
             }
             13 => ToDispatcher::Ask { ticket: fields.u64()?, entities: ids(&mut fields)? },
             14 => ToDispatcher::Leave,
+            15 => ToDispatcher::Known {
+                alive: list(&mut fields, "alive", MEMBERS_MAX, named)?,
+                dead: list(&mut fields, "dead", REPORTS_MAX, life)?,
+            },
             kind => return Err(WireError::Kind(kind)),
         };
         fields.end()?;
@@ -216,6 +228,10 @@ fn list<T>(
         entries.push(take(fields)?);
     }
     Ok(entries)
+}
+
+fn named(fields: &mut Fields) -> Result<(Incarnation, String), WireError> {
+    Ok((life(fields)?, fields.text("name", PROCESS_NAME_BYTES_MAX)?))
 }
 
 fn ids(fields: &mut Fields) -> Result<Vec<EntityId>, WireError> {

@@ -84,6 +84,8 @@ fn to_dispatcher() -> impl Strategy<Value = ToDispatcher<Bytes>> {
         (lives(), acks()).prop_map(|(to, acks)| ToDispatcher::Acks { to, acks }),
         (any::<u64>(), vec(ids(), 0..4))
             .prop_map(|(ticket, entities)| ToDispatcher::Ask { ticket, entities }),
+        (vec((lives(), "[a-z]{0,9}"), 0..4), vec(lives(), 0..4))
+            .prop_map(|(alive, dead)| ToDispatcher::Known { alive, dead }),
     ]
 }
 

@@ -5,19 +5,19 @@ use std::hash::Hash;
 
 /// At most so many entries.
 #[derive(Debug)]
-pub(super) struct Bounded<K, V> {
+pub(crate) struct Bounded<K, V> {
     entries: HashMap<K, V>,
     order: VecDeque<K>,
     count_max: usize,
 }
 
 impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
-    pub(super) fn new(count_max: usize) -> Bounded<K, V> {
+    pub(crate) fn new(count_max: usize) -> Bounded<K, V> {
         Bounded { entries: HashMap::new(), order: VecDeque::new(), count_max }
     }
 
     /// Sets an entry; a present one keeps its place.
-    pub(super) fn insert(&mut self, key: K, value: V) {
+    pub(crate) fn insert(&mut self, key: K, value: V) {
         if self.entries.insert(key, value).is_none() {
             self.order.push_back(key);
         }
@@ -28,12 +28,12 @@ impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
         }
     }
 
-    pub(super) fn get(&self, key: &K) -> Option<&V> {
+    pub(crate) fn get(&self, key: &K) -> Option<&V> {
         self.entries.get(key)
     }
 
     /// In the order in which they came.
-    pub(super) fn keys(&self) -> impl Iterator<Item = K> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = K> {
         self.order.iter().copied()
     }
 }
