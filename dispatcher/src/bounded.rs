@@ -16,16 +16,16 @@ impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
         Bounded { entries: HashMap::new(), order: VecDeque::new(), count_max }
     }
 
-    /// Sets an entry; a present one keeps its place.
-    pub(crate) fn insert(&mut self, key: K, value: V) {
+    /// Sets an entry; a present one keeps its place. Says which one was forgotten for it.
+    pub(crate) fn insert(&mut self, key: K, value: V) -> Option<K> {
         if self.entries.insert(key, value).is_none() {
             self.order.push_back(key);
         }
-        while self.order.len() > self.count_max {
-            if let Some(oldest) = self.order.pop_front() {
-                self.entries.remove(&oldest);
-            }
+        let oldest = (self.order.len() > self.count_max).then(|| self.order.pop_front()).flatten();
+        if let Some(oldest) = &oldest {
+            self.entries.remove(oldest);
         }
+        oldest
     }
 
     pub(crate) fn get(&self, key: &K) -> Option<&V> {

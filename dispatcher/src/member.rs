@@ -420,9 +420,11 @@ impl<P: Weight + Clone> Member<P> {
     fn dead(&mut self, place: usize, life: Incarnation, out: &mut Vec<MemberOutput<P>>) {
         let now_ms = self.now_ms;
         self.alive.remove(&life);
-        self.dead.insert(life, ());
-        self.counters.remove(&life);
-        self.marks.forget(lane_sender(life));
+        // The numbers of its lanes stay for a while: a death of which only gates have heard may be void.
+        if let Some(old) = self.dead.insert(life, ()) {
+            self.counters.remove(&old);
+            self.marks.forget(lane_sender(old));
+        }
         for side in &mut self.sides {
             side.acks.retain(|(to, ..), _| *to != life);
             for (envelope, uncertain) in side.outbox.take_lane(life) {

@@ -34,6 +34,9 @@ impl GateCore {
             FromDispatcher::Members(members) => {
                 let games = members.iter().filter(|member| member.name.starts_with("game/"));
                 self.shared.status.games = games.count();
+                // If a dispatcher that alone knew of a death has no successor who does, it is none: of deaths gates
+                // are not believed.
+                self.shared.dead.retain(|life| members.iter().all(|member| member.incarnation != *life));
             }
             // A gate has no entities, asks for nothing, and what it sends is kept beneath it.
             FromDispatcher::Marker { .. }

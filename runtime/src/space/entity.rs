@@ -47,6 +47,8 @@ pub(super) struct Entity {
     pub(super) order: u64,
     /// Counter of the last message from here that took the long way.
     pub(super) outside: u64,
+    /// Counter of the last sign that was asked for; when it is back and nothing went outside since, it is local.
+    pub(super) sign: u64,
     /// Location epoch.
     pub(super) epoch: u32,
     /// Where it wants to go.
@@ -84,6 +86,7 @@ impl Entity {
             strikes: 0,
             local: true,
             outside: 0,
+            sign: 0,
             unborn: false,
             dying: false,
             doomed: false,

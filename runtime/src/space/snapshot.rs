@@ -54,6 +54,7 @@ pub struct EntitySnapshot {
     pub pose: Pose,
     pub local: bool,
     pub outside: u64,
+    pub sign: u64,
     pub intent: Option<(Option<EntityId>, Pose, u32)>,
     pub intents: u32,
     pub watched: bool,
@@ -165,11 +166,11 @@ impl Space {
     }
 
     fn bring_back(&mut self, old: EntitySnapshot, type_index: u32) {
-        let EntitySnapshot { id, order, epoch, pose, local, outside, intent, intents, .. } = old;
+        let EntitySnapshot { id, order, epoch, pose, local, outside, sign, intent, intents, .. } = old;
         let mut entity = Entity::new(id, type_index, pose, epoch, old.body);
         entity.order = order;
         entity.local = local;
-        entity.outside = outside;
+        (entity.outside, entity.sign) = (outside, sign);
         entity.intent = intent.map(|(to, pose, number)| Intent { to, pose, number });
         entity.intents = intents;
         (entity.pause_until_ms, entity.strikes) = old.tick_pause;
@@ -196,6 +197,7 @@ impl EntitySnapshot {
             pose: entity.pose,
             local: entity.local,
             outside: entity.outside,
+            sign: entity.sign,
             intent: entity.intent.map(|intent| (intent.to, intent.pose, intent.number)),
             intents: entity.intents,
             watched: entity.watched,

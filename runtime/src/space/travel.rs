@@ -156,7 +156,7 @@ impl Space {
     fn flush(&mut self, id: EntityId, epoch: u32) {
         let id_of_message = self.next_message_id();
         if let Some(entity) = self.world.by_id_mut(id) {
-            entity.outside = id_of_message.counter;
+            entity.sign = id_of_message.counter;
         }
         self.fifo.push(Output::Message(Box::new(Message {
             id: id_of_message,
@@ -172,10 +172,9 @@ impl Space {
     /// overtake it.
     fn detour(&mut self, target: EntityId) {
         let Some(entity) = self.world.by_id_mut(target) else { return };
-        if std::mem::replace(&mut entity.local, false) {
-            let epoch = entity.epoch;
-            self.flush(target, epoch);
-        }
+        entity.local = false;
+        let epoch = entity.epoch;
+        self.flush(target, epoch);
     }
 
     /// The sign has come. What was sent the long way since then must not be overtaken by the short one: then another
@@ -183,7 +182,8 @@ impl Space {
     pub(super) fn flushed(&mut self, id: EntityId, epoch: u32, counter: u64) {
         let Some(entity) = self.world.by_id_mut(id) else { return };
         // Who is about to go on is reached by the directory, where its messages wait.
-        if entity.epoch != epoch || entity.intent.is_some() || entity.leaving {
+        let is_last = entity.epoch == epoch && entity.sign == counter;
+        if !is_last || entity.intent.is_some() || entity.leaving {
             return;
         }
         match entity.outside > counter {

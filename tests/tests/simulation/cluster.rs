@@ -7,6 +7,7 @@ use crate::model::{self, Shared, see};
 use crate::parts::{Part, Process, Seat};
 use bytes::Bytes;
 use everwake_dispatcher::member::MemberInput;
+use everwake_dispatcher::router::Death;
 use everwake_dispatcher::share::class_of;
 use everwake_dispatcher::{Fact, Router, RouterConfig, RouterInput, RouterOutput};
 use everwake_link::PeerName;
@@ -105,7 +106,9 @@ impl Cluster {
         let names: Vec<PeerName> = (0..self.routers.len()).map(router_name).collect();
         let place = &mut self.places[at];
         place.starts += 1;
-        let life = Incarnation { start: place.starts, random: at as u64 + 1 };
+        // Each life draws its own; small ones are easy to read.
+        let random = u64::from(place.starts) * 10 + at as u64 + 1;
+        let life = Incarnation { start: place.starts, random };
         let name = place.name.clone();
         see(&self.witness).at = life;
         place.process = Some(match place.is_game {
@@ -140,6 +143,8 @@ impl Cluster {
                     }
                 }
                 RouterOutput::Peer { to, message } => self.between.push_back((to, message)),
+                RouterOutput::Fact(Fact::Dead { incarnation, why: Death::Silent, .. })
+                    if self.routers.len() == 1 => {}
                 RouterOutput::Fact(Fact::Dead { incarnation, .. }) => self.bury(incarnation),
                 RouterOutput::Fact(_) => {}
             }
@@ -150,7 +155,8 @@ impl Cluster {
         self.places.iter().position(|place| place.process.as_ref().is_some_and(|it| it.life == life))
     }
 
-    /// A life is over, and may not know it yet: what it does from here on is void.
+    /// A life is over, and may not know it yet: what it does from here on is void. What a single dispatcher decides is
+    /// so once a game has heard it: if it falls down before, nobody knows.
     fn bury(&mut self, life: Incarnation) {
         see(&self.witness).died(life);
         if let Some(at) = self.place_of(life)
@@ -265,6 +271,14 @@ impl Cluster {
                 }
                 Some(Came::Message(bytes)) => {
                     let message = FromDispatcher::decode(bytes).unwrap();
+                    let is_told =
+                        matches!(process.part, Part::Game(_)) || message == FromDispatcher::Dead(life);
+                    if let FromDispatcher::Dead(dead) = &message
+                        && is_told
+                    {
+                        self.bury(*dead);
+                    }
+                    let Some(process) = &mut self.places[at].process else { return };
                     process.links(self.now_ms, MemberInput::Heard { dispatcher, message });
                 }
                 None => {}

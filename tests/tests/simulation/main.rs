@@ -24,8 +24,9 @@ use witness::Counts;
 const TROUBLE_STEPS: u64 = 1_500;
 /// How long a cluster may take to come to rest afterwards.
 const REST_MS_MAX: u64 = 120_000;
-/// How long a client may wait for an answer then.
-const ANSWER_MS_MAX: u64 = 10_000;
+/// How long until each client has an entity that answers. A gate waits for some time until it counts an entity as lost
+/// on its way from one game to another.
+const ANSWER_MS_MAX: u64 = 60_000;
 
 /// What came of a run.
 #[derive(Debug)]
@@ -71,31 +72,34 @@ fn rest(cluster: &mut Cluster) -> Result<(), String> {
     Ok(())
 }
 
-/// Every client has an entity that answers, and sees it as it is.
+/// Every client comes to have an entity that answers, and sees it as it is.
 fn answer(cluster: &mut Cluster) -> Result<(), String> {
-    (0..cluster.seats.len()).for_each(|seat| cluster.poke(seat));
     let until_ms = cluster.now_ms + ANSWER_MS_MAX;
-    while cluster.seats.iter().flatten().any(|seat| seat.last_poke.is_none()) {
+    (0..cluster.seats.len()).for_each(|seat| cluster.poke(seat));
+    loop {
         cluster.step()?;
-        if cluster.now_ms > until_ms {
-            return Err(format!("a client gets no answer: {}", cluster.unsettled()));
-        }
-    }
-    let whereabouts = cluster.whereabouts()?;
-    for seat in cluster.seats.iter().flatten() {
-        let (mirror, told) = (seat.mirror(), seat.last_poke.clone());
-        let is_somewhere = seat.core.own().is_some_and(|own| whereabouts.contains_key(&own.id));
-        match (&mirror, &told) {
-            (Some(mirror), Some(Ok(told))) if mirror == told && is_somewhere => {}
-            _ => {
-                return Err(format!(
-                    "a client sees {mirror:?}, its entity says {told:?}, lives: {is_somewhere}: {}",
-                    seat.describe()
-                ));
+        let whereabouts = cluster.whereabouts()?;
+        let mut wrong = None;
+        for number in 0..cluster.seats.len() {
+            let Some(seat) = cluster.seats[number].as_ref() else { continue };
+            let (mirror, told) = (seat.mirror(), seat.last_poke.clone());
+            let is_somewhere = seat.core.own().is_some_and(|own| whereabouts.contains_key(&own.id));
+            if is_somewhere && mirror.is_some() && mirror == told.clone().and_then(Result::ok) {
+                continue;
+            }
+            let what = format!("a client sees {mirror:?}, its entity says {told:?}, lives: {is_somewhere}");
+            wrong = Some(format!("{what}: {}", seat.describe()));
+            // It may have been about to get another entity.
+            if told.is_some() || seat.core.pending() == 0 {
+                cluster.poke(number);
             }
         }
+        match wrong {
+            None => return Ok(()),
+            Some(wrong) if cluster.now_ms > until_ms => return Err(wrong),
+            Some(_) => {}
+        }
     }
-    Ok(())
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -127,7 +131,7 @@ fn nothing_is_lost_doubled_or_out_of_order() {
         virtual_ms as f64 / 3_600_000.0 / minutes,
         wrong.len(),
     );
-    assert!(heard > 100 * (count - wrong.len() as u64), "hardly anything happens: {heard} messages");
+    assert!(heard >= 100 * (count - wrong.len() as u64), "hardly anything happens: {heard} messages");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
