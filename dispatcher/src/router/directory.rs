@@ -186,7 +186,10 @@ impl Directory {
         let its = match row.place {
             Place::Making { at, .. } | Place::Remaking { at, .. } => at == from,
             Place::Orphan { .. } => self.arriving.get(&entity) == Some(&from),
-            Place::Leaving { holder } => holder == from && epoch >= row.epoch,
+            // It may have arrived, and ended, before this dispatcher was told of either.
+            Place::Leaving { holder } => {
+                (holder == from || self.arriving.get(&entity) == Some(&from)) && epoch >= row.epoch
+            }
             Place::Here { space } | Place::Blocked { space } => {
                 epoch >= row.epoch && self.spaces.get(&space).is_some_and(|space| space.process == from)
             }

@@ -157,6 +157,7 @@ impl GameCore {
     /// The entity is not there any more.
     pub(super) fn gone(&mut self, entity: EntityId) {
         let epoch = self.directory.remove(entity).unwrap_or_default();
+        self.arrivals.end(entity, epoch);
         self.dispatch(ToDispatcher::Gone { entity, epoch });
     }
 

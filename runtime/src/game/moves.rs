@@ -227,7 +227,12 @@ impl GameCore {
 
     /// An entity comes to a space that should be here.
     pub(super) fn install(&mut self, space: EntityId, traveller: Box<Traveller>) {
-        if !self.arrivals.take(traveller.entity, traveller.epoch) {
+        let (entity, epoch) = (traveller.entity, traveller.epoch);
+        if !self.arrivals.take(entity, epoch) {
+            // A copy. If it has come to its end here meanwhile, its dispatcher may have missed that.
+            if self.arrivals.has_ended(entity, epoch) {
+                self.dispatch(ToDispatcher::Gone { entity, epoch });
+            }
             return;
         }
         let row = self.directory.space(space);

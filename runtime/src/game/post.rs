@@ -12,7 +12,7 @@ use everwake_protocol::cluster::{
 };
 use everwake_protocol::outcome::{Outcome, code};
 use everwake_protocol::{EntityId, SessionId};
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 /// The gates that live, by the random half of their incarnations, which sessions begin with.
@@ -53,7 +53,7 @@ impl GameCore {
 
     /// Whether an entity has come under this epoch before.
     pub(super) fn has_arrived(&self, entity: EntityId, epoch: u32) -> bool {
-        self.arrivals.known.contains(&(entity, epoch))
+        self.arrivals.known.contains_key(&(entity, epoch))
     }
 
     /// A version of a module that is loaded here.
@@ -277,15 +277,17 @@ impl GameCore {
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
     order: VecDeque<(EntityId, u32)>,
-    known: HashSet<(EntityId, u32)>,
+    /// With whether that was its end: it was destroyed under this epoch.
+    known: HashMap<(EntityId, u32), bool>,
 }
 
 impl Arrivals {
     /// False if this entity has come under this epoch before.
     pub(super) fn take(&mut self, entity: EntityId, epoch: u32) -> bool {
-        if !self.known.insert((entity, epoch)) {
+        if self.known.contains_key(&(entity, epoch)) {
             return false;
         }
+        self.known.insert((entity, epoch), false);
         self.order.push_back((entity, epoch));
         if self.order.len() > limits::ARRIVALS_REMEMBERED
             && let Some(old) = self.order.pop_front()
@@ -293,5 +295,17 @@ impl Arrivals {
             self.known.remove(&old);
         }
         true
+    }
+
+    /// It is no more.
+    pub(super) fn end(&mut self, entity: EntityId, epoch: u32) {
+        if let Some(ended) = self.known.get_mut(&(entity, epoch)) {
+            *ended = true;
+        }
+    }
+
+    /// Whether it came under this epoch, and was destroyed under it.
+    pub(super) fn has_ended(&self, entity: EntityId, epoch: u32) -> bool {
+        self.known.get(&(entity, epoch)).copied().unwrap_or_default()
     }
 }

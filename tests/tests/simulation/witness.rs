@@ -22,7 +22,8 @@ pub(crate) struct Witness {
     /// When each life ended.
     died_ms: Vec<u64>,
     messages: BTreeMap<Key, Fate>,
-    last: BTreeMap<(EntityId, EntityId), (i64, Incarnation)>,
+    /// The last message that somebody heard of somebody: its counter, who heard it, and where it was said.
+    last: BTreeMap<(EntityId, EntityId), (i64, Incarnation, Option<Incarnation>)>,
     /// Requests that ran, by a number that only one of them has, and where.
     ran: BTreeMap<i64, Incarnation>,
     pub(crate) wrong: Option<String>,
@@ -109,13 +110,14 @@ impl Witness {
         self.counts.heard += 1;
         let (at, now_ms) = (self.at, self.now_ms);
         let (sender, target, counter) = key;
-        if let Some((last, by)) = self.last.get(&(sender, target)).copied()
+        if let Some((last, by, _)) = self.last.get(&(sender, target)).copied()
             && counter <= last
             && !self.void.contains(&by)
         {
             self.fail(format!("{now_ms}: message {counter} of {sender} comes to {target} behind {last}"));
         }
-        self.last.insert((sender, target), (counter, at));
+        let said_by = self.messages.get(&key).map(|fate| fate.by);
+        self.last.insert((sender, target), (counter, at, said_by));
         let Some(fate) = self.messages.get_mut(&key) else { return };
         let before = fate.heard.replace(at);
         let (bounced, sent_ms) = (fate.bounced, fate.sent_ms);
@@ -168,6 +170,8 @@ impl Witness {
         self.pawns.retain(|_, at| *at != life);
         self.rooms.retain(|_, at| *at != life);
         self.messages.retain(|_, fate| fate.by != life);
+        // Whoever said it may be back as he was before.
+        self.last.retain(|_, (_, _, said_by)| *said_by != Some(life));
         self.mix(life.random ^ 7);
     }
 
