@@ -174,7 +174,7 @@ fn name_of(path: &Path) -> String {
 }
 
 async fn publish(game: GameHandle, components: Components, name: String, bytes: Bytes) -> anyhow::Result<()> {
-    let options = PublishOptions { supersede: true, agreed: Agreed::NoWayBack };
+    let options = PublishOptions { supersede: true, agreed: Agreed::NoWayBack, first: true };
     let kept = bytes.clone();
     let answer = tokio::task::spawn_blocking(move || game.publish(bytes, "start", options)).await??;
     let why = match answer {

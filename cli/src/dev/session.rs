@@ -159,7 +159,7 @@ impl Session {
             modules,
             first,
             rebuilder,
-            terms: PublishOptions { supersede: true, agreed },
+            terms: PublishOptions { supersede: true, agreed, ..PublishOptions::default() },
             screen,
             next,
             game,

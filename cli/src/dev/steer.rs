@@ -228,7 +228,7 @@ fn placed(recording: Recording, place: &Place) -> Recording {
 
 fn options(query: &PublishQuery) -> PublishOptions {
     let agreed = if query.irreversible { Agreed::Loss } else { Agreed::Nothing };
-    PublishOptions { supersede: query.supersede, agreed }
+    PublishOptions { supersede: query.supersede, agreed, ..PublishOptions::default() }
 }
 
 /// An id by its text or by the start of it, among those that live.

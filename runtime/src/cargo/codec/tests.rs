@@ -40,6 +40,7 @@ fn all() -> Vec<Cargo> {
         KeyValueOperation::CompareAndSet { key: "k".into(), expected: None, value: Some(args.clone()) };
     let creation = Creation {
         module: "yard".into(),
+        generation: 3,
         type_name: "Avatar".into(),
         args,
         place: Place::Labelled("big".into()),
