@@ -119,7 +119,7 @@ impl GameCore {
 
     /// Somebody leads, and this game is in: what has waited for that is asked now.
     pub(super) fn flush_early(&mut self) {
-        if !self.is_in() {
+        if !self.is_in() || self.is_founding() {
             return;
         }
         for (asker, ask) in std::mem::take(&mut self.asks.early) {
@@ -153,7 +153,11 @@ impl GameCore {
     fn lead(&mut self, asker: Asker, ask: Ask) {
         match ask {
             Ask::Publish { version, note, options, plan } if self.shelf.contains_key(&version) => {
-                let order = self.order(version, note, options);
+                let order = self.order(version, note.clone(), options);
+                if options.first && self.is_publishing(&order.module) {
+                    // Somebody else's file is first, if nothing stands against it.
+                    return self.asks.early.push((asker, Ask::Publish { version, note, options, plan }));
+                }
                 self.weigh(asker, Order { plan, ..order });
             }
             Ask::Publish { version, .. } => {
@@ -198,6 +202,18 @@ impl GameCore {
                 }
             }
             Answer::Glance(glance, versions) => self.glanced(from, ticket, *glance, versions),
+        }
+    }
+
+    /// The one that leads cannot be reached.
+    pub(super) fn ask_unreached(&mut self, ticket: u64) {
+        self.untidy = true;
+        if let Some(admin) = self.asks.out.remove(&ticket).and_then(|asked| asked.admin) {
+            let mut report = PublicationReport::default();
+            report
+                .refusals
+                .push("the game that leads cannot be reached\nhint: try again in a moment".to_owned());
+            self.refuse_publication(Asker::Operator(admin), report, true);
         }
     }
 

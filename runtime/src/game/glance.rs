@@ -6,6 +6,7 @@ use super::limits::{GLANCE_MS_MAX, VERSIONS_TOLD_MAX};
 use super::report::{GameGlance, ModuleGlance, Pauses, VersionAt, VersionEntry, full_hash};
 use super::rollout::Rollout;
 use crate::cargo::peer::{Ask, Peer};
+use crate::guest::VersionHash;
 use everwake_protocol::cluster::Incarnation;
 use std::collections::BTreeMap;
 
@@ -117,6 +118,41 @@ impl GameCore {
             }
         }
         versions
+    }
+
+    /// What runs: each module with its generation and version, in the order in which they were started.
+    pub fn heads(&self) -> Vec<(String, u32, VersionHash)> {
+        let heads = self.modules.iter().map(|(name, module)| (name, &module.head));
+        heads.map(|(name, head)| (name.clone(), head.generation, head.hash)).collect()
+    }
+
+    /// What is not as it stays: publications, what comes from other games, questions to them; for people. Empty once
+    /// this game is one of the cluster's and has nothing to do for it.
+    pub fn under_way(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut note = |is_so: bool, what: &str| {
+            if is_so {
+                found.push(what.to_owned());
+            }
+        };
+        note(!self.is_in(), "it has not joined");
+        note(self.peers.following.is_none(), "nobody leads");
+        note(self.joining.is_some(), "it takes what runs");
+        note(!self.jobs.is_empty(), "components are loaded");
+        note(!self.fetches.is_empty(), "something is fetched");
+        note(self.asks.len() > 0 || !self.looks.is_empty(), "other games are asked");
+        for publication in self.publications.values() {
+            let names = self.names_of_waiting(publication.order.mark);
+            note(true, &format!("a publication waits in {:?} for {names}", publication.phase));
+        }
+        for staged in self.staged.values() {
+            note(true, &format!("generation {} is ready or nearly so", staged.order.generation));
+        }
+        for (name, module) in &self.modules {
+            note(!module.done, &format!("not all run the head of `{name}`"));
+            note(module.rollout.is_some(), &format!("spaces of `{name}` go over"));
+        }
+        found
     }
 
     /// This game at a glance, and the newest generations as they are seen here.

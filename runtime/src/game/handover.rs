@@ -87,6 +87,7 @@ impl GameCore {
             self.records.retain(|_, (reader, _)| *reader != life);
             self.say(life, Peer::Welcome { rank });
         }
+        self.flush_early();
     }
 
     /// Records of the modules of which somebody does not have what runs here.

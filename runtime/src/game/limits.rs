@@ -32,6 +32,9 @@ pub const RECORD_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const DEAD_GAMES_MAX: usize = 4_096;
 /// How long a game that cannot join, or could not be reached, is left alone, in ms.
 pub const JOIN_AGAIN_MS: u64 = 2_000;
+/// How long the first game of a cluster waits for others that are about to join before it publishes its files, in ms. Stops
+/// services from beginning all in one game.
+pub const FOUNDING_MS_MAX: u64 = 3_000;
 /// How long a look at all games of a cluster waits for those that do not answer, in ms.
 pub const GLANCE_MS_MAX: u64 = 2_000;
 /// Generations of a module that one game tells another of at a look.

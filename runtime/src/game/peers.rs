@@ -4,7 +4,7 @@
 //! that others would not find out themselves: whatever it orders they hold against what they have, and each life
 //! is known to all, so a new leader needs no more than to ask how everybody stands.
 
-use super::limits::{DEAD_GAMES_MAX, JOIN_AGAIN_MS};
+use super::limits::{DEAD_GAMES_MAX, FOUNDING_MS_MAX, JOIN_AGAIN_MS};
 use super::report::Fact;
 use super::{GameCore, GameOutput};
 use crate::cargo::Cargo;
@@ -29,6 +29,8 @@ pub(super) struct Peers {
     pub(super) following: Option<Incarnation>,
     /// Everybody is known who was there before.
     listed: bool,
+    /// It was the first: until then it waits for those who come with it, so that services begin where there is room.
+    founding_until_ms: Option<u64>,
     /// Who was asked to let it in.
     pub(super) asked: Option<Incarnation>,
     /// When to try again what did not go.
@@ -90,7 +92,7 @@ impl Peers {
     }
 
     pub(super) fn next_wake_ms(&self) -> Option<u64> {
-        self.again_ms
+        [self.again_ms, self.founding_until_ms].into_iter().flatten().min()
     }
 }
 
@@ -198,6 +200,15 @@ impl GameCore {
         if self.peers.over.contains(&life) {
             return;
         }
+        if let Some(name) = name {
+            // A younger life of a name is the death of the older, whoever has noticed it.
+            let lives = self.peers.known.iter().filter(|(other, row)| row.name == name && **other != life);
+            let lives: Vec<Incarnation> = lives.map(|(other, _)| *other).collect();
+            if lives.iter().any(|other| *other > life) {
+                return self.game_died(life);
+            }
+            lives.into_iter().for_each(|older| self.game_died(older));
+        }
         let is_new = !self.peers.known.contains_key(&life);
         let row = self.peers.known.entry(life).or_default();
         if let Some(name) = name.filter(|_| row.name.is_empty()) {
@@ -230,21 +241,23 @@ impl GameCore {
         self.modules.values().map(super::modules::Module::head_mark).collect()
     }
 
-    fn stands(&mut self, from: Incarnation, standing: Standing) {
+    fn stands(&mut self, from: Incarnation, mut standing: Standing) {
+        // Who was let in may not have heard of it when it said this.
+        standing.rank = standing.rank.or_else(|| self.peers.known.get(&from).and_then(Row::rank));
         if standing.leads {
             self.follow(from, standing.rank.unwrap_or(u32::MAX));
         }
-        if standing.asks {
-            let own = self.standing(false);
-            self.say(from, Peer::Standing(own));
-        }
-        let (heads, staged, is_in) =
-            (standing.modules.clone(), standing.staged.clone(), standing.rank.is_some());
+        let (heads, staged, is_in, asks) =
+            (standing.modules.clone(), standing.staged.clone(), standing.rank.is_some(), standing.asks);
         if let Some(row) = self.peers.known.get_mut(&from) {
             row.standing = Some(standing);
         }
         if is_in {
             self.compare_heads(from, &heads);
+        }
+        if asks {
+            let own = self.standing(false);
+            self.say(from, Peer::Standing(own));
         }
         if let Lead::Taking(waiting) = &mut self.peers.lead
             && waiting.remove(&from)
@@ -333,8 +346,15 @@ impl GameCore {
         self.peers.following = Some(self.incarnation);
         self.enter(1);
         self.fact(Fact::Leads);
+        self.peers.founding_until_ms = Some(self.now_ms + FOUNDING_MS_MAX);
         self.let_in();
         self.flush_early();
+    }
+
+    /// Whether it has just begun, and others are about to be let in.
+    pub(super) fn is_founding(&self) -> bool {
+        let all_are_in = self.peers.known.values().all(|row| row.rank().is_some());
+        self.peers.founding_until_ms.is_some_and(|until_ms| self.now_ms < until_ms && !all_are_in)
     }
 
     /// This game may be given work from now on.
@@ -402,8 +422,11 @@ impl GameCore {
         self.consider_peers();
     }
 
-    /// What was for a game came back, though that is not known to be dead: it is met anew later.
-    pub(super) fn unreached(&mut self, life: Incarnation) {
+    /// What was for a game came back: word of its death follows, or it cannot be reached and is met anew after a while.
+    pub(super) fn unreached(&mut self, life: Incarnation, peer: &Peer) {
+        if let Peer::Ask { ticket, .. } = peer {
+            self.ask_unreached(*ticket);
+        }
         if let Some(row) = self.peers.known.get_mut(&life) {
             row.unreached = true;
             self.peers_again();
@@ -416,6 +439,10 @@ impl GameCore {
     }
 
     pub(super) fn tend_peers(&mut self) {
+        if self.peers.founding_until_ms.is_some_and(|at_ms| at_ms <= self.now_ms) {
+            self.peers.founding_until_ms = None;
+            self.flush_early();
+        }
         if self.peers.again_ms.is_none_or(|at_ms| at_ms > self.now_ms) {
             return;
         }
@@ -426,6 +453,7 @@ impl GameCore {
             .iter_mut()
             .filter_map(|(life, row)| std::mem::take(&mut row.unreached).then_some(*life));
         for life in unreached.collect::<Vec<_>>() {
+            self.site_unreached(life);
             let standing = self.standing(true);
             self.say(life, Peer::Standing(standing));
         }

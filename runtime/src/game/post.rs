@@ -261,9 +261,9 @@ impl GameCore {
             }
             // Somebody else has it, or will.
             Cargo::Service { .. } | Cargo::Home { .. } => {}
-            Cargo::Peer(_) => {
+            Cargo::Peer(peer) => {
                 if let Target::Process(life) = envelope.target {
-                    self.unreached(life);
+                    self.unreached(life, &peer);
                 }
             }
             Cargo::Client(_) | Cargo::Gate(_) | Cargo::Debts(_) | Cargo::Settled(_) => {

@@ -317,6 +317,11 @@ impl GameCore {
         }
     }
 
+    /// A publication of a module is under way.
+    pub(super) fn is_publishing(&self, module: &str) -> bool {
+        self.publications.values().any(|it| it.is_under_way() && it.order.module == module)
+    }
+
     /// What stands against a publication whatever is in it.
     fn objections(&self, order: &Order) -> Vec<String> {
         let mut objections = Vec::new();
@@ -326,7 +331,7 @@ impl GameCore {
         if order.plan {
             return objections;
         }
-        if self.publications.values().any(|it| it.is_under_way() && it.order.module == order.module) {
+        if self.is_publishing(&order.module) {
             objections
                 .push("another publication of this module is under way: spaces of two versions exist".into());
         }
@@ -375,6 +380,17 @@ impl GameCore {
         let told = |why: String| if self.peers.among { format!("`{name}`: {why}") } else { why };
         publication.found.refusals.extend(refusals.into_iter().map(told));
         self.all_staged(mark);
+    }
+
+    /// A game cannot be reached, and is not known to be dead.
+    pub(super) fn site_unreached(&mut self, life: Incarnation) {
+        let waiting = self
+            .publications
+            .iter()
+            .filter(|(_, it)| it.phase == Phase::Staging && it.waiting.contains(&life));
+        for mark in waiting.map(|(mark, _)| *mark).collect::<Vec<_>>() {
+            self.site_staged(life, mark, Err(vec!["it cannot be reached".to_owned()]));
+        }
     }
 
     /// All have said something: it goes on or it does not.

@@ -176,7 +176,8 @@ impl GameCore {
 
     /// All games run head.
     pub(super) fn done(&mut self, name: &str, mark: Id) {
-        let Some(module) = self.modules.get_mut(name).filter(|module| module.mark() == mark) else { return };
+        let undone = |module: &&mut super::modules::Module| module.mark() == mark && !module.done;
+        let Some(module) = self.modules.get_mut(name).filter(undone) else { return };
         module.done = true;
         module.forget_old();
         self.untidy = true;

@@ -268,9 +268,14 @@ impl GameCore {
         if let (Some(probation), Some(reversible)) = (&mut module.probation, reversible) {
             probation.reversible_is(reversible);
         }
-        if module.rollout.is_none() {
-            let (swap, (_, pause)) = (module.swap.clone(), module.head_pauses());
+        let (rollout, swap, (_, pause)) =
+            (module.rollout.as_ref(), module.swap.clone(), module.head_pauses());
+        // Spaces that go over yet, and pauses that are not known yet, are told when they are.
+        let (is_over, is_measured) = (rollout.is_none_or(|it| !it.is_under_way()), rollout.is_none());
+        if is_over {
             self.say_leader(Peer::Swapped { mark, swap });
+        }
+        if is_measured {
             self.say_leader(Peer::Paused { mark, pause });
         }
     }

@@ -69,6 +69,12 @@ impl GameCore {
     /// All have said how they stand: what all have ready may have been announced, and is finished; the rest was not,
     /// and is given up.
     pub(super) fn resolve_publications(&mut self) {
+        let done = self.modules.iter().filter(|(_, module)| module.done);
+        let done = done.map(|(name, module)| Peer::Done { module: name.clone(), mark: module.mark() });
+        for done in done.collect::<Vec<_>>() {
+            // Those that the one before did not come to tell.
+            self.say_others(&done);
+        }
         for mark in self.publications.keys().copied().collect::<Vec<_>>() {
             let runs = self.modules.values().any(|module| module.mark() == mark);
             match self.publications.get(&mark).map(|publication| publication.phase) {
