@@ -29,6 +29,8 @@ pub(super) struct Rig {
     pub(super) facts: Vec<(usize, Fact)>,
     /// What may not come to a place yet.
     pub(super) held: Option<(usize, Held)>,
+    /// What gets lost on its way to anybody.
+    pub(super) lost: Option<Held>,
     /// Everybody may die at any time, so one may outlive itself.
     pub(super) storms: bool,
     /// The newest generation that each space ran.
@@ -64,6 +66,7 @@ impl Rig {
             links: Vec::new(),
             facts: Vec::new(),
             held: None,
+            lost: None,
             storms: false,
             generations: BTreeMap::new(),
         };
@@ -231,14 +234,21 @@ impl Rig {
         if let Some(message) = self.links[at][router].there.pop_front() {
             self.route(router, RouterInput::From { incarnation: life, message });
         }
-        let is_held = match (self.links[at][router].back.front(), self.held) {
-            (Some(FromDispatcher::Deliver(envelope)), Some((place, held))) if place == at => {
-                let cargo = Cargo::decode(envelope.payload.clone(), &|_, _| None);
-                matches!(cargo, Ok(Cargo::Peer(peer)) if held(&peer))
+        let peer = match self.links[at][router].back.front() {
+            Some(FromDispatcher::Deliver(envelope)) => {
+                match Cargo::decode(envelope.payload.clone(), &|_, _| None) {
+                    Ok(Cargo::Peer(peer)) => Some(peer),
+                    _ => None,
+                }
             }
-            _ => false,
+            _ => None,
         };
-        if !is_held && let Some(message) = self.links[at][router].back.pop_front() {
+        let is = |wanted: Held| peer.as_ref().is_some_and(|peer| wanted(peer));
+        if self.held.is_some_and(|(place, held)| place == at && is(held)) {
+            return;
+        }
+        let is_lost = self.lost.is_some_and(is);
+        if let Some(message) = self.links[at][router].back.pop_front().filter(|_| !is_lost) {
             let heard = MemberInput::Heard { dispatcher: router_name(router), message };
             if let Some(game) = &mut self.places[at].game {
                 game.from_links(heard);
