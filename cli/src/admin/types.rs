@@ -5,8 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 pub use everwake_runtime::game::report::{
-    GameGlance, ModuleGlance, Pauses, ProbationReport, PublicationReport, SiteReport, VersionAt,
-    VersionEntry, VersionState,
+    GameGlance, ModuleGlance, Pauses, ProbationReport, PublicationReport, VersionEntry, VersionState,
 };
 pub use everwake_runtime::wasm::CrashVersion;
 pub use everwake_runtime::wasm::limits::COMPONENT_BYTES_MAX;

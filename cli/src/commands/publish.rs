@@ -169,7 +169,7 @@ pub fn pauses(pause: &Pauses) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::types::SiteReport;
+    use everwake_runtime::game::report::SiteReport;
     use expect_test::expect;
 
     fn report() -> PublicationReport {

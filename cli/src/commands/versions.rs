@@ -120,7 +120,8 @@ pub fn state_name(state: VersionState) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::types::{Pauses, ProbationReport, VersionAt};
+    use crate::admin::types::{Pauses, ProbationReport};
+    use everwake_runtime::game::report::VersionAt;
     use expect_test::expect;
 
     #[test]

@@ -24,10 +24,10 @@ pub(super) struct Asks {
 
 #[derive(Debug)]
 struct AskedOut {
-    /// None: nobody waits for the answer.
+    /// None: nobody waits for the answer, so it is asked again if there is none.
     admin: Option<u64>,
-    /// The one that leads may want this component.
-    upload: Option<VersionHash>,
+    /// The one that leads may want its component.
+    ask: Ask,
     to: Incarnation,
 }
 
@@ -47,7 +47,7 @@ fn version_of(ask: &Ask) -> Option<VersionHash> {
 impl GameCore {
     /// Components that somebody who asked needs yet.
     pub(super) fn named_by_asks(&self) -> impl Iterator<Item = VersionHash> {
-        let uploads = self.asks.out.values().filter_map(|asked| asked.upload);
+        let uploads = self.asks.out.values().filter_map(|asked| version_of(&asked.ask));
         let later = self.asks.early.iter().chain(&self.asks.incoming);
         uploads.chain(later.filter_map(|(_, ask)| version_of(ask)))
     }
@@ -67,9 +67,11 @@ impl GameCore {
     /// Has it answered by the one that leads.
     pub(super) fn ask_leader(&mut self, asker: Asker, ask: Ask) {
         if self.asks.len() >= OPERATORS_MAX {
-            let mut report = PublicationReport::default();
-            report.refusals.push(format!("{OPERATORS_MAX} operators wait already"));
-            return self.refuse_publication(asker, report, true);
+            return self.refuse_publication(
+                asker,
+                refused(format!("{OPERATORS_MAX} operators wait already")),
+                true,
+            );
         }
         if self.peers.leads() {
             return self.lead(asker, ask);
@@ -82,8 +84,8 @@ impl GameCore {
         match (leader, asker) {
             (Some(_), Asker::Peer(..)) => self.not_by_this_game(asker),
             (Some(to), _) => {
-                let (ticket, upload) = (self.mint(), version_of(&ask));
-                self.asks.out.insert(ticket, AskedOut { admin, upload, to });
+                let ticket = self.mint();
+                self.asks.out.insert(ticket, AskedOut { admin, ask: ask.clone(), to });
                 self.say(to, Peer::Ask { ticket, ask });
             }
             (None, Asker::Operator(_)) if !self.is_in() => self.wait_to_be_in(asker, ask),
@@ -144,9 +146,11 @@ impl GameCore {
     }
 
     fn not_by_this_game(&mut self, asker: Asker) {
-        let mut report = PublicationReport::default();
-        report.refusals.push("publications do not go by this game\nhint: try again in a moment".to_owned());
-        self.refuse_publication(asker, report, true);
+        self.refuse_publication(
+            asker,
+            refused("publications do not go by this game\nhint: try again in a moment".to_owned()),
+            true,
+        );
     }
 
     /// This game leads.
@@ -207,35 +211,35 @@ impl GameCore {
 
     /// The one that leads cannot be reached.
     pub(super) fn ask_unreached(&mut self, ticket: u64) {
-        self.untidy = true;
-        if let Some(admin) = self.asks.out.remove(&ticket).and_then(|asked| asked.admin) {
-            let mut report = PublicationReport::default();
-            report
-                .refusals
-                .push("the game that leads cannot be reached\nhint: try again in a moment".to_owned());
-            self.refuse_publication(Asker::Operator(admin), report, true);
+        if let Some(asked) = self.asks.out.remove(&ticket) {
+            self.unanswered(asked, "the game that leads cannot be reached\nhint: try again in a moment");
         }
     }
 
     /// A game is dead: what it was asked, nobody answers.
     pub(super) fn asks_lost(&mut self, life: Incarnation) {
         let lost = self.asks.out.extract_if(.., |_, asked| asked.to == life);
-        let lost: Vec<u64> = lost.filter_map(|(_, asked)| asked.admin).collect();
+        let lost: Vec<AskedOut> = lost.map(|(_, asked)| asked).collect();
         let is_of = |(asker, _): &(Asker, Ask)| matches!(asker, Asker::Peer(from, _) if *from == life);
         self.asks.incoming.retain(|waiting| !is_of(waiting));
         self.asks.early.retain(|waiting| !is_of(waiting));
-        self.untidy = true;
-        for admin in lost {
-            let mut report = PublicationReport::default();
-            report.summary =
-                "the game that led died meanwhile: what all had ready is finished, the rest is given up"
-                    .to_owned();
-            report
-                .refusals
-                .push("it is not known how it ended\nhint: `everwake versions` says what runs".to_owned());
-            self.refuse_publication(Asker::Operator(admin), report, true);
+        for asked in lost {
+            let why = "the game that led is dead, and it is not known how it ended\n\
+                       hint: what all had ready is finished, the rest given up; `everwake versions` says what runs";
+            self.unanswered(asked, why);
         }
         self.glance_lost(life);
+    }
+
+    fn unanswered(&mut self, AskedOut { admin, ask, .. }: AskedOut, why: &str) {
+        self.untidy = true;
+        match admin {
+            Some(admin) => self.refuse_publication(Asker::Operator(admin), refused(why), true),
+            None => {
+                self.asks.early.push((Asker::Nobody, ask));
+                self.peers_again();
+            }
+        }
     }
 
     /// Tells whoever published.
@@ -248,4 +252,8 @@ impl GameCore {
             }
         }
     }
+}
+
+fn refused(why: impl Into<String>) -> PublicationReport {
+    PublicationReport { refusals: vec![why.into()], ..PublicationReport::default() }
 }

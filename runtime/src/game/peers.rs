@@ -457,6 +457,7 @@ impl GameCore {
             let standing = self.standing(true);
             self.say(life, Peer::Standing(standing));
         }
+        self.flush_early();
         self.consider_peers();
     }
 
