@@ -46,6 +46,10 @@ pub fn of_fact(fact: &Fact) -> Notice {
                 "`{module}` version `{version}`: shard {shard} of the service `{service}` is not made: {reason}."
             ),
         ),
+        Fact::FileLeftOut { module, version, runs } => Notice::new(
+            Tone::Plain,
+            format!("The file of `{module}` (`{version}`) is not published: {runs} runs already."),
+        ),
         Fact::Joined { rank } => {
             Notice::new(Tone::Plain, format!("This game has joined the others, as number {rank}."))
         }

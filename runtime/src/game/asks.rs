@@ -5,7 +5,7 @@ use super::admin::AdminAnswer;
 use super::limits::OPERATORS_MAX;
 use super::peers::Lead;
 use super::publish::{Asker, PublishOptions};
-use super::report::{PublicationReport, full_hash};
+use super::report::{Fact, PublicationReport, full_hash};
 use crate::cargo::peer::{Answer, Ask, Blob, Order, Peer};
 use crate::guest::VersionHash;
 use everwake_protocol::cluster::Incarnation;
@@ -200,12 +200,25 @@ impl GameCore {
     pub(super) fn answered_by_peer(&mut self, from: Incarnation, ticket: u64, answer: Answer) {
         self.untidy = true;
         match answer {
-            Answer::Publication(report) => {
-                if let Some(admin) = self.asks.out.remove(&ticket).and_then(|asked| asked.admin) {
-                    self.answer_admin(admin, AdminAnswer::Publication(report));
-                }
-            }
+            Answer::Publication(report) => match self.asks.out.remove(&ticket).map(|asked| asked.admin) {
+                Some(Some(admin)) => self.answer_admin(admin, AdminAnswer::Publication(report)),
+                Some(None) => self.file_answered(&report),
+                None => {}
+            },
             Answer::Glance(glance, versions) => self.glanced(from, ticket, *glance, versions),
+        }
+    }
+
+    /// What became of a file of this game's own.
+    fn file_answered(&mut self, report: &PublicationReport) {
+        if !report.refusals.is_empty() {
+            let (module, reasons) = (report.module.clone(), report.refusals.clone());
+            self.fact(Fact::Refused { module, reasons });
+        } else if !report.published && report.from != report.version {
+            let short = |hash: &str| hash.get(..12).unwrap_or_default().to_owned();
+            let runs = format!("generation {} (`{}`)", report.generation, short(&report.from));
+            let (module, version) = (report.module.clone(), short(&report.version));
+            self.fact(Fact::FileLeftOut { module, version, runs });
         }
     }
 
@@ -245,6 +258,8 @@ impl GameCore {
     /// Tells whoever published.
     pub(super) fn answer_publication(&mut self, asker: Asker, report: Box<PublicationReport>) {
         match asker {
+            // Refusals are told already.
+            Asker::Nobody if report.refusals.is_empty() => self.file_answered(&report),
             Asker::Nobody => {}
             Asker::Operator(admin) => self.answer_admin(admin, AdminAnswer::Publication(report)),
             Asker::Peer(from, ticket) => {

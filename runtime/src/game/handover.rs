@@ -215,6 +215,7 @@ impl GameCore {
         if let Some(module) = self.modules.get_mut(name) {
             module.rollout = Some(Rollout::new(mark, &spaces));
         }
+        self.announce(name);
         self.send_gate(ToGate::Schema { schema: head.schema.clone() });
         for space in spaces {
             self.hand(space, Input::Swap(head.clone()));

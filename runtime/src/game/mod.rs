@@ -162,6 +162,17 @@ pub enum GameOutput {
         /// The component.
         bytes: Bytes,
     },
+    /// A version is head here from now on. Only of a game among others: alone, whoever publishes has it.
+    Live {
+        /// Name of the module.
+        module: String,
+        /// Its generation.
+        generation: u32,
+        /// Which version.
+        version: VersionHash,
+        /// The component.
+        bytes: Bytes,
+    },
     /// No space runs this version any more, and none will go back to it.
     Forget(VersionHash),
     /// Something that people want to know.

@@ -5,7 +5,7 @@ use super::limits::{CRASH_LINES_MAX, CRASH_LINES_MS, FAULTS_MAX, HISTORY_MAX, PA
 use super::probation::Probation;
 use super::report::{Fact, Pauses, VersionEntry, VersionState, full_hash};
 use super::rollout::Rollout;
-use super::{GameCore, SpaceKind, Ticket};
+use super::{GameCore, GameOutput, SpaceKind, Ticket};
 use crate::cargo::peer::{Fault, HeadMark, Order, SiteSwap};
 use crate::cargo::{Cargo, home_of};
 use crate::guest::VersionHash;
@@ -375,6 +375,7 @@ impl GameCore {
             self.send_gate(ToGate::Schema { schema: head.schema.clone() });
         }
         self.dispatch(ToDispatcher::Profile(self.profile()));
+        self.announce(&name);
         for shard in 0..self.config.nil_shards.max(1) {
             self.make_space(nil_shard(self.incarnation, &name, shard), &name, SpaceKind::Nil);
         }
@@ -383,6 +384,17 @@ impl GameCore {
             version: head.hash.to_string(),
             label: head.manifest.label.clone(),
         });
+    }
+
+    /// Tells whoever keeps components that this one is head.
+    pub(super) fn announce(&mut self, name: &str) {
+        let Some(head) = self.modules.get(name).map(|module| module.head.clone()) else { return };
+        if self.peers.among
+            && let Some(bytes) = self.shelf.get(&head.hash).map(|shelved| shelved.bytes.clone())
+        {
+            let (module, generation, version) = (name.to_owned(), head.generation, head.hash);
+            self.out.push(GameOutput::Live { module, generation, version, bytes });
+        }
     }
 
     /// All games run a module's head: its home and the services that it has not got yet begin.

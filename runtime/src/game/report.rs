@@ -339,6 +339,15 @@ pub enum Fact {
         /// To whom.
         entity: Option<String>,
     },
+    /// A module's file was not published, for another version of it ran already in the cluster.
+    FileLeftOut {
+        /// Which module's.
+        module: String,
+        /// Hash of the file, short.
+        version: String,
+        /// What runs, for people.
+        runs: String,
+    },
     /// This game is one of the cluster's now, and has all their versions.
     Joined {
         /// In which order it was let in.

@@ -293,6 +293,7 @@ impl GameCore {
         let version = next.version.clone();
         module.install(next, order);
         module.rollout = Some(Rollout::new(order.mark, &spaces));
+        self.announce(&order.module);
         self.begin_probation(&order.module, reversible.unwrap_or_default(), order.rollback);
         self.send_gate(ToGate::Schema { schema: version.schema.clone() });
         for space in spaces {
