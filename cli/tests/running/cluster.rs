@@ -185,7 +185,7 @@ fn who_played_on_a_game_that_is_killed_starts_over_on_another_one_and_others_go_
 fn what_is_published_at_one_game_is_played_on_both_and_a_killed_game_comes_back_with_it() {
     let mut cluster = Cluster::new();
     cluster.desk.good(&["build", "--dev", "--feature", "v2", "--out", "v2.wasm"]);
-    cluster.desk.edit("src/lib.rs", &[("None => \"1\"", "None => \"3\"")]);
+    cluster.desk.edit("src/lib.rs", &[("=> \"2\"", "=> \"3\"")]);
     cluster.desk.good(&["build", "--dev", "--feature", "v2", "--out", "v3.wasm"]);
     assert_eq!(cluster.until_all_run(1).0, 1);
     let mut people: Vec<Running> = Vec::new();
