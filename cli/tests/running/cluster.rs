@@ -4,7 +4,6 @@
 use crate::desk::{Desk, Running};
 use serde_json::Value;
 use std::net::TcpListener;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// How long a death and what follows from it may take on the slowest of machines.
@@ -111,10 +110,6 @@ impl Cluster {
     }
 }
 
-fn kill(process: &mut Running) {
-    assert!(Command::new("kill").args(["-9", &process.id().to_string()]).status().unwrap().success());
-}
-
 #[test]
 fn people_talk_on_while_a_dispatcher_is_killed_and_comes_back() {
     let mut cluster = Cluster::new();
@@ -125,7 +120,7 @@ fn people_talk_on_while_a_dispatcher_is_killed_and_comes_back() {
     ada.ask("one", "<Ada> one");
     bob.until("<Ada> one");
 
-    kill(&mut cluster.dispatcher);
+    cluster.dispatcher.kill();
     ada.say("two");
     bob.say("three");
     cluster.dispatcher = cluster.desk.start(&["dispatcher", "--config", "cluster.toml", "--name", "d-1"]);
@@ -167,7 +162,7 @@ fn who_played_on_a_game_that_is_killed_starts_over_on_another_one_and_others_go_
         })
         .collect();
     let stay = cluster.clients_of(&cluster.games[1]);
-    kill(&mut cluster.games[0].process);
+    cluster.games[0].process.kill();
     let until = Instant::now() + PATIENCE;
     while cluster.clients_of(&cluster.games[1]) < 4 {
         assert!(Instant::now() < until, "clients of the dead game wait for ever");
@@ -210,7 +205,7 @@ fn what_is_published_at_one_game_is_played_on_both_and_a_killed_game_comes_back_
     let args = cluster.steer(&cluster.games[0], &["publish", "v3.wasm", "--supersede"]);
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let mut publishing = cluster.desk.start(&args);
-    kill(&mut cluster.games[1].process);
+    cluster.games[1].process.kill();
     assert!(!publishing.end().1.is_empty(), "its author hears how it ended");
     let mut process = cluster.desk.start(&["game", "--config", "cluster.toml", "--name", "g-2"]);
     let line = process.until("its admin API is at");
