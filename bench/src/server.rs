@@ -123,7 +123,7 @@ fn moment_of_swap(events: &Receiver<GameEvent>) -> Option<Duration> {
 
 /// Publishes a component, come what may.
 pub fn publish(game: &GameHandle, bytes: Bytes) -> Result<PublicationReport> {
-    let options = PublishOptions { supersede: true, agreed: Agreed::Loss };
+    let options = PublishOptions { supersede: true, agreed: Agreed::Loss, ..PublishOptions::default() };
     match game.publish(bytes, "bench", options)? {
         AdminAnswer::Publication(report) if report.published => Ok(*report),
         other => bail!("not published: {other:?}"),

@@ -8,8 +8,10 @@ use everwake_protocol::{EntityId, Id};
 use serde::{Deserialize, Serialize};
 
 mod codec;
+pub mod peer;
 
-pub use codec::{CargoError, FindVersion};
+pub use codec::{CargoError, FindGeneration, FindVersion};
+use peer::Peer;
 
 /// What travels between games, gates and dispatchers, as a value.
 #[derive(Clone, Debug)]
@@ -44,6 +46,8 @@ pub enum Cargo {
     Debts(Vec<Debt>),
     /// Answers [`Cargo::Debts`], as soon as it is true.
     Settled(Vec<Debt>),
+    /// From one game to another.
+    Peer(Box<Peer>),
 }
 
 /// `entities.create`, on its way to the game that makes the entity.
@@ -51,6 +55,8 @@ pub enum Cargo {
 pub struct Creation {
     /// The asker's module.
     pub module: String,
+    /// Generation of the module that was head where the asker is: it is made by no older one.
+    pub generation: u32,
     /// Name of the entity's type.
     pub type_name: String,
     /// For its constructor.
@@ -94,6 +100,7 @@ impl Weight for Cargo {
                 }
                 Cargo::Debts(debts) | Cargo::Settled(debts) => size_of_val(debts.as_slice()),
                 Cargo::KeyValue(ask) => ask.operation.bytes(),
+                Cargo::Peer(peer) => peer.bytes(),
                 Cargo::Client(_) | Cargo::Gate(_) | Cargo::Service { .. } | Cargo::Home { .. } => 0,
             }
     }

@@ -11,6 +11,7 @@ use everwake_protocol::cluster::{Incarnation, MessageId, ToGate};
 use everwake_protocol::outcome::Outcome;
 use everwake_protocol::{EntityId, Id, SessionId};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 mod body;
@@ -491,7 +492,7 @@ pub struct SwapReport {
 }
 
 /// What a swap would do to one space.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rehearsal {
     /// Entities in the space.
     pub entities: usize,
@@ -511,14 +512,14 @@ pub struct Rehearsal {
 }
 
 /// Work in flight that names a method which a version lacks.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Parked {
     /// Name of the entity's type.
     pub type_name: String,
     /// Name of the method in the running version.
     pub method: String,
     /// `timer`, `answer`, `watch` or `mailbox`.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// How many.
     pub count: usize,
 }

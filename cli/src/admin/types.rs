@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 pub use everwake_runtime::game::report::{
-    Pauses, ProbationReport, PublicationReport, VersionEntry, VersionState,
+    GameGlance, ModuleGlance, Pauses, ProbationReport, PublicationReport, VersionEntry, VersionState,
 };
 pub use everwake_runtime::wasm::CrashVersion;
 pub use everwake_runtime::wasm::limits::COMPONENT_BYTES_MAX;
@@ -82,6 +82,9 @@ pub struct GameStatus {
     pub modules: Vec<ModuleStatus>,
     /// Clients.
     pub sessions: u64,
+    /// In a cluster: all games, by name; all else here is of this one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub games: Vec<GameGlance>,
     /// Everything else: spaces with their queues, counters.
     #[serde(flatten)]
     pub more: BTreeMap<String, Value>,

@@ -263,6 +263,7 @@ mod tests {
             rolls_back_to: None,
             spaces: 3,
             pause: Some(pause),
+            games: Vec::new(),
         };
         let refined = refined(&before, &[(2, 480), (2, 470), (3, 1)], &[version], "chat");
         assert_eq!(

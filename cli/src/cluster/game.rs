@@ -16,7 +16,7 @@ use clap::Args;
 use everwake_dispatcher::MemberConfig;
 use everwake_dispatcher::driver::{MemberInputs, UplinkConfig, Uplinks, connect};
 use everwake_link::{Limits as LinkLimits, Role};
-use everwake_runtime::driver::{Game, GameHandle, JoinSettings, LinkSink, SpaceSettings};
+use everwake_runtime::driver::{Game, GameHandle, JoinSettings, LinkSink, LiveVersion, SpaceSettings};
 use everwake_runtime::game::GameConfig;
 use everwake_runtime::game::admin::AdminAnswer;
 use everwake_runtime::game::publish::{Agreed, PublishOptions};
@@ -66,14 +66,15 @@ async fn serve(cluster: &Cluster, process: &Process, terminal: &Terminal) -> any
     let admin =
         admin.map_err(|error| port_failed(error, Protocol::Tcp, listed.admin_port, peer, "admin_port"))?;
     let modules = read_all(listed)?;
-    let Running { game, links, pump, mut over } = start(cluster, process, listed)?;
+    let components = Components::begin(process.folder.join("components"))?;
+    let Running { game, links, pump, mut over } = start(cluster, process, listed, components.clone())?;
     let (stop, mut asked) = unbounded_channel();
     let steering = Arc::new(Steering {
         game: game.handle(),
         gate: cluster.gates.first().map_or(SocketAddr::from(([127, 0, 0, 1], 0)), |gate| gate.listen),
         started: Instant::now(),
         stop,
-        components: Components::begin(process.folder.join("components"))?,
+        components,
         recording: Mutex::default(),
     });
     let token = server::mint_token()?;
@@ -81,7 +82,7 @@ async fn serve(cluster: &Cluster, process: &Process, terminal: &Terminal) -> any
     let address = admin.local_addr()?;
     let serving = tokio::spawn(server::run(admin, steering.clone(), token, std::future::pending()));
     for (name, bytes) in modules {
-        publish(game.handle(), steering.components.clone(), name, bytes).await?;
+        publish(game.handle(), name, bytes).await?;
     }
     terminal.good(format!(
         "`{peer}` runs; its admin API is at `{address}`, the token in `{}`.",
@@ -109,7 +110,12 @@ async fn serve(cluster: &Cluster, process: &Process, terminal: &Terminal) -> any
     Ok(Ended::Stopped)
 }
 
-fn start(cluster: &Cluster, process: &Process, listed: &Listed) -> anyhow::Result<Running> {
+fn start(
+    cluster: &Cluster,
+    process: &Process,
+    listed: &Listed,
+    components: Components,
+) -> anyhow::Result<Running> {
     let peer = &process.us.peer;
     let ways = cluster.ways()?;
     let member =
@@ -124,6 +130,8 @@ fn start(cluster: &Cluster, process: &Process, listed: &Listed) -> anyhow::Resul
     .hint("The links to dispatchers do not start.", "Look at `[tls]` in the configuration.")?;
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let (told, over) = unbounded_channel();
+    let (live, versions) = unbounded_channel();
+    tokio::spawn(keep(versions, components));
     let settings = JoinSettings {
         config: GameConfig {
             name: listed.name.clone(),
@@ -138,6 +146,10 @@ fn start(cluster: &Cluster, process: &Process, listed: &Listed) -> anyhow::Resul
         over: Box::new(move || {
             // Whoever waits for it has ended before.
             let _ = told.send(());
+        }),
+        live: Box::new(move |version| {
+            // Whoever keeps them ends with the process.
+            let _ = live.send(version);
         }),
     };
     let links = Arc::new(links);
@@ -158,6 +170,19 @@ async fn pump(mut inputs: MemberInputs, game: GameHandle) {
     }
 }
 
+/// Keeps every component that becomes head here, for recordings.
+async fn keep(mut versions: UnboundedReceiver<LiveVersion>, components: Components) {
+    while let Some(LiveVersion { module, generation, version, bytes }) = versions.recv().await {
+        let components = components.clone();
+        let kept = tokio::task::spawn_blocking(move || {
+            components.keep(&module, generation, &version.to_string(), &bytes)
+        });
+        if let Ok(Err(error)) = kept.await {
+            tracing::warn!(%error, "a component is not kept");
+        }
+    }
+}
+
 fn read_all(listed: &Listed) -> anyhow::Result<Vec<(String, Bytes)>> {
     let read = |path: &std::path::PathBuf| {
         let bytes = std::fs::read(path).hint(
@@ -173,16 +198,13 @@ fn name_of(path: &Path) -> String {
     path.display().to_string()
 }
 
-async fn publish(game: GameHandle, components: Components, name: String, bytes: Bytes) -> anyhow::Result<()> {
-    let options = PublishOptions { supersede: true, agreed: Agreed::NoWayBack };
-    let kept = bytes.clone();
+/// Publishes a file, unless the module runs already: what the cluster runs counts.
+async fn publish(game: GameHandle, name: String, bytes: Bytes) -> anyhow::Result<()> {
+    let options = PublishOptions { supersede: true, agreed: Agreed::NoWayBack, first: true };
     let answer = tokio::task::spawn_blocking(move || game.publish(bytes, "start", options)).await??;
     let why = match answer {
-        AdminAnswer::Publication(report) if report.published => {
-            if let Err(error) = components.keep(&report, &kept) {
-                tracing::warn!(%error, "a component is not kept");
-            }
-            tracing::info!(module = report.module, version = report.version, "a module runs");
+        AdminAnswer::Publication(report) if report.exit == 0 => {
+            tracing::info!(module = report.module, version = report.version, "{}", report.summary);
             return Ok(());
         }
         AdminAnswer::Publication(report) => report.refusals.join("; "),

@@ -106,6 +106,11 @@ pub fn describe(report: &PublicationReport) -> String {
     if let Some(pause) = &report.pause {
         lines.push(format!("  {}", pauses(pause)));
     }
+    for game in &report.games {
+        let pause = game.pause.map_or_else(|| "no pause measured".to_owned(), |pause| pauses(&pause));
+        let spaces = count(game.spaces as u64, "space");
+        lines.push(format!("  `{}`: {spaces}, {pause}", game.game));
+    }
     if let Some(pause) = &report.expected_pause {
         let note = "estimated by rehearsal: a new instance, and `migrate` one way";
         lines.push(format!("  expected {} ({note})", pauses(pause)));
@@ -164,6 +169,7 @@ pub fn pauses(pause: &Pauses) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use everwake_runtime::game::report::SiteReport;
     use expect_test::expect;
 
     fn report() -> PublicationReport {
@@ -205,6 +211,14 @@ mod tests {
         assert_eq!(
             if_it_fails(&lost),
             "If it fails it does not go back by itself: going back would lose changes."
+        );
+        let site =
+            |game: &str, pause| SiteReport { game: game.into(), spaces: 10, pause, ..SiteReport::default() };
+        let games = vec![site("g-1", report.pause), site("g-2", None)];
+        let spread = describe(&PublicationReport { games, ..report.clone() });
+        assert!(
+            spread.contains("\n  `g-1`: 10 spaces, pause: p50 150 µs, p99 310 µs, longest 1 ms\n  `g-2`: 10 spaces, no pause measured\n"),
+            "{spread}"
         );
         let again =
             PublicationReport { from: report.version.clone(), probation: None, pause: None, ..report };

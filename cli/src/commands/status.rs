@@ -3,7 +3,7 @@
 use super::versions::state_name;
 use super::{count, short, table};
 use crate::admin::client::{AdminAddress, AdminClient};
-use crate::admin::types::{ModuleStatus, Status};
+use crate::admin::types::{GameGlance, ModuleGlance, ModuleStatus, Status};
 use crate::clock::duration_words;
 use crate::terminal::Terminal;
 use clap::Args;
@@ -58,7 +58,70 @@ fn describe(status: &Status) -> String {
         "crashes",
         "last pause p99",
     ];
-    format!("{text}\n\n{}", table(&head, &rows))
+    text.push_str(&format!("\n\n{}", table(&head, &rows)));
+    if !status.game.games.is_empty() {
+        text.push_str(&format!("\n\n{}", games(&status.game.games)));
+    }
+    text
+}
+
+/// Which game of a cluster runs what.
+fn games(games: &[GameGlance]) -> String {
+    let head = [
+        "game",
+        "module",
+        "label",
+        "version",
+        "generation",
+        "state",
+        "clients",
+        "spaces",
+        "entities",
+        "crashes",
+        "last pause p99",
+    ];
+    let rows: Vec<Vec<String>> = games.iter().flat_map(rows_of).collect();
+    let leader = games.iter().find(|game| game.leads);
+    let leads = leader.map_or_else(String::new, |game| format!("\nPublications go by `{}`.", game.name));
+    format!("{}{leads}", table(&head, &rows))
+}
+
+fn rows_of(game: &GameGlance) -> Vec<Vec<String>> {
+    let nothing = || "-".to_owned();
+    let state = match (game.answers, game.rank) {
+        (false, _) => "does not answer",
+        (true, None) => "joins the others",
+        (true, Some(_)) => "no module",
+    };
+    if game.modules.is_empty() {
+        let mut row = vec![game.name.clone()];
+        row.extend((0..4).map(|_| nothing()));
+        row.push(state.to_owned());
+        row.extend([game.sessions.to_string(), nothing(), game.entities.to_string(), nothing(), nothing()]);
+        return vec![row];
+    }
+    let row = |module: &ModuleGlance| {
+        let state = match module {
+            _ if game.rank.is_none() => state,
+            ModuleGlance { mixed: true, .. } => "mixed",
+            ModuleGlance { swapping: true, .. } => "swapping",
+            _ => "runs",
+        };
+        vec![
+            game.name.clone(),
+            module.name.clone(),
+            module.label.clone(),
+            short(&module.version).to_owned(),
+            module.generation.to_string(),
+            state.to_owned(),
+            module.sessions.to_string(),
+            module.spaces.to_string(),
+            module.entities.to_string(),
+            module.crashes.to_string(),
+            module.pause.map_or_else(nothing, |it| duration_words(Duration::from_micros(it.p99_us))),
+        ]
+    };
+    game.modules.iter().map(row).collect()
 }
 
 fn row(module: &ModuleStatus) -> Vec<String> {
@@ -114,6 +177,39 @@ mod tests {
             module  label  version       generation  state                  clients  spaces  entities  crashes  last pause p99
             yard    1      0123456789ab  2           probation, 8.2 s left  1        3       250       1        400 µs"#]]
         .assert_eq(&describe(&status));
+    }
+
+    #[test]
+    fn of_a_cluster_it_is_told_which_game_runs_what() {
+        let module = ModuleGlance {
+            name: "chat".into(),
+            label: "2".into(),
+            version: "0123456789abcdef".into(),
+            generation: 2,
+            sessions: 3,
+            spaces: 5,
+            entities: 7,
+            pause: Some(Pauses { p99_us: 300, ..Pauses::default() }),
+            ..ModuleGlance::default()
+        };
+        let game = |name: &str, rank, answers| GameGlance {
+            name: name.into(),
+            rank,
+            answers,
+            ..GameGlance::default()
+        };
+        let first = GameGlance { leads: true, modules: vec![module.clone()], ..game("g-1", Some(1), true) };
+        let module = ModuleGlance { swapping: true, pause: None, ..module };
+        let second = GameGlance { modules: vec![module], ..game("g-2", Some(2), true) };
+        let all = [first, second, game("g-3", None, true), game("g-4", None, false)];
+        expect![[r#"
+            game  module  label  version       generation  state             clients  spaces  entities  crashes  last pause p99
+            g-1   chat    2      0123456789ab  2           runs              3        5       7         0        300 µs
+            g-2   chat    2      0123456789ab  2           swapping          3        5       7         0        -
+            g-3   -       -      -             -           joins the others  0        -       0         -        -
+            g-4   -       -      -             -           does not answer   0        -       0         -        -
+            Publications go by `g-1`."#]]
+        .assert_eq(&games(&all));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `everwake versions`
 
-use super::publish::if_it_fails;
+use super::publish::{if_it_fails, pauses};
 use super::{count, short, table};
 use crate::admin::client::{AdminAddress, AdminClient};
 use crate::admin::types::{VersionEntry, VersionState};
@@ -91,6 +91,14 @@ fn stands(it: &VersionEntry) -> Vec<String> {
             if_it_fails(probation),
         ));
     }
+    if !it.games.is_empty() && it.pause.is_some() {
+        let at = it.games.iter().map(|at| {
+            let pause = at.pause.map_or_else(|| "no pause measured".to_owned(), |pause| pauses(&pause));
+            format!("  `{}`: {}, {pause}", at.game, count(at.spaces as u64, "space"))
+        });
+        lines.push(format!("`{}` generation {} by game:", it.module, it.generation));
+        lines.extend(at);
+    }
     if let Some(to) = &it.rolls_back_to {
         lines.push(format!("`everwake rollback --module {}` goes back to {to}.", it.module));
     }
@@ -113,6 +121,7 @@ pub fn state_name(state: VersionState) -> &'static str {
 mod tests {
     use super::*;
     use crate::admin::types::{Pauses, ProbationReport};
+    use everwake_runtime::game::report::VersionAt;
     use expect_test::expect;
 
     #[test]
@@ -138,6 +147,7 @@ mod tests {
             rolls_back_to: (generation == 2).then(|| "generation 1 `v1` (`0123456789ab`)".into()),
             spaces: 3,
             pause: (generation == 2).then_some(Pauses { spaces: 3, p50_us: 1, p99_us: 400, max_us: 500 }),
+            games: Vec::new(),
         };
         expect![[r#"
             module  generation  label  version       state               utc       crashes  new  pause p99  note
@@ -153,5 +163,15 @@ mod tests {
             ..ProbationReport::default()
         });
         assert!(list(&[alone]).contains("does not go back by itself: going back would lose changes."));
+        let mut spread = version(1, VersionState::Passed, "");
+        let pause = Some(Pauses { spaces: 3, p50_us: 1, p99_us: 400, max_us: 500 });
+        let at =
+            |game: &str, pause| VersionAt { game: game.into(), spaces: 3, pause, ..VersionAt::default() };
+        (spread.pause, spread.games) = (pause, vec![at("g-1", pause), at("g-2", None)]);
+        expect![[r#"
+            `chat` generation 1 by game:
+              `g-1`: 3 spaces, pause: p50 1 µs, p99 400 µs, longest 500 µs
+              `g-2`: 3 spaces, no pause measured"#]]
+        .assert_eq(&stands(&spread).join("\n"));
     }
 }

@@ -29,12 +29,20 @@ impl Components {
     }
 
     /// Keeps what was published.
-    pub fn keep(&self, report: &PublicationReport, bytes: &[u8]) -> std::io::Result<()> {
-        if !report.published || files(&self.folder)?.len() >= KEPT_MAX {
+    pub fn keep_published(&self, report: &PublicationReport, bytes: &[u8]) -> std::io::Result<()> {
+        match report.published {
+            true => self.keep(&report.module, report.generation, &report.version, bytes),
+            false => Ok(()),
+        }
+    }
+
+    /// Keeps a version by the start of its hash.
+    pub fn keep(&self, module: &str, generation: u32, version: &str, bytes: &[u8]) -> std::io::Result<()> {
+        if files(&self.folder)?.len() >= KEPT_MAX {
             return Ok(());
         }
-        let short = report.version.get(..12).unwrap_or_default();
-        let name = format!("{}-{:06}-{short}.wasm", report.module, report.generation);
+        let short = version.get(..12).unwrap_or(version);
+        let name = format!("{module}-{generation:06}-{short}.wasm");
         std::fs::write(self.folder.join(name), bytes)
     }
 
@@ -73,9 +81,9 @@ mod tests {
             published,
             ..PublicationReport::default()
         };
-        components.keep(&report(10, true), b"ten").unwrap();
-        components.keep(&report(2, true), b"two").unwrap();
-        components.keep(&report(3, false), b"refused").unwrap();
+        components.keep_published(&report(10, true), b"ten").unwrap();
+        components.keep_published(&report(2, true), b"two").unwrap();
+        components.keep_published(&report(3, false), b"refused").unwrap();
         let beside = dir.path().join("recording");
         std::fs::create_dir_all(&beside).unwrap();
         components.copy_to(&beside).unwrap();

@@ -159,7 +159,7 @@ impl Session {
             modules,
             first,
             rebuilder,
-            terms: PublishOptions { supersede: true, agreed },
+            terms: PublishOptions { supersede: true, agreed, ..PublishOptions::default() },
             screen,
             next,
             game,
@@ -402,7 +402,7 @@ fn publish_bytes(
         Err(stopped) => return Err(stopped.to_string()),
     };
     // A recording that lacks a component says so when it is replayed.
-    if let Err(error) = components.keep(&report, &bytes) {
+    if let Err(error) = components.keep_published(&report, &bytes) {
         tracing::warn!(%error, "a component is not kept");
     }
     Ok(report)

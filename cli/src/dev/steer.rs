@@ -138,7 +138,7 @@ impl Deployment for Steering {
             AdminRequest::Publish { bytes: bytes.clone(), note: query.note.clone(), options: options(query) };
         let report = self.publication(request)?;
         // A recording that lacks a component says so when it is replayed.
-        if let Err(error) = self.components.keep(&report, &bytes) {
+        if let Err(error) = self.components.keep_published(&report, &bytes) {
             tracing::warn!(%error, "a component is not kept");
         }
         Ok(report)
@@ -228,7 +228,7 @@ fn placed(recording: Recording, place: &Place) -> Recording {
 
 fn options(query: &PublishQuery) -> PublishOptions {
     let agreed = if query.irreversible { Agreed::Loss } else { Agreed::Nothing };
-    PublishOptions { supersede: query.supersede, agreed }
+    PublishOptions { supersede: query.supersede, agreed, ..PublishOptions::default() }
 }
 
 /// An id by its text or by the start of it, among those that live.

@@ -46,6 +46,21 @@ pub fn of_fact(fact: &Fact) -> Notice {
                 "`{module}` version `{version}`: shard {shard} of the service `{service}` is not made: {reason}."
             ),
         ),
+        Fact::FileLeftOut { module, version, runs } => Notice::new(
+            Tone::Plain,
+            format!("The file of `{module}` (`{version}`) is not published: {runs} runs already."),
+        ),
+        Fact::Joined { rank } => {
+            Notice::new(Tone::Plain, format!("This game has joined the others, as number {rank}."))
+        }
+        Fact::Leads => Notice::new(Tone::Plain, "Publications go by this game.".to_owned()),
+        Fact::NotJoined { reason } => {
+            Notice::new(Tone::Bad, format!("This game cannot join the others: {reason}."))
+        }
+        Fact::Contradicted { module } => Notice::new(
+            Tone::Bad,
+            format!("Another history of `{module}` runs elsewhere: this life of the game ends."),
+        ),
         Fact::Operator { who, what, entity } => {
             let entity = entity.as_ref().map(|it| format!(" on `{it}`")).unwrap_or_default();
             Notice::new(Tone::Plain, format!("Operator `{who}`: {what}{entity}."))

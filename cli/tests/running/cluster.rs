@@ -1,9 +1,9 @@
-//! A cluster of real processes on loopback: people talk while a dispatcher is killed and comes back, and clients of a
-//! game that is killed start over on the other one.
+//! A cluster of real processes on loopback: people talk while a dispatcher is killed and comes back, clients of a
+//! game that is killed start over on the other one, and a version that is published at one game is played on both.
 
 use crate::desk::{Desk, Running};
+use serde_json::Value;
 use std::net::TcpListener;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// How long a death and what follows from it may take on the slowest of machines.
@@ -62,18 +62,52 @@ impl Cluster {
         self.desk.start(&[args, &gate].concat())
     }
 
-    /// How many clients a game says that it has.
-    fn clients_of(&self, game: &Game) -> u64 {
+    /// A command for a game's admin API.
+    fn steer(&self, game: &Game, args: &[&str]) -> Vec<String> {
         let token = self.desk.path(&format!("everwake-data/game-{}/admin.token", game.name));
         let token = std::fs::read_to_string(token).unwrap();
-        let status = self.desk.good(&["status", "--json", "--admin", &game.admin, "--token", &token]);
-        let status: serde_json::Value = serde_json::from_str(&status).unwrap();
-        status["game"]["sessions"].as_u64().unwrap()
+        let address = ["--admin", &game.admin, "--token", &token];
+        [args, &address].concat().into_iter().map(str::to_owned).collect()
     }
-}
 
-fn kill(process: &mut Running) {
-    assert!(Command::new("kill").args(["-9", &process.id().to_string()]).status().unwrap().success());
+    /// What a game says about all of them.
+    fn status(&self, game: &Game) -> Value {
+        let args = self.steer(game, &["status", "--json"]);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        serde_json::from_str::<Value>(&self.desk.good(&args)).unwrap()["game"].take()
+    }
+
+    /// How many clients a game says that it has.
+    fn clients_of(&self, game: &Game) -> u64 {
+        self.status(game)["sessions"].as_u64().unwrap()
+    }
+
+    /// Waits until both games say that both run a generation, or a later one; which, and its version.
+    fn until_all_run(&self, generation: u64) -> (u64, String) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            assert!(Instant::now() < until, "generation {generation} never runs everywhere");
+            let seen: Vec<Value> = self.games.iter().map(|game| self.status(game)).collect();
+            let games: Vec<&Value> = seen.iter().flat_map(|it| it["games"].as_array().unwrap()).collect();
+            let heads: Vec<&Value> = games.iter().map(|game| &game["modules"][0]).collect();
+            let newest = heads.iter().filter_map(|head| head["generation"].as_u64()).max();
+            let is_same = |head: &&Value| {
+                head["version"] == heads[0]["version"]
+                    && head["generation"].as_u64() == newest
+                    && head["swapping"] == false
+            };
+            if games.len() == 4 && heads.iter().all(is_same) && newest >= Some(generation) {
+                return (newest.unwrap(), heads[0]["version"].as_str().unwrap().to_owned());
+            }
+        }
+    }
+
+    /// Publishes by a game's admin API; what it says, and how it ends.
+    fn publish(&self, game: &Game, file: &str) -> Value {
+        let args = self.steer(game, &["publish", file, "--supersede", "--json"]);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        serde_json::from_str(&self.desk.good(&args)).unwrap()
+    }
 }
 
 #[test]
@@ -86,7 +120,7 @@ fn people_talk_on_while_a_dispatcher_is_killed_and_comes_back() {
     ada.ask("one", "<Ada> one");
     bob.until("<Ada> one");
 
-    kill(&mut cluster.dispatcher);
+    cluster.dispatcher.kill();
     ada.say("two");
     bob.say("three");
     cluster.dispatcher = cluster.desk.start(&["dispatcher", "--config", "cluster.toml", "--name", "d-1"]);
@@ -128,7 +162,7 @@ fn who_played_on_a_game_that_is_killed_starts_over_on_another_one_and_others_go_
         })
         .collect();
     let stay = cluster.clients_of(&cluster.games[1]);
-    kill(&mut cluster.games[0].process);
+    cluster.games[0].process.kill();
     let until = Instant::now() + PATIENCE;
     while cluster.clients_of(&cluster.games[1]) < 4 {
         assert!(Instant::now() < until, "clients of the dead game wait for ever");
@@ -140,4 +174,55 @@ fn who_played_on_a_game_that_is_killed_starts_over_on_another_one_and_others_go_
         stayed += u64::from(after == *before);
     }
     assert_eq!(stayed, stay);
+}
+
+#[test]
+fn what_is_published_at_one_game_is_played_on_both_and_a_killed_game_comes_back_with_it() {
+    let mut cluster = Cluster::new();
+    cluster.desk.good(&["build", "--dev", "--feature", "v2", "--out", "v2.wasm"]);
+    cluster.desk.edit("src/lib.rs", &[("=> \"2\"", "=> \"3\"")]);
+    cluster.desk.good(&["build", "--dev", "--feature", "v2", "--out", "v3.wasm"]);
+    assert_eq!(cluster.until_all_run(1).0, 1);
+    let mut people: Vec<Running> = Vec::new();
+    while people.is_empty() || cluster.games.iter().any(|game| cluster.clients_of(game) == 0) {
+        assert!(people.len() < 20, "one game gets all clients");
+        let name = format!("P{}", people.len());
+        let mut person = cluster.client(&["chat", &name, "--room", &name]);
+        person.until(&format!("* you are in {name}"));
+        people.push(person);
+    }
+    let told = cluster.publish(&cluster.games[1], "v2.wasm");
+    assert_eq!((&told["published"], &told["generation"]), (&true.into(), &2.into()), "{told}");
+    let games: Vec<&str> =
+        told["games"].as_array().unwrap().iter().map(|it| it["game"].as_str().unwrap()).collect();
+    assert_eq!(games, ["g-1", "g-2"]);
+    cluster.until_all_run(2);
+    for person in &mut people {
+        person.ask("/version", "* version \"2");
+    }
+
+    // One that publishes at the other game, which is killed meanwhile: it is finished or given up.
+    let args = cluster.steer(&cluster.games[0], &["publish", "v3.wasm", "--supersede"]);
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let mut publishing = cluster.desk.start(&args);
+    cluster.games[1].process.kill();
+    assert!(!publishing.end().1.is_empty(), "its author hears how it ended");
+    let mut process = cluster.desk.start(&["game", "--config", "cluster.toml", "--name", "g-2"]);
+    let line = process.until("its admin API is at");
+    cluster.games[1] = Game { name: "g-2", admin: line.split('`').nth(3).unwrap().to_owned(), process };
+    // Its file is the first version: it runs what the other one runs.
+    let (before, _) = cluster.until_all_run(2);
+    let told = cluster.publish(&cluster.games[1], "v3.wasm");
+    // Whether it runs already or not.
+    assert_eq!(told["exit"], 0, "{told}");
+    let (after, version) = cluster.until_all_run(before);
+    assert_eq!(
+        (version.as_str(), after),
+        (told["version"].as_str().unwrap(), told["generation"].as_u64().unwrap())
+    );
+    for person in &mut people {
+        person.say("/version");
+    }
+    let heard = people.iter_mut().map(|person| person.until("* version \"3")).count();
+    assert_eq!(heard, people.len());
 }

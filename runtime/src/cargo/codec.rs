@@ -1,6 +1,7 @@
 //! The bytes of [`Cargo`]: its kind as u8; what gates read and write as in `everwake_protocol::cluster`, the rest,
 //! which only games read, as one CBOR item.
 
+use super::peer::Peer;
 use super::{Cargo, Creation, KeyValueAsk};
 use crate::guest::VersionHash;
 use crate::message::{AnswerTo, Message};
@@ -24,6 +25,7 @@ const INSTALL: u8 = 7;
 const KEY_VALUE: u8 = 8;
 const DEBTS: u8 = 10;
 const SETTLED: u8 = 11;
+const PEER: u8 = 9;
 
 /// Bytes that are no cargo.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +51,7 @@ pub enum CargoError {
 #[derive(Serialize, Deserialize)]
 struct Packed {
     module: String,
+    generation: u32,
     traveller: RecordedTraveller,
 }
 
@@ -68,6 +71,9 @@ struct Asked {
 
 /// Finds a version of a module.
 pub type FindVersion<'a> = &'a dyn Fn(&str, VersionHash) -> Option<Arc<ModuleVersion>>;
+
+/// Finds a version of a module as which it was published with a generation: a roll-back gives an old one a new number.
+pub type FindGeneration<'a> = &'a dyn Fn(&str, VersionHash, u32) -> Option<Arc<ModuleVersion>>;
 
 impl Cargo {
     /// As bytes.
@@ -90,12 +96,14 @@ impl Cargo {
             Cargo::Home { module } => item(&mut out, HOME, &module),
             Cargo::Install(traveller) => {
                 let module = traveller.version.manifest.name.clone();
-                let packed = Packed { module, traveller: RecordedTraveller::of(*traveller) };
+                let generation = traveller.version.generation;
+                let packed = Packed { module, generation, traveller: RecordedTraveller::of(*traveller) };
                 item(&mut out, INSTALL, &packed);
             }
             Cargo::KeyValue(ask) => item(&mut out, KEY_VALUE, &ask),
             Cargo::Debts(debts) => item(&mut out, DEBTS, &debts),
             Cargo::Settled(debts) => item(&mut out, SETTLED, &debts),
+            Cargo::Peer(peer) => item(&mut out, PEER, &peer),
         }
         out.into()
     }
@@ -120,7 +128,12 @@ impl Cargo {
     }
 
     /// From bytes.
-    pub fn decode(mut bytes: Bytes, versions: FindVersion<'_>) -> Result<Cargo, CargoError> {
+    pub fn decode(bytes: Bytes, versions: FindVersion<'_>) -> Result<Cargo, CargoError> {
+        Cargo::decode_with(bytes, &|module, hash, _| versions(module, hash))
+    }
+
+    /// The same, where versions are told apart by their generations too.
+    pub fn decode_with(mut bytes: Bytes, versions: FindGeneration<'_>) -> Result<Cargo, CargoError> {
         if bytes.is_empty() {
             return Err(CargoError::Empty);
         }
@@ -137,14 +150,15 @@ impl Cargo {
             }
             HOME => Cargo::Home { module: read(&body)? },
             INSTALL => {
-                let Packed { module, traveller } = read(&body)?;
+                let Packed { module, generation, traveller } = read(&body)?;
                 let hash = traveller.version;
-                let version = versions(&module, hash).ok_or(CargoError::Version(hash))?;
+                let version = versions(&module, hash, generation).ok_or(CargoError::Version(hash))?;
                 Cargo::Install(Box::new(traveller.into_traveller(version)))
             }
             KEY_VALUE => Cargo::KeyValue(Box::new(read::<KeyValueAsk>(&body)?)),
             DEBTS => Cargo::Debts(read(&body)?),
             SETTLED => Cargo::Settled(read(&body)?),
+            PEER => Cargo::Peer(Box::new(read::<Peer>(&body)?)),
             other => return Err(CargoError::Kind(other)),
         })
     }

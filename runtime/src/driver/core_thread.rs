@@ -3,7 +3,7 @@
 use super::ask::Ask;
 use super::cell::SpaceSettings;
 use super::clock::Clock;
-use super::handle::{GateSink, LinkSink, OverSink};
+use super::handle::{GateSink, LinkSink, LiveSink, LiveVersion, OverSink};
 use super::loader::ModuleLoader;
 use super::pool::Pool;
 use super::reporter::{Item, Reporter};
@@ -33,7 +33,14 @@ pub(super) enum Core {
     /// With its gate in this process.
     Alone(Box<Node>, GateSink),
     /// By links to dispatchers.
-    Joined(Box<Joined>, LinkSink, OverSink),
+    Joined(Box<Joined>, Sinks),
+}
+
+/// Where it goes what a game among others says besides.
+pub(super) struct Sinks {
+    pub(super) links: LinkSink,
+    pub(super) over: OverSink,
+    pub(super) live: LiveSink,
 }
 
 /// Everything that the thread owns.
@@ -157,8 +164,8 @@ impl CoreThread {
             match output {
                 JoinedOutput::Game(output) => self.follow(output, work),
                 JoinedOutput::Send { dispatcher, to, message, .. } => {
-                    if let Core::Joined(_, links, _) = &mut self.core {
-                        links(dispatcher, to, message);
+                    if let Core::Joined(_, sinks) = &mut self.core {
+                        (sinks.links)(dispatcher, to, message);
                     }
                 }
             }
@@ -186,8 +193,8 @@ impl CoreThread {
             GameOutput::Dispatch(_) => {}
             GameOutput::Outlived => {
                 // The dispatcher of a node declares nobody dead.
-                if let Core::Joined(.., over) = &mut self.core {
-                    over();
+                if let Core::Joined(_, sinks) = &mut self.core {
+                    (sinks.over)();
                 }
             }
             GameOutput::Admin { ticket, answer } => {
@@ -200,6 +207,11 @@ impl CoreThread {
                 if self.loads.send(LoadJob { job, bytes }).is_err() {
                     let result = Err("the loader is gone".to_owned());
                     self.inbox.push(GameInput::Loaded { job, result });
+                }
+            }
+            GameOutput::Live { module, generation, version, bytes } => {
+                if let Core::Joined(_, sinks) = &mut self.core {
+                    (sinks.live)(LiveVersion { module, generation, version, bytes });
                 }
             }
             GameOutput::Forget(version) => self.loader.forget(version),

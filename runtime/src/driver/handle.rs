@@ -3,7 +3,7 @@
 use super::ask::Ask;
 use super::cell::SpaceSettings;
 use super::clock::Clock;
-use super::core_thread::{Core, CoreThread, LoadJob};
+use super::core_thread::{Core, CoreThread, LoadJob, Sinks};
 use super::crash_recordings::CrashRecordings;
 use super::entropy;
 use super::loader::ModuleLoader;
@@ -16,6 +16,7 @@ use crate::game::joined::Joined;
 use crate::game::node::{Lives, Node};
 use crate::game::publish::PublishOptions;
 use crate::game::{GameConfig, GameInput};
+use crate::guest::VersionHash;
 use crate::wasm::CrashEntry;
 use bytes::Bytes;
 use everwake_dispatcher::{MemberConfig, MemberInput};
@@ -36,6 +37,22 @@ pub type LinkSink = Box<dyn FnMut(usize, Incarnation, ToDispatcher<Bytes>) + Sen
 /// Told when all others hold this life of the game for dead: nothing of it counts any more.
 pub type OverSink = Box<dyn FnMut() + Send>;
 
+/// A version that is head from now on.
+#[derive(Clone, Debug)]
+pub struct LiveVersion {
+    /// Name of the module.
+    pub module: String,
+    /// Its generation.
+    pub generation: u32,
+    /// Which version.
+    pub version: VersionHash,
+    /// The component.
+    pub bytes: Bytes,
+}
+
+/// Told of each version that becomes head in a game among others, wherever it was published. It must not block.
+pub type LiveSink = Box<dyn FnMut(LiveVersion) + Send>;
+
 /// What a game among others needs besides its links.
 pub struct JoinSettings {
     /// Of the core.
@@ -50,6 +67,8 @@ pub struct JoinSettings {
     pub member: MemberConfig,
     /// See [`OverSink`].
     pub over: OverSink,
+    /// See [`LiveSink`].
+    pub live: LiveSink,
 }
 
 /// What a game needs besides its gate.
@@ -122,10 +141,10 @@ impl Game {
 
     /// Starts the threads of an empty game among others. What links say comes by [`GameHandle::from_links`].
     pub fn join(settings: JoinSettings, links: LinkSink) -> Result<Self, StartError> {
-        let JoinSettings { config, spaces, workers, loader, member, over } = settings;
+        let JoinSettings { config, spaces, workers, loader, member, over, live } = settings;
         let seed = entropy::seed().map_err(StartError::Entropy)?;
         let names = Names::of(&config);
-        let core = Core::Joined(Box::new(Joined::new(config, member, seed)), links, over);
+        let core = Core::Joined(Box::new(Joined::new(config, member, seed)), Sinks { links, over, live });
         Self::launch(core, names, spaces, workers, loader)
     }
 

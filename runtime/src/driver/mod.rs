@@ -33,7 +33,8 @@ mod traffic;
 
 pub use cell::SpaceSettings;
 pub use handle::{
-    Game, GameHandle, GameSettings, GateSink, JoinSettings, LinkSink, OverSink, StartError, Stopped,
+    Game, GameHandle, GameSettings, GateSink, JoinSettings, LinkSink, LiveSink, LiveVersion, OverSink,
+    StartError, Stopped,
 };
 pub use loader::{ModuleLoader, WasmLoader};
 pub use model_loader::ModelLoader;

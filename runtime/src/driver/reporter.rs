@@ -168,6 +168,15 @@ fn write_fact(fact: &Fact) {
         Fact::ServiceFailed { module, version, service, shard, reason } => {
             tracing::error!(module, version, service, shard, reason, "a service shard could not be made");
         }
+        Fact::FileLeftOut { module, version, runs } => {
+            tracing::warn!(module, version, runs, "the file is not published, another version runs already");
+        }
+        Fact::Joined { rank } => tracing::info!(rank, "joined the games of the cluster"),
+        Fact::Leads => tracing::info!("publications go by this game"),
+        Fact::NotJoined { reason } => tracing::error!(reason, "cannot join the games of the cluster"),
+        Fact::Contradicted { module } => {
+            tracing::error!(module, "another history of the module runs elsewhere, this life ends");
+        }
         Fact::Operator { who, what, entity } => {
             tracing::info!(target: "everwake::audit", who, what, entity, "operator");
         }

@@ -3,11 +3,15 @@
 //! Who may ask is the admin API's business; here every request is allowed, and those that change
 //! the game become facts for the audit.
 
+use super::glance::Looked;
 use super::json;
 use super::limits::{OPERATOR_MS_MAX, OPERATORS_MAX};
-use super::publish::PublishOptions;
-use super::report::{Fact, ProbationReport, PublicationReport, VersionEntry, VersionState, full_hash};
+use super::publish::{Asker, PublishOptions};
+use super::report::{
+    Fact, GameGlance, ProbationReport, PublicationReport, VersionEntry, VersionState, full_hash,
+};
 use super::{Counters, GameCore, GameOutput, SpaceKind, Ticket};
+use crate::cargo::peer::Ask;
 use crate::guest::Origin;
 use crate::manifest::Method;
 use crate::message::{Body, Input};
@@ -115,6 +119,9 @@ pub struct Status {
     pub sessions: usize,
     /// Counted since the start.
     pub counters: Counters,
+    /// In a cluster: all games, by name. Everything else here is of this one alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub games: Vec<GameGlance>,
 }
 
 /// A module at a glance.
@@ -188,27 +195,17 @@ impl GameCore {
             }
             AdminRequest::Plan { bytes, options } => self.publish(admin, bytes, String::new(), options, true),
             AdminRequest::Rollback { module, to, irreversible } => {
-                let only =
-                    || self.modules.first().filter(|_| self.modules.len() == 1).map(|(name, _)| name.clone());
-                let module = module.or_else(only).unwrap_or_default();
-                self.rollback(admin, &module, to.as_deref(), irreversible);
+                let ask = Ask::Rollback { module, to, irreversible };
+                self.ask_leader(Asker::Operator(admin), ask);
             }
-            AdminRequest::Versions { module } => {
-                let wanted = |name: &str| module.as_deref().is_none_or(|wanted| wanted == name);
-                let names = self.modules.keys().filter(|name| wanted(name));
-                let versions = names.flat_map(|name| self.versions_of(name)).collect();
-                self.answer_admin(admin, AdminAnswer::Versions(versions));
-            }
-            AdminRequest::Status => {
-                let status = Box::new(self.status());
-                self.answer_admin(admin, AdminAnswer::Status(status));
-            }
+            AdminRequest::Versions { module } => self.look(admin, Looked::Versions(module)),
+            AdminRequest::Status => self.look(admin, Looked::Status),
             AdminRequest::Inspect { id } => self.inspect(admin, id),
             AdminRequest::Call { who, entity, method, args } => self.call(admin, who, entity, &method, &args),
         }
     }
 
-    /// Everything at a glance.
+    /// This game at a glance.
     pub fn status(&self) -> Status {
         let (entities, spaces) = self.directory.sizes();
         let shown = self.directory.spaces().take(SPACES_SHOWN).map(|(id, row)| {
@@ -231,6 +228,7 @@ impl GameCore {
             entities,
             sessions: self.sessions.len(),
             counters: self.counters,
+            games: Vec::new(),
         }
     }
 

@@ -5,6 +5,7 @@
 
 use super::debts::{Debts, Links};
 use super::limits::DEBTS_MAX;
+use super::listing::Listing;
 use super::{GameConfig, GameCore, GameInput, GameOutput};
 use crate::cargo::{Cargo, CargoError};
 use crate::limits::SESSION_MARK_MS;
@@ -50,6 +51,7 @@ pub enum JoinedOutput {
 pub struct Joined {
     game: GameCore,
     member: Member<Bytes>,
+    listing: Listing,
     marks: BTreeMap<EntityId, Marks>,
     /// Sessions that are no more, by when that was and who knows of them.
     closed: VecDeque<(u64, EntityId, Id)>,
@@ -63,10 +65,12 @@ pub struct Joined {
 impl Joined {
     /// A game that knows no dispatcher's life yet.
     pub fn new(config: GameConfig, member: MemberConfig, seed: [u8; 32]) -> Joined {
-        let game = GameCore::new(config, member.incarnation, seed);
+        let game = GameCore::among(config, member.incarnation, seed);
+        let listing = Listing::new(member.incarnation);
         let mut joined = Joined {
             game,
             debts: Debts::new(member.incarnation),
+            listing,
             member: Member::new(member),
             marks: BTreeMap::new(),
             closed: VecDeque::new(),
@@ -92,6 +96,7 @@ impl Joined {
                 self.forget_sessions(now_ms);
             }
         }
+        self.listing.tend(now_ms, &mut self.member, &mut heard);
         self.settle(now_ms, heard, out);
     }
 
@@ -117,7 +122,10 @@ impl Joined {
 
     /// When the game wants a [`GameInput::Wake`] or the member a [`MemberInput::Flush`], UTC ms.
     pub fn next_wake_ms(&self) -> Option<u64> {
-        [self.game.next_wake_ms(), self.member.next_wake_ms()].into_iter().flatten().min()
+        [self.game.next_wake_ms(), self.member.next_wake_ms(), self.listing.next_wake_ms()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The game.
@@ -278,9 +286,10 @@ impl Joined {
                 GameInput::Dispatched(FromDispatcher::Dead(life))
             }
             MemberEvent::Members { members, .. } => GameInput::Dispatched(FromDispatcher::Members(members)),
-            MemberEvent::Asked { ticket, gone } => {
-                GameInput::Dispatched(FromDispatcher::Asked { ticket, gone })
-            }
+            MemberEvent::Asked { ticket, gone } => match self.listing.answered(ticket, &gone) {
+                true => GameInput::Listed,
+                false => return,
+            },
         };
         self.play(now_ms, input, heard, out);
     }
@@ -374,8 +383,8 @@ impl Joined {
     }
 
     fn open(&mut self, envelope: Envelope<Bytes>) -> Result<Envelope<Cargo>, Box<Envelope<Bytes>>> {
-        let find = |module: &str, hash| self.game.version(module, hash);
-        match Cargo::decode(envelope.payload.clone(), &find) {
+        let find = |module: &str, hash, generation| self.game.version_at(module, hash, generation);
+        match Cargo::decode_with(envelope.payload.clone(), &find) {
             Ok(cargo) => Ok(envelope.map(|_| cargo)),
             Err(error) => {
                 self.malformed += u64::from(!matches!(error, CargoError::Version(_)));

@@ -19,6 +19,26 @@ pub const PAUSES_MAX: usize = 100_000;
 pub const REHEARSAL_MS_MAX: u64 = 30_000;
 /// How long a publication waits for the spaces' swaps before it says so, in ms.
 pub const SWAP_MS_MAX: u64 = 30_000;
+/// How long all games of a cluster together may take to get a publication ready, fetching and compiling included, in ms.
+pub const STAGING_MS_MAX: u64 = 120_000;
+/// Bytes of one part of what one game fetches from another: a component, or a module's record. Stops a component from
+/// holding up what shares its way.
+pub const PART_BYTES_MAX: usize = 128 * 1024;
+/// Parts that are asked for and have not come. Stops one that fetches from filling the one that gives.
+pub const PARTS_MAX: usize = 4;
+/// Bytes of a module's record: small ids of all its versions so far, and their history.
+pub const RECORD_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Games that are known to be dead. Stops a game that is started again and again from filling memory.
+pub const DEAD_GAMES_MAX: usize = 4_096;
+/// How long a game that cannot join, or could not be reached, is left alone, in ms.
+pub const JOIN_AGAIN_MS: u64 = 2_000;
+/// How long the first game of a cluster waits for others that are about to join before it publishes its files, in ms. Stops
+/// services from beginning all in one game.
+pub const FOUNDING_MS_MAX: u64 = 3_000;
+/// How long a look at all games of a cluster waits for those that do not answer, in ms.
+pub const GLANCE_MS_MAX: u64 = 2_000;
+/// Generations of a module that one game tells another of at a look.
+pub const VERSIONS_TOLD_MAX: usize = 32;
 /// How long an answer to `publish` is held for pauses that are not known yet, in ms.
 pub const PAUSES_WAIT_MS: u64 = 300;
 /// How long an operator's call or look may take, in ms.

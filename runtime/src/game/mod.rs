@@ -8,34 +8,45 @@
 //! - [`config`], [`limits`]: what may be decided, and what may not.
 //! - [`directory`]: who is here.
 //! - [`delivery`]: messages to entities, and what happens if they cannot be delivered.
-//! - `post`: what goes to dispatchers and comes from them.
+//! - `post`: what goes to dispatchers and comes from them. `peers`: the other games, and who leads. `fetch`: what one takes
+//!   from another. `handover`: what a newcomer takes. `asks`, `glance`: what operators ask of several games.
 //! - [`node`]: a game with its own dispatcher; [`joined`]: a game among others.
 //! - [`moves`]: entities that are born, leave, arrive and go.
 //! - [`sessions`], [`gate`]: clients.
 //! - [`key_value`]: the ordered map of a module.
 //! - [`modules`]: what runs: shards, services, versions and their history.
-//! - [`publish`], [`rollout`], [`probation`]: from bytes to a version that is trusted.
+//! - [`publish`], `judge`, `site`, [`rollout`], [`probation`]: from bytes to a version that is trusted. `takeover`: if the one that
+//!   leads dies meanwhile.
 //! - [`admin`], [`report`], [`json`]: what operators ask, and what they are told. `tally`: what there is.
 
 pub mod admin;
+mod asks;
 pub mod config;
 pub mod debts;
 mod delivery;
 pub mod directory;
+mod fetch;
 pub mod gate;
+mod glance;
+mod handover;
 pub mod joined;
 pub mod json;
+mod judge;
 pub mod key_value;
 pub mod limits;
+mod listing;
 pub mod modules;
 pub mod moves;
 pub mod node;
+mod peers;
 mod post;
 pub mod probation;
 pub mod publish;
 pub mod report;
 pub mod rollout;
 pub mod sessions;
+mod site;
+mod takeover;
 mod tally;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -44,6 +55,7 @@ pub use crate::space::SpaceKind;
 pub use config::GameConfig;
 
 use crate::cargo::Cargo;
+use crate::cargo::peer::Blob;
 use crate::guest::VersionHash;
 use crate::manifest::Checked;
 use crate::message::{AnswerTo, Crash, Input, LogLine, Message, Output};
@@ -54,7 +66,7 @@ use directory::Directory;
 use everwake_protocol::cluster::{FromDispatcher, Incarnation, MessageId, SpaceReport, ToDispatcher};
 use everwake_protocol::{EntityId, Id, SessionId};
 use indexmap::IndexMap;
-use modules::Module;
+use peers::Peers;
 use post::{Arrivals, Gates};
 use report::Fact;
 use sessions::Sessions;
@@ -106,6 +118,8 @@ pub enum GameInput {
         /// How long, in microseconds.
         micros: u64,
     },
+    /// Most dispatchers have named all games that were there before this one; see [`joined`].
+    Listed,
     /// Time has passed; see [`GameCore::next_wake_ms`].
     Wake,
     /// Close all spaces; [`GameOutput::Finished`] follows.
@@ -145,6 +159,17 @@ pub enum GameOutput {
     Load {
         /// Given back.
         job: u64,
+        /// The component.
+        bytes: Bytes,
+    },
+    /// A version is head here from now on. Only of a game among others: alone, whoever publishes has it.
+    Live {
+        /// Name of the module.
+        module: String,
+        /// Its generation.
+        generation: u32,
+        /// Which version.
+        version: VersionHash,
         /// The component.
         bytes: Bytes,
     },
@@ -218,10 +243,27 @@ pub struct GameCore {
     gates: Gates,
     arrivals: Arrivals,
     /// In the order in which they were started: the first one is played by clients that name none.
-    modules: IndexMap<String, Module>,
+    modules: IndexMap<String, modules::Module>,
     tickets: BTreeMap<u64, Ticket>,
-    jobs: BTreeMap<u64, publish::Job>,
-    rehearsals: BTreeMap<u64, publish::RehearsalRun>,
+    jobs: BTreeMap<u64, publish::Loading>,
+    /// Components that can be instantiated here.
+    shelf: BTreeMap<VersionHash, publish::Shelved>,
+    /// Something on the shelf may not be needed any more.
+    untidy: bool,
+    /// The other games.
+    peers: Peers,
+    /// What this game takes from another before it is let in, or because it has missed it.
+    joining: Option<handover::Joining>,
+    /// What comes from other games in parts.
+    fetches: BTreeMap<Blob, fetch::Fetch>,
+    /// Records of modules, for the games that were offered them.
+    records: BTreeMap<Id, (Incarnation, Bytes)>,
+    asks: asks::Asks,
+    looks: BTreeMap<u64, glance::Look>,
+    /// Publications that this game gets ready, by the ticket that spaces answer to.
+    staged: BTreeMap<u64, site::Staged>,
+    /// Publications that go by this game.
+    publications: BTreeMap<Id, publish::Publication>,
     counters: Counters,
     /// Modules whose key-value map is kept here.
     homes: BTreeSet<String>,
@@ -253,8 +295,17 @@ enum Ticket {
 }
 
 impl GameCore {
-    /// An empty process: no module runs. All chance comes from `seed`.
+    /// An empty process that nobody else can join: no module runs. All chance comes from `seed`.
     pub fn new(config: GameConfig, incarnation: Incarnation, seed: [u8; 32]) -> Self {
+        Self::with(config, incarnation, seed, Peers::alone(incarnation))
+    }
+
+    /// The same of a cluster: it is given no work before it runs what the others do.
+    pub fn among(config: GameConfig, incarnation: Incarnation, seed: [u8; 32]) -> Self {
+        Self::with(config, incarnation, seed, Peers::among())
+    }
+
+    fn with(config: GameConfig, incarnation: Incarnation, seed: [u8; 32], peers: Peers) -> Self {
         Self {
             config,
             incarnation,
@@ -265,7 +316,16 @@ impl GameCore {
             modules: IndexMap::new(),
             tickets: BTreeMap::new(),
             jobs: BTreeMap::new(),
-            rehearsals: BTreeMap::new(),
+            shelf: BTreeMap::new(),
+            untidy: false,
+            peers,
+            joining: None,
+            fetches: BTreeMap::new(),
+            records: BTreeMap::new(),
+            asks: asks::Asks::default(),
+            looks: BTreeMap::new(),
+            staged: BTreeMap::new(),
+            publications: BTreeMap::new(),
             counters: Counters::default(),
             homes: BTreeSet::new(),
             shard_epochs: BTreeMap::new(),
@@ -295,15 +355,20 @@ impl GameCore {
             GameInput::Admin { ticket, request } => self.admin(ticket, request),
             GameInput::Loaded { job, result } => self.loaded(job, result),
             GameInput::Paused { space: _, version, micros } => self.paused(version, micros),
+            GameInput::Listed => self.listed(),
             GameInput::Wake => self.wake(),
             GameInput::Shutdown => self.shutdown(),
         }
+        self.hear_own();
+        self.tidy_shelf();
         std::mem::swap(&mut self.out, out);
     }
 
     /// When the core wants a [`GameInput::Wake`], UTC ms.
     pub fn next_wake_ms(&self) -> Option<u64> {
-        let rehearsals = self.rehearsals.values().map(|run| run.until_ms).min();
+        let rehearsals = self.staged.values().filter_map(|staged| staged.until_ms).min();
+        let publications = self.publications.values().map(|it| it.until_ms).min();
+        let looks = self.looks.values().map(|look| look.until_ms).min();
         let tickets = self
             .tickets
             .values()
@@ -312,9 +377,11 @@ impl GameCore {
                 Ticket::Boot { .. } | Ticket::Service { .. } | Ticket::Create { .. } => None,
             })
             .min();
-        let modules = self.modules.values().filter_map(Module::next_wake_ms).min();
+        let judges = self.peers.leads();
+        let modules = self.modules.values().filter_map(|module| module.next_wake_ms(judges)).min();
         let closing = self.closing.filter(|_| !self.finished);
-        [rehearsals, tickets, modules, closing].into_iter().flatten().min()
+        let peers = self.peers.next_wake_ms();
+        [rehearsals, publications, looks, tickets, modules, closing, peers].into_iter().flatten().min()
     }
 
     /// What was counted.
@@ -356,6 +423,8 @@ impl GameCore {
         self.expire_tickets();
         self.expire_rehearsals();
         self.tend_modules();
+        self.tend_looks();
+        self.tend_peers();
         self.finish();
     }
 

@@ -3,20 +3,21 @@
 use super::key_value::KeyValueMap;
 use super::limits::{CRASH_LINES_MAX, CRASH_LINES_MS, FAULTS_MAX, HISTORY_MAX, PAUSES_MAX};
 use super::probation::Probation;
-use super::publish::Stage;
 use super::report::{Fact, Pauses, VersionEntry, VersionState, full_hash};
-use super::{GameCore, GameOutput, LoadedModule, SpaceKind, Ticket};
+use super::rollout::Rollout;
+use super::{GameCore, GameOutput, SpaceKind, Ticket};
+use crate::cargo::peer::{Fault, HeadMark, Order, SiteSwap};
 use crate::cargo::{Cargo, home_of};
-use crate::guest::{TrapKind, VersionHash};
+use crate::guest::VersionHash;
 use crate::manifest::{Checked, TypeKind};
 use crate::message::{Input, nil_shard, service_shard};
 use crate::versions::{Lineage, ModuleVersion};
 use bytes::Bytes;
-use everwake_protocol::EntityId;
 use everwake_protocol::client::Pose;
 use everwake_protocol::cluster::{EntityReport, Placement, SpaceReport, Target, ToDispatcher, ToGate};
 use everwake_protocol::limits::SCHEMA_BYTES_MAX;
 use everwake_protocol::outcome::Outcome;
+use everwake_protocol::{EntityId, Id};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -25,32 +26,37 @@ const NO_ARGS: Bytes = Bytes::from_static(&[0x80]);
 /// Component versions that are kept loaded beside head and the last one that passed.
 const VERSIONS_KEPT: usize = 8;
 
-/// What went wrong: the handler, and how it died; none if the version lacks it.
-pub(super) type Fault = (String, Option<TrapKind>);
-
 /// One module of a process.
 #[derive(Debug)]
 pub struct Module {
     /// Small ids of all versions so far.
     pub lineage: Lineage,
+    /// The same before head: who comes later gives out head's ids once more.
+    pub(super) before: Lineage,
     /// What new spaces begin with, and all spaces run unless a swap is under way.
     pub head: Arc<ModuleVersion>,
     /// The last version that passed its probation.
-    pub passed: Option<Arc<ModuleVersion>>,
+    pub passed: Option<VersionHash>,
     /// Its key-value map.
     pub key_value: KeyValueMap,
-    /// A publication under way.
-    pub stage: Stage,
+    /// Spaces of this process go over to head.
+    pub rollout: Option<Rollout>,
+    /// How they went over to head.
+    pub(super) swap: SiteSwap,
+    /// All games run head: no spaces of two versions exist.
+    pub done: bool,
     /// Head is watched.
     pub probation: Option<Probation>,
     /// True if a swap went wrong half-way: spaces of two versions exist.
     pub mixed: bool,
     /// Generations, oldest first.
-    history: Vec<Generation>,
+    pub(super) history: Vec<Generation>,
     /// The versions that can come back, oldest first.
-    loaded: Vec<LoadedModule>,
+    pub(super) loaded: Vec<VersionHash>,
+    /// The last generations with their tables, oldest first: entities may still come from spaces that run them.
+    versions: Vec<Arc<ModuleVersion>>,
     /// What versions did wrong that nobody watched.
-    faults: BTreeSet<Fault>,
+    pub(super) faults: BTreeSet<Fault>,
     /// Shards of services whose constructor failed: by type name and number.
     failed_shards: BTreeSet<(String, u32)>,
     /// Lines about crashes that may be written.
@@ -66,17 +72,14 @@ pub struct Next {
     pub lineage: Lineage,
     /// As spaces use it.
     pub version: Arc<ModuleVersion>,
-    /// For coming back.
-    pub checked: Checked,
 }
 
 impl Next {
     /// A version behind all that a lineage has.
-    pub fn after(lineage: &Lineage, loaded: LoadedModule) -> Result<Self, String> {
-        let LoadedModule { hash, checked } = loaded;
+    pub fn after(lineage: &Lineage, hash: VersionHash, checked: Checked) -> Result<Self, String> {
         let generation = lineage.generation() + 1;
         let (lineage, version) =
-            lineage.publish(checked.clone(), hash, generation).map_err(|error| error.to_string())?;
+            lineage.publish(checked, hash, generation).map_err(|error| error.to_string())?;
         // Gates would not take it: its clients would go on with the schema before.
         let bytes = version.schema.encode().len();
         if bytes > SCHEMA_BYTES_MAX {
@@ -86,7 +89,15 @@ impl Next {
                  publish under another name"
             ));
         }
-        Ok(Self { lineage, version: Arc::new(version), checked })
+        Ok(Self { lineage, version: Arc::new(version) })
+    }
+
+    /// BLAKE3 of the lineage: the same for all who gave out the same ids.
+    pub fn table(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        // A hasher takes everything.
+        drop(ciborium::into_writer(&self.lineage, &mut hasher));
+        *hasher.finalize().as_bytes()
     }
 }
 
@@ -108,23 +119,40 @@ impl LineBudget {
     }
 }
 
-/// One generation, with what is measured of it.
+/// One generation, with what is measured of it here.
 #[derive(Debug)]
-struct Generation {
-    entry: VersionEntry,
-    hash: VersionHash,
-    pauses: Vec<u64>,
+pub(super) struct Generation {
+    pub(super) entry: VersionEntry,
+    pub(super) hash: VersionHash,
+    /// The publication.
+    pub(super) mark: Id,
+    pub(super) pauses: Vec<u64>,
 }
 
 impl Module {
     /// A module whose first version is this.
-    pub fn new(lineage: Lineage, head: Arc<ModuleVersion>, key_value_bytes_max: usize) -> Self {
+    pub(super) fn first(next: Next, order: &Order, key_value_bytes_max: usize) -> Self {
+        let (before, head) = (Lineage::new(&order.module), next.version.clone());
+        let mut module = Self::new(before, next, key_value_bytes_max);
+        module.note(&head, order);
+        module.head_is(VersionState::Passed);
+        // There is nothing to go back to, and nothing that it could have broken.
+        module.passed = Some(head.hash);
+        module
+    }
+
+    /// A module with this head, of whose history nothing is noted yet.
+    pub(super) fn new(before: Lineage, next: Next, key_value_bytes_max: usize) -> Self {
         Self {
-            lineage,
-            head,
+            lineage: next.lineage,
+            before,
+            versions: vec![next.version.clone()],
+            head: next.version,
             passed: None,
             key_value: KeyValueMap::new(key_value_bytes_max),
-            stage: Stage::Idle,
+            rollout: None,
+            swap: SiteSwap::default(),
+            done: false,
             probation: None,
             mixed: false,
             history: Vec::new(),
@@ -137,18 +165,33 @@ impl Module {
     }
 
     /// A version becomes head.
-    pub fn install(&mut self, next: Next, note: &str, at_ms: u64, rollback: bool) {
-        let Next { lineage, version: head, checked } = next;
-        self.loaded.retain(|loaded| loaded.hash != head.hash);
-        self.loaded.push(LoadedModule { hash: head.hash, checked });
+    pub(super) fn install(&mut self, next: Next, order: &Order) {
+        self.before = std::mem::replace(&mut self.lineage, next.lineage);
+        self.set_head(next.version.clone());
+        self.note(&next.version, order);
+        self.done = false;
+    }
+
+    pub(super) fn set_head(&mut self, head: Arc<ModuleVersion>) {
+        self.versions.retain(|version| version.generation != head.generation);
+        self.versions.push(head.clone());
+        if self.versions.len() > VERSIONS_KEPT {
+            self.versions.remove(0);
+        }
+        self.head = head;
+    }
+
+    fn note(&mut self, head: &ModuleVersion, order: &Order) {
+        self.loaded.retain(|loaded| *loaded != head.hash);
+        self.loaded.push(head.hash);
         let entry = VersionEntry {
             module: head.manifest.name.clone(),
             generation: head.generation,
             version: full_hash(head.hash),
             label: head.manifest.label.clone(),
-            note: note.to_owned(),
-            at_ms,
-            rollback,
+            note: order.note.clone(),
+            at_ms: order.at_ms,
+            rollback: order.rollback,
             state: VersionState::Swapping,
             traps: 0,
             crashes: 0,
@@ -156,13 +199,29 @@ impl Module {
             rolls_back_to: None,
             spaces: 0,
             pause: None,
+            games: Vec::new(),
         };
-        self.history.push(Generation { entry, hash: head.hash, pauses: Vec::new() });
+        self.history.push(Generation { entry, hash: head.hash, mark: order.mark, pauses: Vec::new() });
         if self.history.len() > HISTORY_MAX {
             self.history.remove(0);
         }
-        self.lineage = lineage;
-        self.head = head;
+    }
+
+    /// The publication that made head.
+    pub(super) fn mark(&self) -> Id {
+        self.history.last().map_or(Id::ZERO, |last| last.mark)
+    }
+
+    /// Which publication is head.
+    pub(super) fn head_mark(&self) -> HeadMark {
+        let module = self.head.manifest.name.clone();
+        HeadMark { module, generation: self.head.generation, mark: self.mark() }
+    }
+
+    /// A version as which it was published with a generation.
+    pub(super) fn version(&self, hash: VersionHash, generation: u32) -> Option<Arc<ModuleVersion>> {
+        let is = |version: &&Arc<ModuleVersion>| version.hash == hash && version.generation == generation;
+        self.versions.iter().rev().find(is).cloned()
     }
 
     /// Notes what became of head; what it was is overwritten.
@@ -206,8 +265,8 @@ impl Module {
 
     /// The versions that can come back and are not head, newest first, for people.
     pub fn titles(&self) -> Vec<String> {
-        let others = self.loaded.iter().rev().filter(|loaded| loaded.hash != self.head.hash);
-        others.map(|loaded| self.title(loaded.hash)).collect()
+        let others = self.loaded.iter().rev().filter(|loaded| **loaded != self.head.hash);
+        others.map(|loaded| self.title(*loaded)).collect()
     }
 
     /// Whether head went back to an earlier version.
@@ -250,7 +309,7 @@ impl Module {
 
     /// A version that can come back: by the beginning of its hash, its label or generation; with
     /// none, the newest one that passed and is not head, else the one before head.
-    pub fn find(&self, wanted: Option<&str>) -> Option<LoadedModule> {
+    pub fn find(&self, wanted: Option<&str>) -> Option<VersionHash> {
         let other = |generation: &&Generation| generation.hash != self.head.hash;
         let hash = match wanted {
             Some(wanted) => {
@@ -270,19 +329,17 @@ impl Module {
             }
         }
         .hash;
-        self.loaded(hash)
+        self.has(hash).then_some(hash)
     }
 
-    /// A version that can come back.
-    pub fn loaded(&self, hash: VersionHash) -> Option<LoadedModule> {
-        self.loaded.iter().find(|loaded| loaded.hash == hash).cloned()
+    /// Whether a version can come back.
+    pub(super) fn has(&self, hash: VersionHash) -> bool {
+        self.loaded.contains(&hash)
     }
 
-    /// Notes what a version did wrong while nobody watched it.
-    pub(super) fn learn_fault(&mut self, fault: Fault) {
-        if self.faults.len() < FAULTS_MAX {
-            self.faults.insert(fault);
-        }
+    /// Notes what a version did wrong while nobody watched it. False if that was known, or too much is.
+    pub(super) fn learn_fault(&mut self, fault: Fault) -> bool {
+        self.faults.len() < FAULTS_MAX && self.faults.insert(fault)
     }
 
     /// Whether a version before did that, too.
@@ -290,49 +347,38 @@ impl Module {
         self.faults.contains(fault)
     }
 
-    /// Lets go of versions that nobody will go back to; answers which.
-    pub fn forget_old(&mut self) -> Vec<VersionHash> {
-        let passed = self.passed.as_ref().map(|passed| passed.hash);
-        let mut forgotten = Vec::new();
+    /// Lets go of versions that nobody will go back to.
+    pub(super) fn forget_old(&mut self) {
         while self.loaded.len() > VERSIONS_KEPT {
-            let old = self
-                .loaded
-                .iter()
-                .position(|loaded| loaded.hash != self.head.hash && Some(loaded.hash) != passed);
-            let Some(old) = old else { break };
-            forgotten.push(self.loaded.remove(old).hash);
+            let free = |loaded: &VersionHash| *loaded != self.head.hash && Some(*loaded) != self.passed;
+            let Some(old) = self.loaded.iter().position(free) else { break };
+            self.loaded.remove(old);
         }
-        forgotten
     }
 
-    /// True while spaces of two versions exist because of a swap.
-    pub fn is_swapping(&self) -> bool {
-        matches!(&self.stage, Stage::Swapping(rollout) if !rollout.is_settled())
-    }
-
-    /// When it wants to be looked after.
-    pub fn next_wake_ms(&self) -> Option<u64> {
-        let probation =
-            self.probation.as_ref().filter(|_| !self.is_swapping()).map(|probation| probation.until_ms);
-        [probation, self.stage.next_wake_ms()].into_iter().flatten().min()
+    /// When it wants to be looked after; `judges`: probations end here.
+    pub(super) fn next_wake_ms(&self, judges: bool) -> Option<u64> {
+        let watched = self.probation.as_ref().filter(|_| judges && self.done);
+        let pauses = self.rollout.as_ref().and_then(Rollout::next_wake_ms);
+        [watched.map(|probation| probation.until_ms), pauses].into_iter().flatten().min()
     }
 }
 
 impl GameCore {
-    /// A module runs for the first time: its shards are made, its services begin.
-    pub(super) fn start_module(&mut self, first: Next, note: &str) {
-        let head = first.version.clone();
+    /// A module runs here for the first time: gates hear of it, and its shards are made. Its services begin when all
+    /// games have it.
+    pub(super) fn start_module(&mut self, module: Module) {
+        let head = module.head.clone();
         let name = head.manifest.name.clone();
-        let mut module = Module::new(first.lineage.clone(), head.clone(), self.config.key_value_bytes_max);
-        module.install(first, note, self.now_ms, false);
         self.modules.insert(name.clone(), module);
-        self.send_gate(ToGate::Schema { schema: head.schema.clone() });
+        if self.is_in() {
+            self.send_gate(ToGate::Schema { schema: head.schema.clone() });
+        }
         self.dispatch(ToDispatcher::Profile(self.profile()));
+        self.announce(&name);
         for shard in 0..self.config.nil_shards.max(1) {
             self.make_space(nil_shard(self.incarnation, &name, shard), &name, SpaceKind::Nil);
         }
-        self.claim_home(&name);
-        self.start_services(&name);
         self.fact(Fact::Started {
             module: name,
             version: head.hash.to_string(),
@@ -340,8 +386,29 @@ impl GameCore {
         });
     }
 
+    /// Tells whoever keeps components that this one is head.
+    pub(super) fn announce(&mut self, name: &str) {
+        let Some(head) = self.modules.get(name).map(|module| module.head.clone()) else { return };
+        if self.peers.among
+            && let Some(bytes) = self.shelf.get(&head.hash).map(|shelved| shelved.bytes.clone())
+        {
+            let (module, generation, version) = (name.to_owned(), head.generation, head.hash);
+            self.out.push(GameOutput::Live { module, generation, version, bytes });
+        }
+    }
+
+    /// All games run a module's head: its home and the services that it has not got yet begin.
+    pub(super) fn begin_services(&mut self, name: &str) {
+        if self.is_in() && self.modules.get(name).is_some_and(|module| module.done) {
+            if !self.homes.contains(name) {
+                self.claim_home(name);
+            }
+            self.start_services(name);
+        }
+    }
+
     /// Asks to be the home of a module; the first one that asks is.
-    pub(super) fn claim_home(&mut self, name: &str) {
+    fn claim_home(&mut self, name: &str) {
         let (target, id) = (Target::Entity(home_of(name)), self.message_id());
         let envelope = self.envelope(target, id, false, Cargo::Home { module: name.to_owned() });
         let place = Placement::Process(self.incarnation);
@@ -360,7 +427,7 @@ impl GameCore {
     }
 
     /// Asks for the shards of services: those that exist stay. Those whose constructor failed here are made once more.
-    pub(super) fn start_services(&mut self, name: &str) {
+    fn start_services(&mut self, name: &str) {
         let Some(module) = self.modules.get_mut(name) else { return };
         let (head, failed) = (module.head.clone(), std::mem::take(&mut module.failed_shards));
         for kind in head.manifest.types.iter().filter(|kind| kind.kind == TypeKind::Service) {
@@ -437,12 +504,7 @@ impl GameCore {
                 break;
             }
         }
-        self.settle_answers();
-    }
-
-    pub(super) fn forget_old_versions(&mut self, name: &str) {
-        let forgotten = self.modules.get_mut(name).map(Module::forget_old).unwrap_or_default();
-        self.out.extend(forgotten.into_iter().map(GameOutput::Forget));
+        self.tell_pauses();
     }
 
     /// Small ids of types with live entities, and how many there are.

@@ -30,7 +30,8 @@ impl GameCore {
             Ok(placed) => placed,
             Err(code) => return self.answer(answer, Outcome::not_run(code)),
         };
-        let creation = Box::new(Creation { module, type_name, args, place, answer });
+        let generation = self.modules.get(&module).map_or(0, |module| module.head.generation);
+        let creation = Box::new(Creation { module, generation, type_name, args, place, answer });
         let (target, id) = (Target::Entity(entity), self.message_id());
         let envelope = self.envelope(target, id, true, Cargo::Create(creation));
         self.dispatch(ToDispatcher::Create { place: placement, envelope });
@@ -83,7 +84,8 @@ impl GameCore {
     }
 
     fn make_entity(&mut self, entity: EntityId, creation: Creation) {
-        let Creation { module, type_name, args, place, answer } = creation;
+        let Creation { module, generation, type_name, args, place, answer } = creation;
+        self.seen_at_work(&module, generation);
         let space = match self.place_for(&module, entity, &type_name, &place) {
             Ok(space) => space,
             Err(code) => {
@@ -235,6 +237,8 @@ impl GameCore {
             }
             return;
         }
+        let version = &traveller.version;
+        self.seen_at_work(&version.manifest.name, version.generation);
         let row = self.directory.space(space);
         let fits = row.is_some_and(|row| {
             row.kind != SpaceKind::Service && row.module == traveller.version.manifest.name

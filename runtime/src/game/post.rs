@@ -58,9 +58,14 @@ impl GameCore {
 
     /// A version of a module that is loaded here.
     pub fn version(&self, module: &str, hash: VersionHash) -> Option<Arc<ModuleVersion>> {
-        let module = self.modules.get(module)?;
-        let known = [Some(&module.head), module.passed.as_ref()];
-        known.into_iter().flatten().find(|version| version.hash == hash).cloned()
+        let head = &self.modules.get(module)?.head;
+        (head.hash == hash).then(|| head.clone())
+    }
+
+    /// A version as which it was published with a generation: one of the last, or one that is ready to be the next.
+    pub fn version_at(&self, module: &str, hash: VersionHash, generation: u32) -> Option<Arc<ModuleVersion>> {
+        let known = self.modules.get(module).and_then(|module| module.version(hash, generation));
+        known.or_else(|| self.staged_version(hash, generation))
     }
 
     pub(super) fn profile(&self) -> Profile {
@@ -68,7 +73,7 @@ impl GameCore {
             modules: self.modules.keys().cloned().collect(),
             labels: self.config.labels.clone(),
             load: u32::try_from(self.directory.sizes().0).unwrap_or(u32::MAX),
-            closed: self.closing.is_some(),
+            closed: self.closing.is_some() || !self.is_in(),
         }
     }
 
@@ -148,6 +153,7 @@ impl GameCore {
     }
 
     fn members(&mut self, members: &[Member]) {
+        self.games_are(members);
         let mut gates: Gates = BTreeMap::new();
         for member in members.iter().filter(|member| member.name.starts_with("gate/")) {
             gates.insert(member.incarnation.random, member.incarnation);
@@ -156,7 +162,9 @@ impl GameCore {
             gates.values().filter(|gate| !self.gates.contains_key(&gate.random)).copied().collect();
         // Another dispatcher may know a gate that this one has not heard of yet: only death ends one.
         self.gates.extend(gates);
-        let schemas: Vec<_> = self.modules.values().map(|module| module.head.schema.clone()).collect();
+        // Clients come once there is a game for them.
+        let heads = self.modules.values().filter(|_| self.is_in());
+        let schemas: Vec<_> = heads.map(|module| module.head.schema.clone()).collect();
         for gate in new {
             for schema in &schemas {
                 self.tell_gate(gate, ToGate::Schema { schema: schema.clone() });
@@ -175,9 +183,9 @@ impl GameCore {
             }
             return;
         }
+        self.game_died(incarnation);
         for module in self.modules.keys().cloned().collect::<Vec<_>>() {
-            self.claim_home(&module);
-            self.start_services(&module);
+            self.begin_services(&module);
         }
     }
 
@@ -190,7 +198,7 @@ impl GameCore {
     /// Something for somebody here.
     fn arrived(&mut self, envelope: Envelope<Cargo>) {
         match envelope.target {
-            Target::Process(_) => self.for_process(envelope.payload),
+            Target::Process(_) => self.for_process(envelope.source, envelope.payload),
             Target::Arrival { space, .. } => {
                 if let Cargo::Install(traveller) = envelope.payload {
                     self.install(space, traveller);
@@ -206,8 +214,9 @@ impl GameCore {
         }
     }
 
-    fn for_process(&mut self, cargo: Cargo) {
+    fn for_process(&mut self, source: Incarnation, cargo: Cargo) {
         match cargo {
+            Cargo::Peer(peer) => self.heard(source, *peer),
             Cargo::Client(to_game) => self.released(&to_game),
             _ => self.counters.dropped += 1,
         }
@@ -252,6 +261,11 @@ impl GameCore {
             }
             // Somebody else has it, or will.
             Cargo::Service { .. } | Cargo::Home { .. } => {}
+            Cargo::Peer(peer) => {
+                if let Target::Process(life) = envelope.target {
+                    self.unreached(life, &peer);
+                }
+            }
             Cargo::Client(_) | Cargo::Gate(_) | Cargo::Debts(_) | Cargo::Settled(_) => {
                 self.counters.dropped += 1;
             }

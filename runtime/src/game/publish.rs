@@ -1,18 +1,21 @@
-//! From bytes to a version that may be swapped in: load, allot ids, compare, rehearse.
+//! From bytes to a version that may be swapped in: load, compare, let all games get it ready, judge what they found.
 //!
-//! Nothing here changes a running game; that is [`super::rollout`]'s.
+//! Nothing here changes a running game; that is [`super::rollout`]'s. It runs in the game that leads, be it the only
+//! one: one at a time for each module, each one more than the generation that all have.
 
-use super::limits::{MODULES_MAX, REHEARSAL_MS_MAX};
-use super::modules::{Module, Next};
-use super::report::{Fact, Pauses, PublicationReport, VersionState, full_hash};
-use super::rollout::Rollout;
+use super::judge::Candidate;
+use super::limits::STAGING_MS_MAX;
+use super::modules::Next;
+use super::report::{Fact, PublicationReport, SiteReport, full_hash};
 use super::{GameCore, GameOutput, LoadedModule};
+use crate::cargo::peer::{Findings, Order, Peer};
 use crate::guest::VersionHash;
-use crate::message::{Input, Parked, Rehearsal};
+use crate::manifest::Checked;
+use crate::message::Rehearsal;
 use crate::versions::Lineage;
-use crate::versions::diff::{Change, Diff, Weight, diff};
 use bytes::Bytes;
-use everwake_protocol::EntityId;
+use everwake_protocol::Id;
+use everwake_protocol::cluster::Incarnation;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +27,8 @@ pub struct PublishOptions {
     pub supersede: bool,
     /// What is not held against it.
     pub agreed: Agreed,
+    /// Only if no version of the module runs yet; else nothing is done, and that is no failure.
+    pub first: bool,
 }
 
 /// How much a publisher puts up with. Each one includes those before it.
@@ -38,62 +43,112 @@ pub enum Agreed {
     Loss,
 }
 
+/// Who waits for an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// The host goes back by itself, or whoever asked has been answered.
+    #[default]
+    Nobody,
+    /// An operator at this game.
+    Operator(u64),
+    /// One at another game, by that game's ticket.
+    Peer(Incarnation, u64),
+}
+
+/// A loaded component.
+#[derive(Debug)]
+pub(super) struct Shelved {
+    pub(super) checked: Checked,
+    /// Of the component; empty if nobody else can want it.
+    pub(super) bytes: Bytes,
+}
+
 /// A component on its way through the loader.
 #[derive(Debug)]
-pub(super) struct Job {
-    admin: u64,
-    options: PublishOptions,
-    note: String,
-    plan: bool,
+pub(super) struct Loading {
+    job: Job,
+    bytes: Bytes,
+    /// Versions that were let go of meanwhile.
+    pub(super) forgotten: BTreeSet<VersionHash>,
 }
 
-/// What a module's publication is doing.
-#[derive(Debug, Default)]
-pub enum Stage {
-    /// Nothing.
-    #[default]
-    Idle,
-    /// Spaces rehearse it.
-    Rehearsing,
-    /// Spaces go over.
-    Swapping(Box<Rollout>),
+#[derive(Debug)]
+enum Job {
+    /// An operator gave it.
+    Given { admin: u64, options: PublishOptions, note: String, plan: bool },
+    /// It came from another game.
+    Fetched(VersionHash),
 }
 
-impl Stage {
-    pub(super) fn next_wake_ms(&self) -> Option<u64> {
-        match self {
-            Stage::Swapping(rollout) => Some(rollout.wake_ms),
-            Stage::Idle | Stage::Rehearsing => None,
-        }
+/// How far a publication is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Games get it ready.
+    Staging,
+    /// Games go over.
+    Swapping,
+    /// All run it; its answer waits for pauses.
+    Settled,
+}
+
+/// A publication, as the one that leads sees it.
+#[derive(Debug)]
+pub(super) struct Publication {
+    pub(super) asker: Asker,
+    pub(super) order: Order,
+    pub(super) candidate: Candidate,
+    pub(super) report: Box<PublicationReport>,
+    pub(super) phase: Phase,
+    /// Games that have not said what this phase waits for.
+    pub(super) waiting: BTreeSet<Incarnation>,
+    /// Games that have said what they found.
+    pub(super) heard: BTreeSet<Incarnation>,
+    pub(super) found: Findings,
+    pub(super) failures: Vec<String>,
+    pub(super) sites: BTreeMap<Incarnation, SiteReport>,
+    /// Games that have told their pauses.
+    pub(super) paused: BTreeSet<Incarnation>,
+    /// When to look again, UTC ms.
+    pub(super) until_ms: u64,
+}
+
+impl Asker {
+    /// Who it was; nobody from now on.
+    pub(super) fn take(&mut self) -> Asker {
+        std::mem::take(self)
     }
 }
 
-/// A version that may become head.
-#[derive(Debug)]
-pub(super) struct Candidate {
-    /// Who asked; none if the host goes back by itself.
-    pub admin: Option<u64>,
-    pub next: Next,
-    pub options: PublishOptions,
-    pub note: String,
-    pub rollback: bool,
-    /// True if going back from it to the version before it loses nothing, as far as is known.
-    pub reversible: bool,
-    /// True if going back would forget something that was written after, whatever `migrate` does.
-    pub forgets: bool,
-    /// True if values that live entities hold go out of use.
-    pub loses: bool,
-    pub report: PublicationReport,
-}
+impl Publication {
+    pub(super) fn new(
+        asker: Asker,
+        order: Order,
+        candidate: Candidate,
+        report: PublicationReport,
+        sites: BTreeSet<Incarnation>,
+        now_ms: u64,
+    ) -> Publication {
+        let rehearsal = Rehearsal { reversible: true, ..Rehearsal::default() };
+        Publication {
+            asker,
+            order,
+            candidate,
+            report: Box::new(report),
+            phase: Phase::Staging,
+            waiting: sites,
+            heard: BTreeSet::new(),
+            found: Findings { rehearsal, ..Findings::default() },
+            failures: Vec::new(),
+            sites: BTreeMap::new(),
+            paused: BTreeSet::new(),
+            until_ms: now_ms + STAGING_MS_MAX,
+        }
+    }
 
-/// Spaces are asked what a swap would do.
-#[derive(Debug)]
-pub(super) struct RehearsalRun {
-    candidate: Candidate,
-    plan: bool,
-    waiting: BTreeSet<EntityId>,
-    found: Rehearsal,
-    pub until_ms: u64,
+    /// Nothing else may begin before it ends.
+    pub(super) fn is_under_way(&self) -> bool {
+        !self.order.plan && self.phase != Phase::Settled
+    }
 }
 
 impl GameCore {
@@ -106,35 +161,68 @@ impl GameCore {
         options: PublishOptions,
         plan: bool,
     ) {
-        let job = self.mint();
-        self.jobs.insert(job, Job { admin, options, note, plan });
-        self.out.push(GameOutput::Load { job, bytes });
+        self.load(Job::Given { admin, options, note, plan }, bytes);
+    }
+
+    /// A component has come from another game.
+    pub(super) fn load_fetched(&mut self, version: VersionHash, bytes: Bytes) {
+        self.load(Job::Fetched(version), bytes);
+    }
+
+    fn load(&mut self, job: Job, bytes: Bytes) {
+        let number = self.mint();
+        let loading = Loading { job, bytes: bytes.clone(), forgotten: BTreeSet::new() };
+        self.jobs.insert(number, loading);
+        self.out.push(GameOutput::Load { job: number, bytes });
     }
 
     /// The loader is done.
-    pub(super) fn loaded(&mut self, job: u64, result: Result<LoadedModule, String>) {
-        let Some(job) = self.jobs.remove(&job) else { return };
-        match result {
-            Ok(loaded) => self.consider(job, loaded),
-            Err(reason) => {
-                let report = PublicationReport { refusals: vec![reason], ..Default::default() };
-                self.refuse_publication(Some(job.admin), report, job.plan);
+    pub(super) fn loaded(&mut self, number: u64, result: Result<LoadedModule, String>) {
+        let Some(Loading { job, bytes, forgotten }) = self.jobs.remove(&number) else { return };
+        match (job, result) {
+            (job, Ok(loaded)) if forgotten.contains(&loaded.hash) => self.load(job, bytes),
+            (Job::Fetched(version), Ok(loaded)) if loaded.hash != version => {
+                self.component_missing(version, "what came is another component");
             }
+            (job, Ok(LoadedModule { hash, checked })) => {
+                let bytes = if self.peers.among { bytes } else { Bytes::new() };
+                self.shelf.insert(hash, Shelved { checked, bytes });
+                self.untidy = true;
+                match job {
+                    Job::Given { admin, options, note, plan } => {
+                        self.ask_to_publish(admin, hash, note, options, plan);
+                    }
+                    Job::Fetched(version) => self.component_here(version),
+                }
+            }
+            (Job::Given { admin, plan, .. }, Err(reason)) => {
+                let report = PublicationReport { refusals: vec![reason], ..Default::default() };
+                self.refuse_publication(Asker::Operator(admin), report, plan);
+            }
+            (Job::Fetched(version), Err(reason)) => self.component_missing(version, &reason),
         }
     }
 
     /// `rollback`: an earlier version becomes a new generation.
-    pub(super) fn rollback(&mut self, admin: u64, name: &str, to: Option<&str>, irreversible: bool) {
-        let found = self.modules.get(name).and_then(|module| module.find(to));
-        let Some(loaded) = found else {
-            let why = self.no_way_back(name, to);
-            let report =
-                PublicationReport { module: name.to_owned(), refusals: vec![why], ..Default::default() };
-            return self.refuse_publication(Some(admin), report, false);
+    pub(super) fn rollback(
+        &mut self,
+        asker: Asker,
+        name: Option<String>,
+        to: Option<&str>,
+        irreversible: bool,
+    ) {
+        let only = || self.modules.first().filter(|_| self.modules.len() == 1).map(|(name, _)| name.clone());
+        let name = name.or_else(only).unwrap_or_default();
+        let found = self.modules.get(&name).and_then(|module| module.find(to));
+        let Some(version) = found.filter(|version| self.shelf.contains_key(version)) else {
+            let why = self.no_way_back(&name, to);
+            let report = PublicationReport { module: name, refusals: vec![why], ..Default::default() };
+            return self.refuse_publication(asker, report, false);
         };
         let agreed = if irreversible { Agreed::Loss } else { Agreed::Nothing };
-        let options = PublishOptions { supersede: true, agreed };
-        self.weigh(Some(admin), loaded, options, "rollback".to_owned(), true, false);
+        let options = PublishOptions { supersede: true, agreed, ..PublishOptions::default() };
+        let order = self.order(version, "rollback".to_owned(), options);
+        self.weigh(asker, Order { rollback: true, ..order });
     }
 
     /// Why there is nothing to go back to.
@@ -167,75 +255,91 @@ impl GameCore {
         }
     }
 
-    fn consider(&mut self, job: Job, loaded: LoadedModule) {
-        self.weigh(Some(job.admin), loaded, job.options, job.note, false, job.plan);
+    /// Something to publish; the rest follows from its component.
+    pub(super) fn order(&mut self, version: VersionHash, note: String, options: PublishOptions) -> Order {
+        let shelved = self.shelf.get(&version);
+        let module = shelved.map(|it| it.checked.manifest().name.clone()).unwrap_or_default();
+        let generation = self.modules.get(&module).map_or(0, |module| module.lineage.generation()) + 1;
+        // The same file is the same first version wherever it begins.
+        let mark = match generation {
+            1 => Id::derive(&[b"first", module.as_bytes(), &version.0]),
+            _ => self.mint_id(b"publication"),
+        };
+        let at_ms = self.now_ms;
+        let (rollback, revert, plan) = (false, false, false);
+        Order { module, mark, generation, version, note, options, at_ms, rollback, revert, plan }
     }
 
-    fn weigh(
-        &mut self,
-        admin: Option<u64>,
-        loaded: LoadedModule,
-        options: PublishOptions,
-        note: String,
-        rollback: bool,
-        plan: bool,
-    ) {
-        let manifest = loaded.checked.manifest();
-        let name = manifest.name.clone();
-        let mut report = PublicationReport {
-            module: name.clone(),
-            version: full_hash(loaded.hash),
-            label: manifest.label.clone(),
-            ..Default::default()
+    /// Looks at what is to be published, and lets all games get it ready.
+    pub(super) fn weigh(&mut self, asker: Asker, order: Order) {
+        let (name, plan) = (order.module.clone(), order.plan);
+        let mut report = PublicationReport { module: name.clone(), ..Default::default() };
+        report.version = full_hash(order.version);
+        let Some(Shelved { checked, .. }) = self.shelf.get(&order.version) else {
+            report.refusals.push("its component is here no more".to_owned());
+            return self.refuse_publication(asker, report, plan);
         };
+        let checked = checked.clone();
+        report.label.clone_from(&checked.manifest().label);
+        self.untidy = true;
         self.settle_now(&name);
-        let hash = loaded.hash;
-        report.refusals = self.objections(&loaded, options, plan);
-        if !report.refusals.is_empty() {
-            self.refuse_publication(admin, report, plan);
-            return self.unload(&name, hash);
-        }
-        let Some(module) = self.modules.get(&name) else {
-            return self.first_version(admin, loaded, note, report, plan);
-        };
-        report.from = full_hash(module.head.hash);
-        if module.head.hash == loaded.hash && !module.mixed {
+        if let Some(module) = self.modules.get(&name).filter(|_| order.options.first) {
             report.generation = module.head.generation;
-            report.summary = "this version is head already: nothing to do".to_owned();
-            report.published = !plan;
-            return self.answer_publication(admin, report);
+            report.from = full_hash(module.head.hash);
+            report.summary = format!("{} runs: it counts", module.title(module.head.hash));
+            return self.answer_publication(asker, Box::new(report));
         }
-        let candidate = match module.candidate(admin, loaded, options, note, rollback, report) {
-            Ok(candidate) => candidate,
-            Err(report) => {
-                self.refuse_publication(admin, *report, plan);
-                return self.unload(&name, hash);
+        report.refusals = self.objections(&order);
+        if !report.refusals.is_empty() {
+            return self.refuse_publication(asker, report, plan);
+        }
+        let compared = match self.modules.get(&name) {
+            Some(module) if module.head.hash == order.version && !module.mixed => {
+                report.from = full_hash(module.head.hash);
+                report.generation = module.head.generation;
+                report.summary = "this version is head already: nothing to do".to_owned();
+                report.published = !plan;
+                return self.answer_publication(asker, Box::new(report));
+            }
+            Some(module) => module.compare(order.version, checked, &mut report),
+            None => {
+                report.generation = order.generation;
+                let next = Next::after(&Lineage::new(&name), order.version, checked);
+                next.map(|_| Candidate { reversible: true, ..Candidate::default() })
             }
         };
-        self.rehearse(candidate, plan);
+        match compared {
+            Ok(candidate) => self.begin(asker, order, candidate, report),
+            Err(reason) => {
+                report.refusals.push(reason);
+                self.refuse_publication(asker, report, plan);
+            }
+        }
+    }
+
+    /// A publication of a module is under way.
+    pub(super) fn is_publishing(&self, module: &str) -> bool {
+        self.publications.values().any(|it| it.is_under_way() && it.order.module == module)
     }
 
     /// What stands against a publication whatever is in it.
-    fn objections(&self, loaded: &LoadedModule, options: PublishOptions, plan: bool) -> Vec<String> {
+    fn objections(&self, order: &Order) -> Vec<String> {
         let mut objections = Vec::new();
         if self.closing.is_some() {
             objections.push("the server is shutting down".to_owned());
         }
-        let manifest = loaded.checked.manifest();
-        let Some(module) = self.modules.get(&manifest.name) else {
-            if self.modules.len() >= MODULES_MAX {
-                objections.push(format!("this process runs {MODULES_MAX} modules already"));
-            }
-            return objections;
-        };
-        if plan {
+        if order.plan {
             return objections;
         }
-        if !matches!(module.stage, Stage::Idle) {
+        if self.is_publishing(&order.module) {
             objections
                 .push("another publication of this module is under way: spaces of two versions exist".into());
         }
-        if module.probation.is_some() && !options.supersede && !self.config.dev {
+        if let Some(module) = self.modules.get(&order.module)
+            && module.probation.is_some()
+            && !order.options.supersede
+            && !self.config.dev
+        {
             objections.push(format!(
                 "version {} is on probation\nhint: wait, or publish with `--supersede`",
                 module.head.hash
@@ -244,290 +348,123 @@ impl GameCore {
         objections
     }
 
-    fn first_version(
+    /// All games get it ready.
+    pub(super) fn begin(
         &mut self,
-        admin: Option<u64>,
-        loaded: LoadedModule,
-        note: String,
-        mut report: PublicationReport,
-        plan: bool,
+        asker: Asker,
+        order: Order,
+        candidate: Candidate,
+        report: PublicationReport,
     ) {
-        let (name, hash) = (report.module.clone(), loaded.hash);
-        let lineage = Lineage::new(&name);
-        let first = match Next::after(&lineage, loaded) {
-            Ok(first) => first,
-            Err(reason) => {
-                report.refusals.push(reason);
-                self.refuse_publication(admin, report, plan);
-                return self.unload(&name, hash);
-            }
-        };
-        report.reversible = true;
-        report.generation = first.version.generation;
-        report.summary = "the module starts".to_owned();
-        if !plan {
-            report.published = true;
-            self.start_module(first, &note);
-            if let Some(module) = self.modules.get_mut(&name) {
-                // There is nothing to go back to, and nothing that it could have broken.
-                module.head_is(VersionState::Passed);
-                module.passed = Some(module.head.clone());
-            }
-        }
-        self.answer_publication(admin, report);
-        self.unload(&name, hash);
-    }
-
-    /// Asks all spaces of the module what the swap would do.
-    fn rehearse(&mut self, candidate: Candidate, plan: bool) {
-        let name = candidate.report.module.clone();
-        let ticket = self.mint();
-        let spaces = self.directory.spaces_of(&name);
-        let version = candidate.next.version.clone();
-        let until_ms = self.now_ms + REHEARSAL_MS_MAX;
-        if !plan && let Some(module) = self.modules.get_mut(&name) {
-            module.stage = Stage::Rehearsing;
-        }
-        let waiting = spaces.iter().copied().collect();
-        let found = Rehearsal { reversible: true, ..Default::default() };
-        self.rehearsals.insert(ticket, RehearsalRun { candidate, plan, waiting, found, until_ms });
-        for space in spaces {
-            self.hand(space, Input::Rehearse { ticket, version: version.clone() });
-        }
-        self.rehearsal_done(ticket);
-    }
-
-    /// A space has looked.
-    pub(super) fn rehearsed(&mut self, space: EntityId, ticket: u64, rehearsal: Rehearsal) {
-        let Some(run) = self.rehearsals.get_mut(&ticket) else { return };
-        if run.waiting.remove(&space) {
-            run.found.merge(rehearsal);
-        }
-        self.rehearsal_done(ticket);
-    }
-
-    /// A space was closed before it answered.
-    pub(super) fn rehearsal_lost(&mut self, space: EntityId) {
-        let tickets: Vec<u64> = self.rehearsals.keys().copied().collect();
-        for ticket in tickets {
-            if self.rehearsals.get_mut(&ticket).is_some_and(|run| run.waiting.remove(&space)) {
-                self.rehearsal_done(ticket);
-            }
+        let (mark, sites) = (order.mark, self.sites());
+        let publication =
+            Publication::new(asker, order.clone(), candidate, report, sites.clone(), self.now_ms);
+        self.publications.insert(mark, publication);
+        for site in sites {
+            self.say(site, Peer::Stage(Box::new(order.clone())));
         }
     }
 
-    pub(super) fn expire_rehearsals(&mut self) {
-        let now_ms = self.now_ms;
-        let late = self.rehearsals.extract_if(.., |_, run| run.until_ms <= now_ms);
-        let late: Vec<RehearsalRun> = late.map(|(_, run)| run).collect();
-        for run in late {
-            let why = format!("{} spaces did not answer in time", run.waiting.len());
-            self.give_up(run, why);
-        }
-    }
-
-    /// Something came between: what was rehearsed does not happen.
-    pub(super) fn interrupt_rehearsals(&mut self, name: &str, why: &str) {
-        let of_module = |run: &mut RehearsalRun| run.candidate.report.module == name;
-        let runs = self.rehearsals.extract_if(.., |_, run| of_module(run));
-        let runs: Vec<RehearsalRun> = runs.map(|(_, run)| run).collect();
-        for run in runs {
-            self.give_up(run, why.to_owned());
-        }
-    }
-
-    fn give_up(&mut self, run: RehearsalRun, why: String) {
-        let (name, hash) = (run.candidate.report.module.clone(), run.candidate.next.version.hash);
-        let mut report = run.candidate.report;
-        report.refusals.push(why);
-        self.refuse_publication(run.candidate.admin, report, run.plan);
-        self.unload(&name, hash);
-    }
-
-    /// Lets go of a version that did not become head, unless it can come back.
-    fn unload(&mut self, name: &str, hash: VersionHash) {
-        let kept = self.modules.get(name).is_some_and(|module| module.loaded(hash).is_some());
-        let rehearsed = self.rehearsals.values().any(|run| run.candidate.next.version.hash == hash);
-        if !kept && !rehearsed {
-            self.out.push(GameOutput::Forget(hash));
-        }
-    }
-
-    fn rehearsal_done(&mut self, ticket: u64) {
-        if self.rehearsals.get(&ticket).is_none_or(|run| !run.waiting.is_empty()) {
+    /// A game has said what it found, or why it cannot.
+    pub(super) fn site_staged(&mut self, from: Incarnation, mark: Id, found: Result<Findings, Vec<String>>) {
+        let name = self.game_name(from);
+        let Some(publication) = self.publications.get_mut(&mark) else { return };
+        if publication.phase != Phase::Staging || !publication.heard.insert(from) {
             return;
         }
-        let Some(run) = self.rehearsals.remove(&ticket) else { return };
-        let census = self.census(&run.candidate.report.module);
-        let spaces = self.directory.spaces_of(&run.candidate.report.module).len();
-        let candidate = run.candidate.judged(&run.found, &census, spaces, run.plan);
-        if candidate.report.exit == 2 || (candidate.report.exit == 1 && !run.plan) {
-            let (name, hash) = (candidate.report.module.clone(), candidate.next.version.hash);
-            self.refuse_publication(candidate.admin, candidate.report, run.plan);
-            return self.unload(&name, hash);
+        publication.waiting.remove(&from);
+        let refusals = match found {
+            Ok(found) => publication.found.merge(found),
+            Err(reasons) => reasons,
+        };
+        let told = |why: String| if self.peers.among { format!("`{name}`: {why}") } else { why };
+        publication.found.refusals.extend(refusals.into_iter().map(told));
+        self.all_staged(mark);
+    }
+
+    /// A game cannot be reached, and is not known to be dead.
+    pub(super) fn site_unreached(&mut self, life: Incarnation) {
+        let waiting = self
+            .publications
+            .iter()
+            .filter(|(_, it)| it.phase == Phase::Staging && it.waiting.contains(&life));
+        for mark in waiting.map(|(mark, _)| *mark).collect::<Vec<_>>() {
+            self.site_staged(life, mark, Err(vec!["it cannot be reached".to_owned()]));
         }
-        if run.plan {
-            let (name, hash) = (candidate.report.module.clone(), candidate.next.version.hash);
-            self.answer_publication(candidate.admin, candidate.report);
-            return self.unload(&name, hash);
+    }
+
+    /// All have said something: it goes on or it does not.
+    pub(super) fn all_staged(&mut self, mark: Id) {
+        // Before a new leader knows how all stand it decides nothing.
+        let leads = self.peers.leads();
+        let Some(publication) = self.publications.get_mut(&mark) else { return };
+        if publication.phase != Phase::Staging || !publication.waiting.is_empty() || !leads {
+            return;
         }
-        self.roll_out(candidate);
+        publication.judge();
+        let (plan, exit) = (publication.order.plan, publication.report.exit);
+        if !plan && exit == 0 {
+            return self.roll_out(mark);
+        }
+        let Some(publication) = self.drop_publication(mark) else { return };
+        let reasons = publication.report.refusals.join("; ");
+        match exit {
+            0 | 1 if plan => self.answer_publication(publication.asker, publication.report),
+            _ => self.refuse_publication(publication.asker, *publication.report, plan),
+        }
+        if publication.order.revert {
+            self.halt(&publication.order.module, reasons);
+        }
+        self.let_in();
+    }
+
+    pub(super) fn staging_late(&mut self, mark: Id) {
+        let names = self.names_of_waiting(mark);
+        self.give_up(mark, &format!("not ready in time: {names}"));
+    }
+
+    /// Something came between: what games get ready does not happen.
+    pub(super) fn interrupt_publications(&mut self, name: &str, why: &str) {
+        let of_module = self.publications.iter().filter(|(_, it)| it.order.module == name);
+        for (mark, phase) in of_module.map(|(mark, it)| (*mark, it.phase)).collect::<Vec<_>>() {
+            if phase == Phase::Staging {
+                self.give_up(mark, "the running version is going back");
+            } else if let Some(mut publication) = self.publications.remove(&mark) {
+                publication.report.exit = 2;
+                publication.report.summary = format!("the version goes back: {why}");
+                self.answer_publication(publication.asker, publication.report);
+            }
+        }
+    }
+
+    fn give_up(&mut self, mark: Id, why: &str) {
+        if let Some(mut publication) = self.drop_publication(mark) {
+            publication.report.refusals.push(why.to_owned());
+            self.refuse_publication(publication.asker, *publication.report, publication.order.plan);
+            self.let_in();
+        }
+    }
+
+    fn drop_publication(&mut self, mark: Id) -> Option<Publication> {
+        let publication = self.publications.remove(&mark)?;
+        self.untidy = true;
+        for site in self.sites() {
+            self.say(site, Peer::Drop { mark });
+        }
+        Some(publication)
     }
 
     /// It does not happen.
-    pub(super) fn refuse_publication(
-        &mut self,
-        admin: Option<u64>,
-        mut report: PublicationReport,
-        plan: bool,
-    ) {
+    pub(super) fn refuse_publication(&mut self, asker: Asker, mut report: PublicationReport, plan: bool) {
         report.exit = report.exit.max(if report.refusals.is_empty() { 1 } else { 2 });
         report.published = false;
         if report.summary.is_empty() {
             report.summary = "refused".to_owned();
         }
         if !plan {
-            // A refusal by reason of another publication must not end that one.
-            let rehearsing =
-                self.rehearsals.values().any(|run| !run.plan && run.candidate.report.module == report.module);
-            if let Some(module) = self.modules.get_mut(&report.module)
-                && matches!(module.stage, Stage::Rehearsing)
-                && !rehearsing
-            {
-                module.stage = Stage::Idle;
-            }
             let reasons = report.refusals.clone();
             self.fact(Fact::Refused { module: report.module.clone(), reasons });
         }
-        self.answer_publication(admin, report);
-    }
-}
-
-impl Module {
-    /// What would come next, beside what is.
-    pub(super) fn candidate(
-        &self,
-        admin: Option<u64>,
-        loaded: LoadedModule,
-        options: PublishOptions,
-        note: String,
-        rollback: bool,
-        mut report: PublicationReport,
-    ) -> Result<Candidate, Box<PublicationReport>> {
-        let next = match Next::after(&self.lineage, loaded) {
-            Ok(next) => next,
-            Err(reason) => {
-                report.refusals.push(reason);
-                return Err(Box::new(report));
-            }
-        };
-        let diff = diff(&self.head, &next.version);
-        let additive = diff.is_additive();
-        let forgets = diff.losses().next().is_some();
-        // What a roll-back takes out of use comes back with the next version.
-        let loses = if rollback { forgets } else { diff.loses() };
-        report.changes = changes(&diff);
-        for change in diff.types.iter().flat_map(|changed| &changed.changes) {
-            match change.weight {
-                Weight::Fine => {}
-                Weight::Attention | Weight::Loss => report.warnings.push(said(change)),
-                Weight::Refused => report.refusals.push(said(change)),
-            }
-        }
-        let reversible = additive;
-        Ok(Candidate { admin, next, options, note, rollback, reversible, forgets, loses, report })
-    }
-}
-
-impl Candidate {
-    /// With what the spaces have found.
-    fn judged(mut self, found: &Rehearsal, census: &BTreeMap<u32, usize>, spaces: usize, plan: bool) -> Self {
-        let report = &mut self.report;
-        report.spaces = spaces;
-        report.entities = found.entities;
-        report.migrated = found.migrated;
-        report.expected_pause = Pauses::of(&found.pause_micros).filter(|_| plan);
-        for Parked { type_name, method, kind, count } in &found.parked {
-            report.refusals.push(format!(
-                "{count} x {kind}: `{type_name}::{method}` is waited for, and the new version lacks it\n\
-                 hint: keep the method, or name its successor with `was`"
-            ));
-        }
-        if found.failed > 0 {
-            let examples = found.failures.join("; ");
-            report.refusals.push(format!("`migrate` fails for {} entities: {examples}", found.failed));
-        }
-        for (type_id, count) in census {
-            if *count > 0 && !self.next.version.type_by_id.contains_key(type_id) {
-                report.refusals.push(format!("{count} entities live of a type that the new version lacks"));
-            }
-        }
-        self.reversible = !self.forgets && found.reversible;
-        report.reversible = self.reversible;
-        let no_way_back =
-            "going back would lose changes, or `migrate` down does not give back what was there";
-        let lost_by_going =
-            "this loses what the running version has changed, or `migrate` cannot carry it there and back";
-        let (needed, why) = match (self.rollback, self.loses, self.reversible) {
-            (true, false, true) | (false, false, true) => (Agreed::Nothing, ""),
-            (true, ..) => (Agreed::Loss, lost_by_going),
-            (false, true, _) => (Agreed::Loss, "values that live entities hold would go out of use"),
-            (false, false, false) => (Agreed::NoWayBack, no_way_back),
-        };
-        if needed > self.options.agreed {
-            report.exit = 1;
-            report.summary = why.to_owned();
-        } else if !self.reversible {
-            report.warnings.push(if self.rollback { lost_by_going } else { no_way_back }.to_owned());
-        }
-        if !report.refusals.is_empty() {
-            report.exit = 2;
-        } else if plan && report.exit == 0 {
-            report.summary = format!("{spaces} spaces would swap; {} entities migrate", found.migrated);
-        }
-        self
-    }
-}
-
-impl Rehearsal {
-    /// Adds what another space has found.
-    fn merge(&mut self, other: Rehearsal) {
-        const FAILURES_SHOWN: usize = 5;
-        self.entities += other.entities;
-        self.migrated += other.migrated;
-        self.failed += other.failed;
-        self.reversible &= other.reversible;
-        self.failures.extend(other.failures);
-        self.failures.truncate(FAILURES_SHOWN);
-        self.pause_micros.extend(other.pause_micros);
-        for parked in other.parked {
-            let same = |known: &&mut Parked| {
-                (&known.type_name, &known.method, known.kind)
-                    == (&parked.type_name, &parked.method, parked.kind)
-            };
-            match self.parked.iter_mut().find(same) {
-                Some(known) => known.count += parked.count,
-                None => self.parked.push(parked),
-            }
-        }
-    }
-}
-
-/// A line for each change.
-fn changes(diff: &Diff) -> Vec<String> {
-    let mut lines = Vec::new();
-    for changed in &diff.types {
-        if let Some((from, to)) = changed.migrate {
-            lines.push(format!("{}: schema {from} -> {to}, its entities go through `migrate`", changed.name));
-        }
-        lines.extend(changed.changes.iter().map(|change| format!("{}: {}", changed.name, change.text)));
-    }
-    lines
-}
-
-fn said(change: &Change) -> String {
-    match change.hint.as_str() {
-        "" => change.text.clone(),
-        hint => format!("{}\nhint: {hint}", change.text),
+        self.answer_publication(asker, Box::new(report));
     }
 }

@@ -46,13 +46,32 @@ pub struct PublicationReport {
     /// rehearsal spent in `migrate` there and back, half. The first event itself is not in it.
     #[serde(default)]
     pub expected_pause: Option<Pauses>,
-    /// True if the version is head now.
+    /// True if the version is head now. Of a game that has not joined the others yet: if it becomes head then, for
+    /// what they run counts.
     pub published: bool,
     /// How long it is watched, in ms; a version that fails goes back by itself if `reversible`.
     pub probation_ms: u64,
     /// How it stands on its probation.
     #[serde(default)]
     pub probation: Option<ProbationReport>,
+    /// In a cluster: how it went in each game, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub games: Vec<SiteReport>,
+}
+
+/// How a publication went in one game of a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SiteReport {
+    /// Name of the game.
+    pub game: String,
+    /// Its spaces that swapped, shards included.
+    pub spaces: usize,
+    /// Entities in them.
+    pub entities: usize,
+    /// Entities that `migrate` changed.
+    pub migrated: usize,
+    /// The pauses of its spaces, as far as they are measured.
+    pub pause: Option<Pauses>,
 }
 
 /// Percentiles of the pauses of one swap, in microseconds: from the end of the last event on the
@@ -76,6 +95,17 @@ impl Pauses {
         sorted.sort_unstable();
         let at = |percent: usize| sorted.get((sorted.len() * percent).div_ceil(100).max(1) - 1).copied();
         Some(Self { spaces: sorted.len(), p50_us: at(50)?, p99_us: at(99)?, max_us: *sorted.last()? })
+    }
+
+    /// Over several games: of each percentile that of the slowest game, so no space of the other games is
+    /// slower by it.
+    pub fn slowest(games: impl IntoIterator<Item = Pauses>) -> Option<Self> {
+        games.into_iter().reduce(|one, other| Self {
+            spaces: one.spaces + other.spaces,
+            p50_us: one.p50_us.max(other.p50_us),
+            p99_us: one.p99_us.max(other.p99_us),
+            max_us: one.max_us.max(other.max_us),
+        })
     }
 }
 
@@ -112,6 +142,72 @@ pub struct VersionEntry {
     /// Spaces that swapped.
     pub spaces: usize,
     /// Pauses, if spaces swapped.
+    pub pause: Option<Pauses>,
+    /// In a cluster: the same by game; what is above is of all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub games: Vec<VersionAt>,
+}
+
+/// A generation as one game of a cluster sees it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct VersionAt {
+    /// Name of the game.
+    pub game: String,
+    /// Name of the module.
+    pub module: String,
+    /// Which generation.
+    pub generation: u32,
+    /// Its spaces that swapped.
+    pub spaces: usize,
+    /// Crashes of it there.
+    pub crashes: u64,
+    /// Pauses, if spaces swapped.
+    pub pause: Option<Pauses>,
+}
+
+/// A game of a cluster at a glance.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GameGlance {
+    /// Its name.
+    pub name: String,
+    /// False if it did not say anything in time: all that follows is empty then.
+    pub answers: bool,
+    /// In which order it was let in; none if it was not yet.
+    pub rank: Option<u32>,
+    /// Publications go by it.
+    pub leads: bool,
+    /// Clients.
+    pub sessions: usize,
+    /// Entities that its directory knows.
+    pub entities: usize,
+    /// In the order in which they were started.
+    pub modules: Vec<ModuleGlance>,
+}
+
+/// A module in one game of a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ModuleGlance {
+    /// Its name.
+    pub name: String,
+    /// The author's label of head.
+    pub label: String,
+    /// Hash of head, in full.
+    pub version: String,
+    /// Generation of head.
+    pub generation: u32,
+    /// Spaces here go over to it yet.
+    pub swapping: bool,
+    /// True if a swap went wrong half-way.
+    pub mixed: bool,
+    /// Clients that play it here.
+    pub sessions: usize,
+    /// Spaces and shards.
+    pub spaces: usize,
+    /// Live entities.
+    pub entities: usize,
+    /// Handlers that trapped or were cut since the start.
+    pub crashes: u64,
+    /// Head's pauses.
     pub pause: Option<Pauses>,
 }
 
@@ -242,5 +338,31 @@ pub enum Fact {
         what: String,
         /// To whom.
         entity: Option<String>,
+    },
+    /// A module's file was not published, for another version of it ran already in the cluster.
+    FileLeftOut {
+        /// Which module's.
+        module: String,
+        /// Hash of the file, short.
+        version: String,
+        /// What runs, for people.
+        runs: String,
+    },
+    /// This game is one of the cluster's now, and has all their versions.
+    Joined {
+        /// In which order it was let in.
+        rank: u32,
+    },
+    /// Publications go by this game now: it is the one that was let in first of all that live.
+    Leads,
+    /// This game cannot join the others; it tries again.
+    NotJoined {
+        /// Why.
+        reason: String,
+    },
+    /// Another history of a module runs elsewhere, with more to it: this life of the game ends.
+    Contradicted {
+        /// Which module.
+        module: String,
     },
 }

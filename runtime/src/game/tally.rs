@@ -16,7 +16,8 @@ impl GameCore {
         tally.count("sessions", sessions);
         tally.count("sessions by entity", own);
         tally.count("tickets", self.tickets.len());
-        tally.count("jobs", self.jobs.len() + self.rehearsals.len());
+        tally.count("jobs", self.jobs.len() + self.staged.len() + self.publications.len());
+        tally.count("questions between games", self.asks.len() + self.looks.len() + self.fetches.len());
         for module in self.modules.values() {
             tally.count("rows", module.key_value.len());
         }

@@ -49,7 +49,7 @@ pub(super) fn parked(space: &Space, version: &ModuleVersion) -> Vec<Parked> {
         .into_iter()
         .map(|((type_index, key, kind), count)| {
             let (type_name, method) = names(space, type_index, key);
-            Parked { type_name, method, kind, count }
+            Parked { type_name, method, kind: kind.into(), count }
         })
         .collect()
 }

@@ -40,6 +40,7 @@ fn all() -> Vec<Cargo> {
         KeyValueOperation::CompareAndSet { key: "k".into(), expected: None, value: Some(args.clone()) };
     let creation = Creation {
         module: "yard".into(),
+        generation: 3,
         type_name: "Avatar".into(),
         args,
         place: Place::Labelled("big".into()),
@@ -75,7 +76,8 @@ fn the_author_is_whose_handler_said_it() {
     let asked = |answer| {
         let args = Bytes::new();
         let (module, type_name) = ("yard".to_owned(), "Avatar".to_owned());
-        Cargo::Create(Box::new(Creation { module, type_name, args, place: Place::Anywhere, answer }))
+        let (place, generation) = (Place::Anywhere, 3);
+        Cargo::Create(Box::new(Creation { module, type_name, args, place, answer, generation }))
     };
     let authors: Vec<_> = all().into_iter().map(|cargo| Cargo::author(&cargo.encode())).collect();
     let (message, key_value) = (Some(id(1)), Some(id(4)));

@@ -106,6 +106,8 @@ impl<I: From<GameInput>> Stage<I> {
                 let result = self.loader.load(bytes);
                 self.push(GameInput::Loaded { job, result });
             }
+            // Nothing is recorded here that would be replayed with it.
+            GameOutput::Live { .. } => {}
             GameOutput::Forget(version) => self.loader.forget(version),
             GameOutput::Fact(fact) => self.facts.push(fact),
             GameOutput::Crash { crash, log: _ } => self.crashes.push(*crash),

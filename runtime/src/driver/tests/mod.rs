@@ -1,5 +1,6 @@
 //! Whole games: the cores together, under both drivers, with native models.
 
+mod cluster;
 mod threads;
 mod world;
 

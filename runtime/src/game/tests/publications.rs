@@ -187,7 +187,8 @@ fn new_spaces_begin_with_head() {
 #[test]
 fn a_version_without_a_method_that_is_waited_for_is_refused() {
     let mut stage = Stage::running();
-    let parked = vec![Parked { type_name: "Account".into(), method: "poke".into(), kind: "timer", count: 3 }];
+    let parked =
+        vec![Parked { type_name: "Account".into(), method: "poke".into(), kind: "timer".into(), count: 3 }];
     let out = stage.publish(manifest("yard", "2"), PublishOptions::default());
     let out = rehearse(&mut stage, &out, Rehearsal { parked, ..nothing() });
     let report = reports(&out)[0].clone();

@@ -102,7 +102,7 @@ fn what_names_a_method_that_is_gone_is_told_so() {
     bed.run();
     let Some(Output::Rehearsed { rehearsal, .. }) = bed.out.last() else { panic!("{:?}", bed.out.last()) };
     assert_eq!(rehearsal.parked.len(), 1);
-    assert_eq!((rehearsal.parked[0].method.as_str(), rehearsal.parked[0].kind), ("timed", "timer"));
+    assert_eq!((rehearsal.parked[0].method.as_str(), rehearsal.parked[0].kind.as_ref()), ("timed", "timer"));
     bed.swap(&version);
     bed.pass(200);
     assert_eq!(bed.noted(), ["timed"]);
