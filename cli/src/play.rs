@@ -6,7 +6,9 @@ use crate::state;
 use crate::values::{ValueError, arguments_of_line, decode, encode_arguments};
 use bytes::Bytes;
 use clap::Args;
-use everwake_client::{CallError, Client, ClientConfig, ClientEndpoint, ClientEvent, Greeting, Trust};
+use everwake_client::{
+    CallError, Client, ClientConfig, ClientEndpoint, ClientEvent, Greeting, RequestError, Trust,
+};
 use everwake_protocol::EntityId;
 use everwake_protocol::client::Pose;
 use everwake_protocol::outcome::{Certainty, code};
@@ -178,7 +180,7 @@ impl CallFailed {
             CallFailed::NothingOwned | CallFailed::NoMethod { .. } | CallFailed::Arguments { .. } => true,
             CallFailed::Call(CallError::Request(_)) => true,
             CallFailed::Call(CallError::Failed { certainty, .. }) => *certainty != Certainty::Unknown,
-            CallFailed::Call(CallError::Closed | CallError::Answer(_)) => false,
+            CallFailed::Call(CallError::Answer(_)) => false,
         }
     }
 }
@@ -244,7 +246,7 @@ impl Caller {
     /// Calls a method of the own entity. Between two views there is none for a moment: it waits.
     pub async fn call_own(&self, method: &str, args: &[Value]) -> Result<Value, CallFailed> {
         let own = self.client.wait(OWN_WAIT, |core| core.own().is_some()).await;
-        own.map_err(|_| CallError::Closed)?;
+        own.map_err(|_| CallError::Request(RequestError::Closed))?;
         let own = self.client.own().ok_or(CallFailed::NothingOwned)?;
         let names = self.names();
         let type_id =
@@ -483,7 +485,7 @@ mod tests {
     #[test]
     fn what_was_not_sent_did_not_run_and_what_was_lost_may_have() {
         assert!(CallFailed::NothingOwned.surely_not_run());
-        assert!(!CallFailed::Call(CallError::Closed).surely_not_run());
+        assert!(CallFailed::Call(CallError::Request(RequestError::Closed)).surely_not_run());
         let failed = |certainty| {
             CallFailed::Call(CallError::Failed {
                 certainty,

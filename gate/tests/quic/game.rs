@@ -21,6 +21,8 @@ pub(crate) const ECHO: u32 = 0;
 pub(crate) const WAVE: u32 = 1;
 pub(crate) const KICK_ME: u32 = 2;
 pub(crate) const FLOOD_ME: u32 = 3;
+/// Is never answered.
+pub(crate) const DREAM: u32 = 4;
 const WAVED: u32 = 10;
 
 const GATE: Incarnation = Incarnation { start: 1, random: 7 };
@@ -55,6 +57,7 @@ fn schema() -> Schema {
             method(WAVE, "wave", vec![field("strength", "f32")], true),
             method(KICK_ME, "kick_me", vec![], false),
             method(FLOOD_ME, "flood_me", vec![], false),
+            method(DREAM, "dream", vec![], false),
         ],
         client_methods: vec![method(WAVED, "waved", vec![field("args", "any")], true)],
     };
@@ -96,12 +99,17 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn start(limits: GateLimits) -> World {
+        World::with_seed(limits, 7)
+    }
+
+    /// Gates of another seed give their sessions other names.
+    pub(crate) fn with_seed(limits: GateLimits, seed: u32) -> World {
         let config = GateConfig {
             listen: "127.0.0.1:0".parse().unwrap(),
             certificate: CertificateSource::Development,
             limits,
             incarnation: GATE,
-            seed: Id([7; 4]),
+            seed: Id([seed; 4]),
             secret: Some([3; 32]),
         };
         let gate = Gate::bind(config).unwrap();
@@ -248,6 +256,7 @@ fn asked(
             let close = ToGate::Close { session, code: CloseCode::Kicked, reason: "you asked for it".into() };
             vec![frames(session, &[last]), close]
         }
+        DREAM => Vec::new(),
         _ => {
             let large = ServerFrame::Call { entity: target, method: WAVED, args: vec![0; 60_000].into() };
             vec![frames(session, &[large]); 10]

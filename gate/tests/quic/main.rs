@@ -9,3 +9,5 @@ mod hostile;
 mod mute;
 #[cfg(test)]
 mod plays;
+#[cfg(test)]
+mod reconnect;
