@@ -93,7 +93,7 @@ async fn begin(
     tell: &mpsc::UnboundedSender<Told>,
     (phases, probing): (&watch::Receiver<Phase>, &watch::Receiver<bool>),
 ) -> anyhow::Result<Vec<JoinHandle<BotResult>>> {
-    let endpoint = Endpoint::open(&bots.gate)?;
+    let endpoint = Endpoint::open(&bots.gate)?.once();
     let versions = if published > 0 { published + 1 } else { bots.versions };
     // Names differ from run to run: the last ones may still be on their way out.
     let run = std::process::id();

@@ -371,6 +371,11 @@ impl Client {
         self.ended().await.why
     }
 
+    /// Whether the connection has ended.
+    pub fn has_ended(&self) -> bool {
+        self.shared.closed.borrow().is_some()
+    }
+
     /// How the connection ended, once it has.
     pub async fn ended(&self) -> Ended {
         let mut closed = self.shared.closed.subscribe();

@@ -126,7 +126,7 @@ pub enum Over {
     #[error("{0}")]
     Refused(ConnectError),
     /// All attempts failed.
-    #[error("{attempts} attempts failed, the last one: {last}")]
+    #[error("{}", gave_up(*attempts, last))]
     GaveUp {
         /// So many.
         attempts: u32,
@@ -136,6 +136,13 @@ pub enum Over {
     /// There is no gate in the list.
     #[error("no gate is known")]
     NoGates,
+}
+
+fn gave_up(attempts: u32, last: &ConnectError) -> String {
+    match attempts {
+        0 | 1 => last.to_string(),
+        _ => format!("{attempts} attempts failed, the last one: {last}"),
+    }
 }
 
 /// What goes in.
