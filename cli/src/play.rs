@@ -119,6 +119,15 @@ impl CallFailed {
         everwake_protocol::cbor::Reader::new(detail).text().ok().map(str::to_owned)
     }
 
+    /// True if there was no connection, or none any more.
+    pub fn is_disconnected(&self) -> bool {
+        match self {
+            CallFailed::Call(CallError::Request(error)) => *error == RequestError::Closed,
+            CallFailed::Call(CallError::Failed { code, .. }) => code == code::DISCONNECTED,
+            _ => false,
+        }
+    }
+
     /// True if it surely had no effect, so that it can be tried again.
     pub fn surely_not_run(&self) -> bool {
         match self {

@@ -21,8 +21,8 @@ const WALK_IN: Duration = Duration::from_secs(10);
 const LAST_WORDS: Duration = Duration::from_millis(400);
 /// How long the name of a lost connection may still be taken, by ourselves.
 const NAME_FREE: Duration = Duration::from_secs(30);
-/// How often it is tried.
-const NAME_TRY: Duration = Duration::from_millis(500);
+/// From try to try: the chat takes 20 a minute.
+const NAME_TRY: Duration = Duration::from_secs(4);
 
 /// Chats: the terminal client of `samples/chat`.
 ///

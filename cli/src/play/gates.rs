@@ -32,13 +32,12 @@ impl GateAddress {
         GateAddress { gate: vec![gate.to_owned()], cert_hash: vec![cert_hash.to_owned()] }
     }
 
-    /// Addresses and certificate hashes: by flags, else by what a running `dev` wrote; and whether they are worth
-    /// another attempt.
-    fn find(&self) -> anyhow::Result<(Vec<(String, Option<String>)>, bool)> {
+    /// Addresses and certificate hashes: by flags, else by what a running `dev` wrote.
+    fn find(&self) -> anyhow::Result<Found> {
         if self.gate.is_empty() {
             let found = state::find()?;
             // A `dev` that ended comes back with another certificate, if it does.
-            return Ok((vec![(found.gate, Some(found.cert_hash))], false));
+            return Ok(Found { gates: vec![(found.gate, Some(found.cert_hash))], come_back: false });
         }
         let hash_of = |place: usize| match self.cert_hash.as_slice() {
             [one] => Some(one.clone()),
@@ -51,8 +50,16 @@ impl GateAddress {
             ));
         }
         let named = self.gate.iter().enumerate();
-        Ok((named.map(|(place, gate)| (gate.clone(), hash_of(place))).collect(), true))
+        let gates = named.map(|(place, gate)| (gate.clone(), hash_of(place))).collect();
+        Ok(Found { gates, come_back: true })
     }
+}
+
+struct Found {
+    /// Addresses, and the hashes of certificates.
+    gates: Vec<(String, Option<String>)>,
+    /// Whether they are worth another attempt.
+    come_back: bool,
 }
 
 /// One socket for many players.
@@ -67,7 +74,7 @@ pub struct Endpoint {
 impl Endpoint {
     /// For the gates of an address. Must be called inside of a tokio runtime.
     pub fn open(gate: &GateAddress) -> anyhow::Result<Endpoint> {
-        let (found, comes_back) = gate.find()?;
+        let Found { gates: found, come_back } = gate.find()?;
         let mut gates = Vec::new();
         for (name, hash) in &found {
             let entry = GateEntry::local(resolve(name)?);
@@ -77,7 +84,7 @@ impl Endpoint {
         let first = gates.first().ok_or_else(|| hinted("No gate is known.", "Write `--gate HOST:PORT`."))?;
         let socket = ClientEndpoint::for_peer(first.address)
             .hint("No UDP socket can be opened.", "Is the machine out of ports?")?;
-        let policy = if comes_back { ReconnectPolicy::default() } else { ReconnectPolicy::off() };
+        let policy = if come_back { ReconnectPolicy::default() } else { ReconnectPolicy::off() };
         Ok(Endpoint { socket, gates, names: found.into_iter().map(|it| it.0).collect(), policy })
     }
 
@@ -134,7 +141,7 @@ mod tests {
             GateAddress { gate: texts(gates), cert_hash: texts(hashes) }.find()
         };
         let hashes = |gates: &[&str], given: &[&str]| -> Vec<Option<String>> {
-            found(gates, given).unwrap().0.into_iter().map(|(_, hash)| hash).collect()
+            found(gates, given).unwrap().gates.into_iter().map(|(_, hash)| hash).collect()
         };
         assert_eq!(hashes(&["a", "b"], &[]), [None, None]);
         assert_eq!(hashes(&["a", "b"], &["1"]), [Some("1".to_owned()), Some("1".to_owned())]);

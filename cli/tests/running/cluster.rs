@@ -185,3 +185,21 @@ fn who_played_at_a_gate_that_is_killed_goes_on_at_another_one() {
     bob.ask("three", "<Bob> three");
     ada.until("<Bob> three");
 }
+
+#[test]
+fn bots_whose_gate_stops_come_again_at_the_other_one_and_miss_nothing_that_is_theirs() {
+    let mut cluster = Cluster::new(2);
+    let swarm = ["bots", "chat", "--count", "6", "--rooms", "2", "--duration", "8s", "--losses", "6"];
+    let mut bots = cluster.client_of(&[0, 1], &swarm);
+    bots.until("bots are in 2 rooms");
+    assert_eq!(cluster.gates[0].process.interrupt().0, 0);
+    let (code, said) = bots.end();
+    assert!(code == 0 && said.contains("lost, and came again      6"), "{code}: {said}");
+
+    // Who may lose nothing says so.
+    let mut bots = cluster.client_of(&[1], &[&swarm[..8], &[]].concat());
+    bots.until("bots are in 2 rooms");
+    assert_eq!(cluster.gates[1].process.interrupt().0, 0);
+    let (code, said) = bots.end();
+    assert!(code == 1 && said.contains("disconnected              6"), "{code}: {said}");
+}
