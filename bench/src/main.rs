@@ -14,6 +14,7 @@ mod child;
 mod echo;
 mod idle;
 mod languages;
+mod links;
 mod load;
 mod modules;
 mod native;
@@ -82,6 +83,7 @@ const BENCHMARKS: &[Benchmark] = &[
         about: "64 bytes from a client to a handler and back, over QUIC on loopback",
         run: rpc::run,
     },
+    Benchmark { id: "links", about: "messages between two processes of a cluster", run: links::run },
     Benchmark { id: "languages", about: "the same module in several languages", run: languages::run },
     Benchmark { id: "testkit", about: "tests of a game under virtual time", run: testkit::run },
     Benchmark { id: "soak", about: "a million events of what comes and goes", run: soak::run },
