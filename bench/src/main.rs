@@ -5,12 +5,15 @@
 //! - [`modules`], [`bed`]: components, and a space that runs one under virtual time.
 //! - [`call`] with [`native`], [`step`], [`trap`], [`spawn`], [`languages`]: one space in this thread.
 //! - [`scale`]: a whole game in this process. [`testkit`], [`soak`]: the same under virtual time.
+//! - [`links`]: both ends of a link. [`cluster`]: dispatchers, games and gates in processes of their own, for [`rpc`]
+//!   and [`scale`].
 //! - [`rpc`], [`idle`], [`swap`]: a server in a process of its own ([`server`], [`echo`], steered
 //!   through [`child`]) and clients in this one ([`load`]).
 
 mod bed;
 mod call;
 mod child;
+mod cluster;
 mod echo;
 mod idle;
 mod languages;
@@ -77,7 +80,11 @@ const BENCHMARKS: &[Benchmark] = &[
         run: trap::run,
     },
     Benchmark { id: "spawn", about: "entities and spaces: made, destroyed, idle", run: spawn::run },
-    Benchmark { id: "scale", about: "events a second with one worker and with two", run: scale::run },
+    Benchmark {
+        id: "scale",
+        about: "events a second with one worker and with two, with one game and with two",
+        run: scale::run,
+    },
     Benchmark {
         id: "rpc",
         about: "64 bytes from a client to a handler and back, over QUIC on loopback",
