@@ -29,6 +29,11 @@ impl Server {
         Server::start(Command::new(std::env::current_exe()?).arg("--serve"))
     }
 
+    /// What sends everything that it gets to everybody.
+    pub fn fan_out() -> Result<Server> {
+        Server::start(Command::new(std::env::current_exe()?).arg("--fan-out"))
+    }
+
     fn start(command: &mut Command) -> Result<Server> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let to = child.stdin.take();

@@ -126,7 +126,9 @@ impl Calls {
 pub fn percentile<'a>(calls: impl Iterator<Item = &'a Call>, share: f64) -> f64 {
     let Ok(mut histogram) = Histogram::<u64>::new(3) else { return 0.0 };
     // It grows as it has to; `saturating_record` would not, and takes what is above 2 ms for 2 us.
-    calls.for_each(|call| drop(histogram.record(call.micros)));
+    for call in calls {
+        let _ = histogram.record(call.micros);
+    }
     histogram.value_at_quantile(share) as f64
 }
 
