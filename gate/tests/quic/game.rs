@@ -69,6 +69,8 @@ fn schema() -> Schema {
 pub(crate) struct Seen {
     pub(crate) messages: Mutex<Vec<ToGame>>,
     news: Notify,
+    /// While a test holds it the game takes nothing.
+    pub(crate) awake: tokio::sync::Mutex<()>,
 }
 
 impl Seen {
@@ -156,7 +158,7 @@ async fn play(
 ) {
     let mut sessions: BTreeMap<SessionId, EntityId> = BTreeMap::new();
     let _ = to_gate.send(delivered(vec![ToGate::Schema { schema: Arc::new(schema()) }])).await;
-    while let Some(messages) = from_gate.recv().await {
+    while let Some(messages) = next(&mut from_gate, &seen).await {
         let mut heard = Vec::new();
         for message in messages {
             let (ToDispatcher::Carry(envelope) | ToDispatcher::Create { envelope, .. }) = message else {
@@ -173,6 +175,19 @@ async fn play(
         seen.messages.lock().unwrap().extend(heard);
         seen.news.notify_waiters();
     }
+}
+
+/// What the gate says next, once the game is awake.
+async fn next(
+    from_gate: &mut mpsc::Receiver<Vec<ToDispatcher<ToGame>>>,
+    seen: &Seen,
+) -> Option<Vec<ToDispatcher<ToGame>>> {
+    // Nothing is taken out before: what waits fills the channel.
+    while from_gate.is_empty() && !from_gate.is_closed() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let _awake = seen.awake.lock().await;
+    from_gate.recv().await
 }
 
 fn delivered(payloads: Vec<ToGate>) -> Vec<FromDispatcher<ToGate, ToGame>> {
