@@ -42,9 +42,11 @@ ci:
 # The quick benchmarks, each beside its baseline; writes bench/results/latest.md.
 [group('measure')]
 bench *ids:
+    cargo build --release --bins
     cargo run --release --bin everwake-bench -- --quick {{ids}}
 
 # All benchmarks.
 [group('measure')]
 bench-all:
+    cargo build --release --bins
     cargo run --release --bin everwake-bench --

@@ -29,6 +29,11 @@ impl Server {
         Server::start(Command::new(std::env::current_exe()?).arg("--serve"))
     }
 
+    /// What sends everything that it gets to everybody.
+    pub fn fan_out() -> Result<Server> {
+        Server::start(Command::new(std::env::current_exe()?).arg("--fan-out"))
+    }
+
     fn start(command: &mut Command) -> Result<Server> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let to = child.stdin.take();
@@ -59,14 +64,7 @@ impl Server {
 
     /// CPU time that it has used, all threads.
     pub fn cpu(&self) -> Result<Duration> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name before may hold anything; the numbers behind it do not.
-        let (_, numbers) = stat.rsplit_once(')').context("a strange `stat`")?;
-        let field = |at: usize| numbers.split_whitespace().nth(at).and_then(|it| it.parse::<u64>().ok());
-        let (user, system) = (field(11).context("no user time")?, field(12).context("no system time")?);
-        // SAFETY: asks for a number of the system, touches no memory.
-        let per_second = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).unwrap_or(100).max(1);
-        Ok(Duration::from_nanos((user + system) * (1_000_000_000 / per_second)))
+        cpu_of(self.child.id())
     }
 
     /// Resident memory in bytes.
@@ -96,4 +94,16 @@ impl Drop for Server {
 #[expect(clippy::print_stdout, reason = "its output is how a server speaks")]
 pub fn say(value: &Value) {
     println!("{value}");
+}
+
+/// CPU time that a process has used, all threads.
+pub fn cpu_of(process: u32) -> Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name before may hold anything; the numbers behind it do not.
+    let (_, numbers) = stat.rsplit_once(')').context("a strange `stat`")?;
+    let field = |at: usize| numbers.split_whitespace().nth(at).and_then(|it| it.parse::<u64>().ok());
+    let (user, system) = (field(11).context("no user time")?, field(12).context("no system time")?);
+    // SAFETY: asks for a number of the system, touches no memory.
+    let per_second = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).unwrap_or(100).max(1);
+    Ok(Duration::from_nanos((user + system) * (1_000_000_000 / per_second)))
 }

@@ -1,8 +1,10 @@
 //! Bare quinn: a server that sends back every byte of a connection's one stream, set up like the
-//! gate, and a client that waits for its frames to come back. The baseline of `rpc` and `idle`.
+//! gate, and a client that waits for its frames to come back. The baseline of `rpc` and `idle`;
+//! and one that sends it to all streams, the baseline of `chat`.
 
 use crate::child::say;
 use anyhow::{Context, Result, bail};
+use bytes::Bytes;
 use everwake_client::ClientConfig;
 use everwake_protocol::limits::{ALPN, IDLE_TIMEOUT_MS, KEEP_ALIVE_MS};
 use quinn::crypto::rustls::QuicServerConfig;
@@ -24,8 +26,20 @@ const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of a request frame and of a reply frame with 64 bytes of payload.
 const FRAME_BYTES: usize = 96;
 
+/// What a server does with what a stream says.
+#[derive(Clone)]
+pub enum Answer {
+    /// Sends it back.
+    Echo,
+    /// Sends it to all streams.
+    FanOut(Streams),
+}
+
+/// The streams of all connections.
+pub type Streams = Arc<Mutex<Vec<mpsc::UnboundedSender<Bytes>>>>;
+
 /// Runs until its standard input ends.
-pub fn serve() -> Result<()> {
+pub fn serve(answer: Answer) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let _inside = runtime.enter();
     let endpoint =
@@ -33,7 +47,10 @@ pub fn serve() -> Result<()> {
     say(&json!(endpoint.local_addr()?.to_string()));
     runtime.spawn(async move {
         while let Some(incoming) = endpoint.accept().await {
-            tokio::spawn(echo(incoming));
+            match &answer {
+                Answer::Echo => tokio::spawn(echo(incoming)),
+                Answer::FanOut(streams) => tokio::spawn(fan_out(incoming, streams.clone())),
+            };
         }
     });
     std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink())?;
@@ -45,6 +62,29 @@ async fn echo(incoming: Incoming) -> Result<()> {
     let (mut send, mut receive) = connection.accept_bi().await?;
     while let Some(chunk) = receive.read_chunk(CHUNK, true).await? {
         send.write_chunk(chunk.bytes).await?;
+    }
+    Ok(())
+}
+
+/// The first byte of a stream opens it, what follows is for all.
+async fn fan_out(incoming: Incoming, streams: Streams) -> Result<()> {
+    let connection = incoming.await?;
+    let (mut send, mut receive) = connection.accept_bi().await?;
+    let mut first = [0];
+    receive.read_exact(&mut first).await?;
+    let (sender, mut said) = mpsc::unbounded_channel::<Bytes>();
+    streams.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+    send.write_all(&first).await?;
+    tokio::spawn(async move {
+        while let Some(bytes) = said.recv().await {
+            send.write_chunk(bytes).await?;
+        }
+        anyhow::Ok(())
+    });
+    while let Some(chunk) = receive.read_chunk(CHUNK, true).await? {
+        let streams = streams.lock().unwrap_or_else(PoisonError::into_inner);
+        // A stream that ended hears nothing.
+        streams.iter().for_each(|stream| drop(stream.send(chunk.bytes.clone())));
     }
     Ok(())
 }

@@ -5,15 +5,20 @@
 //! - [`modules`], [`bed`]: components, and a space that runs one under virtual time.
 //! - [`call`] with [`native`], [`step`], [`trap`], [`spawn`], [`languages`]: one space in this thread.
 //! - [`scale`]: a whole game in this process. [`testkit`], [`soak`]: the same under virtual time.
-//! - [`rpc`], [`idle`], [`swap`]: a server in a process of its own ([`server`], [`echo`], steered
+//! - [`links`]: both ends of a link. [`cluster`]: dispatchers, games and gates in processes of their own, for [`rpc`]
+//!   and [`scale`].
+//! - [`rpc`], [`chat`], [`idle`], [`swap`]: a server in a process of its own ([`server`], [`echo`], steered
 //!   through [`child`]) and clients in this one ([`load`]).
 
 mod bed;
 mod call;
+mod chat;
 mod child;
+mod cluster;
 mod echo;
 mod idle;
 mod languages;
+mod links;
 mod load;
 mod modules;
 mod native;
@@ -30,6 +35,7 @@ mod trap;
 
 use anyhow::Result;
 use clap::Parser;
+use echo::{Answer, Streams};
 use report::Report;
 use std::path::PathBuf;
 
@@ -50,6 +56,9 @@ struct Arguments {
     /// Is a server for another process of this program: this component, or none for a bare echo.
     #[arg(long, hide = true, num_args = 0..=1)]
     serve: Option<Option<PathBuf>>,
+    /// Is a bare server that sends what it hears to everybody.
+    #[arg(long, hide = true)]
+    fan_out: bool,
 }
 
 /// One benchmark: its id, what it measures, and the function that does it.
@@ -76,12 +85,18 @@ const BENCHMARKS: &[Benchmark] = &[
         run: trap::run,
     },
     Benchmark { id: "spawn", about: "entities and spaces: made, destroyed, idle", run: spawn::run },
-    Benchmark { id: "scale", about: "events a second with one worker and with two", run: scale::run },
+    Benchmark {
+        id: "scale",
+        about: "events a second with one worker and with two, with one game and with two",
+        run: scale::run,
+    },
     Benchmark {
         id: "rpc",
         about: "64 bytes from a client to a handler and back, over QUIC on loopback",
         run: rpc::run,
     },
+    Benchmark { id: "chat", about: "one speaks, a thousand hear it, over QUIC on loopback", run: chat::run },
+    Benchmark { id: "links", about: "messages between two processes of a cluster", run: links::run },
     Benchmark { id: "languages", about: "the same module in several languages", run: languages::run },
     Benchmark { id: "testkit", about: "tests of a game under virtual time", run: testkit::run },
     Benchmark { id: "soak", about: "a million events of what comes and goes", run: soak::run },
@@ -93,7 +108,8 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     match arguments.serve {
         Some(Some(component)) => return server::run(&component),
-        Some(None) => return echo::serve(),
+        Some(None) => return echo::serve(Answer::Echo),
+        None if arguments.fan_out => return echo::serve(Answer::FanOut(Streams::default())),
         None => {}
     }
     if let Some(unknown) = arguments.ids.iter().find(|id| !BENCHMARKS.iter().any(|b| b.id == **id)) {

@@ -84,11 +84,11 @@ impl Command {
             Command::Call(command) => &command.address,
             Command::Crashes(command) => &command.address,
             Command::Record(command) => &command.address,
-            Command::Connect(command) => return command.gate.gate.is_none(),
-            Command::Chat(command) => return command.gate.gate.is_none(),
-            Command::Map(command) => return command.gate.gate.is_none(),
+            Command::Connect(command) => return command.gate.gate.is_empty(),
+            Command::Chat(command) => return command.gate.gate.is_empty(),
+            Command::Map(command) => return command.gate.gate.is_empty(),
             Command::Bots(bots::BotsCommand { what: bots::What::Chat(command) }) => {
-                return command.gate.gate.is_none();
+                return command.gate.gate.is_empty();
             }
             _ => return false,
         };

@@ -180,7 +180,7 @@ mod tests {
             .iter()
             .map(|it| matches!(it, OfficeOutput::Send { message: ToDispatcher::Carry(_), .. }))
             .collect();
-        assert_eq!(kinds, [false, false, true, false], "{sent:?}");
+        assert_eq!(kinds, [false, false, false, true, false], "{sent:?}");
         let returned = FromDispatcher::Return {
             envelope: forget().map(sealed),
             reason: ReturnReason::Gone,

@@ -47,11 +47,12 @@ impl Pending {
         }
     }
 
-    /// Takes out those that a dead game may have had, but for those to an entity that lives.
-    pub(crate) fn died(&mut self, game: Incarnation, lives: impl Fn(EntityId) -> bool) -> Vec<u64> {
+    /// Takes out those that a dead game may have had: `fate` says of a target whether it died with the game; none:
+    /// nothing is known of it, and it was where the client was.
+    pub(crate) fn died(&mut self, game: Incarnation, fate: impl Fn(EntityId) -> Option<bool>) -> Vec<u64> {
         let mut lost = Vec::new();
         self.requests.retain(|request, waiting| {
-            let stays = waiting.game != Some(game) || lives(waiting.target);
+            let stays = !fate(waiting.target).unwrap_or(waiting.game == Some(game));
             if !stays {
                 lost.push(*request);
             }

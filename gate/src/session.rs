@@ -45,16 +45,17 @@ impl Connection {
         let (session, owner, game, number) = (playing.session, view.owner, view.game, view.number);
         if playing.views.announce(view) {
             if cx.shared.dead.contains(&game) {
-                playing.views.died(game, cx.now);
+                return self.game_died(game, cx);
             }
             self.settle(cx);
         } else {
             cx.shared.status.dropped += 1;
-            // Unless it has the client by a later view.
-            if !playing.views.has(owner) {
+            // Unless it has the client by this view already, or by a later one.
+            if !playing.views.has_since(owner, number) {
                 let told = detach(session, number, owner, cx);
                 cx.out.push(told);
             }
+            self.settle(cx);
         }
     }
 
@@ -77,7 +78,7 @@ impl Connection {
         let Phase::Playing(playing) = self.phase_mut() else { return };
         playing.views.died(game, cx.now);
         let views = &playing.views;
-        let lost = playing.pending.died(game, |target| views.has(target));
+        let lost = playing.pending.died(game, |target| views.died_with(target, game));
         for request in lost {
             self.push(reply(request, &Outcome::unknown(code::PROCESS_DIED)), cx);
         }

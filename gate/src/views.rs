@@ -134,11 +134,12 @@ impl Views {
     pub(crate) fn announce(&mut self, view: View) -> bool {
         let View { number, game, since, .. } = view;
         self.seen = self.seen.max(number);
+        // Also if it comes too late: another game may wait for its turn.
+        self.quiet(game, number, since);
         let known = self.all().any(|known| known.number == number);
         if known || number <= self.floor || self.current.as_ref().is_some_and(|it| it.number >= number) {
             return false;
         }
-        self.quiet(game, number, since);
         let place = self.waiting.iter().position(|it| it.number > number).unwrap_or(self.waiting.len());
         self.waiting.insert(place, view);
         self.kept_pieces += 1;
@@ -165,8 +166,8 @@ impl Views {
     /// consequence if somebody has it in a later one.
     pub(crate) fn orphan(&mut self, game: Incarnation, number: u32, now: Duration) {
         self.seen = self.seen.max(number);
+        self.quiet(game, number, now);
         if number > self.floor && self.newest().is_none_or(|view| view.number < number) {
-            self.quiet(game, number, now);
             self.orphaned = true;
         }
     }
@@ -245,6 +246,19 @@ impl Views {
     /// Whether an entity that lives has the client, or will have it.
     pub(crate) fn has(&self, entity: EntityId) -> bool {
         self.all().any(|view| view.owner == entity && !view.lost)
+    }
+
+    /// The same by this view or a later one.
+    pub(crate) fn has_since(&self, entity: EntityId, number: u32) -> bool {
+        self.all().any(|view| view.owner == entity && !view.lost && view.number >= number)
+    }
+
+    /// Whether an entity that has or had the client died with this game; none if it was not seen there.
+    pub(crate) fn died_with(&self, entity: EntityId, game: Incarnation) -> Option<bool> {
+        if self.has(entity) {
+            return Some(false);
+        }
+        self.all().any(|view| view.owner == entity && view.game == game && view.lost).then_some(true)
     }
 
     /// Entities that believe to have the client, in order.

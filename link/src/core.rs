@@ -3,7 +3,6 @@
 //! One input, drain all outputs, next input. Two things are kept apart: the *connection*, of which there is one
 //! or none, and the *standing* with one life of the peer, which goes on over connections.
 
-use crate::backoff::Backoff;
 use crate::credit::{Allowance, Window, cost};
 use crate::frame::{Batch, Decoder, Frame, FrameError, Lane, PerLane};
 use crate::handshake::HandshakeError;
@@ -11,7 +10,10 @@ use crate::limits::{Limits, LimitsError, WRITE_FRAMES_MAX};
 use crate::names::PeerName;
 use crate::queue::{Queue, Waiting};
 use bytes::Bytes;
+use everwake_protocol::backoff::Backoff;
 use everwake_protocol::cluster::Incarnation;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
 
 mod meeting;
 mod values;
@@ -30,6 +32,7 @@ pub struct Core {
     decoder: Decoder,
     queue: Queue,
     backoff: Backoff,
+    chance: ChaCha8Rng,
     dialed: u64,
     /// The youngest life of the peer that was met. Older ones are refused for ever.
     known: Option<Incarnation>,
@@ -101,7 +104,8 @@ impl Core {
             state: State::Waiting { dial_at_ms: (config.side == Side::Dialer).then_some(0) },
             decoder: Decoder::new(),
             queue: Queue::default(),
-            backoff: Backoff::new(backoff_min_ms, backoff_max_ms, config.seed),
+            backoff: Backoff::new(backoff_min_ms, backoff_max_ms),
+            chance: ChaCha8Rng::seed_from_u64(config.seed),
             dialed: 0,
             known: None,
             sent: PerLane::default(),
@@ -397,7 +401,7 @@ impl Core {
     /// No connection any more; the dialer makes a new one after a while.
     fn wait(&mut self, now_ms: u64) {
         let dials = self.config.side == Side::Dialer;
-        let dial_at_ms = dials.then(|| now_ms.saturating_add(self.backoff.next_ms()));
+        let dial_at_ms = dials.then(|| now_ms.saturating_add(self.backoff.next_ms(self.chance.next_u64())));
         self.state = State::Waiting { dial_at_ms };
         self.decoder = Decoder::new();
     }

@@ -11,13 +11,12 @@
 //! - [`frame`]: the bytes: frames, and the decoder that cuts a stream into them.
 //! - [`handshake`]: the greeting, and why it may be refused.
 //! - `greeter`: the first frame of a connection that a listener took.
-//! - `credit`, `queue`, `backoff`: what may be sent, what waits, and when to try again.
+//! - `credit`, `queue`: what may be sent, and what waits.
 //! - [`core`]: the state machine of one end. No I/O.
 //! - [`pair`]: both ends in one process.
 //! - [`handle`]: what an owner holds of a link that is driven by tokio.
 //! - [`local`]: a pair, driven by tokio. [`tcp`]: the driver with sockets. [`tls`]: the same between machines. [`certs`]: certificates for it.
 
-mod backoff;
 mod credit;
 mod greeter;
 mod queue;

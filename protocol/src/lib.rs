@@ -13,8 +13,10 @@
 //! - [`client`]: frames and datagrams between a client and a gate.
 //! - [`cluster`]: what gates and games say to each other.
 //! - [`wire`]: the fixed binary fields that frames and messages are made of.
+//! - [`backoff`]: how long to wait before the next attempt.
 
 pub mod attributes;
+pub mod backoff;
 pub mod cbor;
 pub mod client;
 pub mod cluster;

@@ -65,6 +65,8 @@ pub mod code {
     pub const PROCESS_DIED: &str = "process-died";
     /// The target does not own the client any more.
     pub const REBOUND: &str = "rebound";
+    /// The client's connection ended before the answer came. Clients say so to themselves.
+    pub const DISCONNECTED: &str = "disconnected";
 }
 
 impl Outcome {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::RangeInclusive;
 
 /// Most violations that one bot keeps; more are counted.
 const KEPT_MAX: usize = 20;
@@ -77,11 +78,16 @@ impl fmt::Display for Violation {
     }
 }
 
+/// What was said in a room: by each name so many messages, at least and at most. One may be unknown to its author.
+pub type SaidInRoom = BTreeMap<String, RangeInclusive<u64>>;
+
 /// Everything that one bot knows and holds against the server.
 #[derive(Clone, Debug, Default)]
 pub struct Checker {
     me: String,
     room: String,
+    /// Others talked before I came.
+    late: bool,
     /// The room has told that I came.
     here: bool,
     /// My mirror has the room's name.
@@ -109,6 +115,13 @@ impl Checker {
     /// Of a bot in a room.
     pub fn new(me: &str, room: &str) -> Self {
         Checker { me: me.to_owned(), room: room.to_owned(), ..Checker::default() }
+    }
+
+    /// Of the same bot under another name, after its connection was lost. It hears from where the room is; versions
+    /// still go up only.
+    pub fn again(&self, me: &str) -> Self {
+        let (version, versions, generation) = (self.version, self.versions.clone(), self.generation);
+        Checker { late: true, version, versions, generation, ..Checker::new(me, &self.room) }
     }
 
     /// An attribute of my own mirror came, or became another one. Both checked ones are set once: what comes
@@ -152,8 +165,10 @@ impl Checker {
         if let Some(version) = version {
             self.saw_version(version);
         }
-        let last = self.senders.insert(who.to_owned(), number).unwrap_or(0);
-        if number != last + 1 {
+        let before = self.senders.insert(who.to_owned(), number);
+        let last = before.unwrap_or(0);
+        let joins_in = self.late && before.is_none();
+        if number != last + 1 && !joins_in {
             self.violate(Violation::SenderOrder { who: who.to_owned(), number, after: last });
         }
         if who == self.me {
@@ -194,11 +209,12 @@ impl Checker {
     }
 
     /// All is said: compares with what each member of the room said, and got answered.
-    pub fn finish(&mut self, said: &BTreeMap<String, u64>, published: usize) {
+    pub fn finish(&mut self, said: &SaidInRoom, published: usize) {
         for (who, said) in said {
-            let told = self.senders.get(who).copied().unwrap_or(0);
-            if told != *said {
-                self.violate(Violation::Missing { who: who.clone(), told, said: *said });
+            let told = self.told_by(who);
+            if told.is_some_and(|told| !said.contains(&told)) {
+                let told = told.unwrap_or(0);
+                self.violate(Violation::Missing { who: who.clone(), told, said: *said.start() });
             }
         }
         let unanswered: Vec<u64> =
@@ -219,8 +235,16 @@ impl Checker {
     }
 
     /// True if every member's messages up to these numbers have arrived.
-    pub fn has_all(&self, said: &BTreeMap<String, u64>) -> bool {
-        said.iter().all(|(who, said)| self.senders.get(who).copied().unwrap_or(0) >= *said)
+    pub fn has_all(&self, said: &SaidInRoom) -> bool {
+        said.iter().all(|(who, said)| self.told_by(who).is_none_or(|told| told >= *said.start()))
+    }
+
+    /// How many messages of a name were told; none if they may all have been before my time.
+    fn told_by(&self, who: &str) -> Option<u64> {
+        match self.senders.get(who) {
+            Some(told) => Some(*told),
+            None => (!self.late).then_some(0),
+        }
     }
 
     fn check_seq(&mut self, seq: u64) {
@@ -301,6 +325,34 @@ mod tests {
         checker.told("r", "a", "n 1", 1);
         checker.finish(&BTreeMap::new(), 0);
         assert_eq!(checker.counts.get("strange"), Some(&1));
+    }
+
+    #[test]
+    fn a_bot_that_comes_again_hears_from_where_the_room_is_and_holds_the_rest_against_the_server() {
+        let mut before = Checker::new("a", "r");
+        before.saw_version(2);
+        let again = || {
+            let mut checker = before.again("a-2");
+            checker.joined("r", "a-2");
+            checker.told("r", "b", "n 7", 40);
+            checker.told("r", "b", "n 8", 41);
+            checker
+        };
+        let said = |b: RangeInclusive<u64>| {
+            SaidInRoom::from([("a".to_owned(), 3..=4), ("b".to_owned(), b), ("c".to_owned(), 9..=9)])
+        };
+        let violates = |act: &dyn Fn(&mut Checker)| {
+            let mut checker = again();
+            act(&mut checker);
+            !checker.violations.is_empty()
+        };
+        assert!(!violates(&|it| it.finish(&said(8..=8), 0)), "`a` and `c` were before its time");
+        assert!(!violates(&|it| it.finish(&said(7..=8), 0)), "the last one of `b` was unknown to `b`");
+        assert!(violates(&|it| it.finish(&said(9..=10), 0)));
+        assert!(violates(&|it| it.told("r", "b", "n 10", 42)));
+        assert!(violates(&|it| it.told("r", "b", "n 9", 43)));
+        assert!(violates(&|it| it.saw_version(1)));
+        assert!(again().has_all(&said(8..=9)) && !again().has_all(&said(9..=9)));
     }
 
     #[test]

@@ -21,11 +21,12 @@ use std::time::Duration;
 /// Many strict clients that check what they are told.
 ///
 /// Each bot has its own connection. It sees every message of its room exactly once and in order,
-/// its own answers match what is told, versions only go up, nobody is disconnected: else the exit
-/// code is 1. Before it starts, each checker is fed a wrong sequence and must notice.
+/// its own answers match what is told, versions only go up, nobody is disconnected (or no more than
+/// `--losses`): else the exit code is 1. Before it starts, each checker is fed a wrong sequence and must notice.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   everwake bots chat --count 200 --rooms 20 --duration 60s
+  everwake bots chat --losses 50 --gate 127.0.0.1:4747,127.0.0.1:4748 --cert-hash 5f1c…,09ab…
   everwake bots chat --count 200 --publish v2.wasm,v3.wasm,v4.wasm --every 2s --json out.json")]
 pub struct BotsCommand {
     #[command(subcommand)]
@@ -63,6 +64,10 @@ pub struct ChatBots {
     /// Versions that run in this time if others publish them; with `--publish` they are counted.
     #[arg(long, default_value_t = 0, conflicts_with = "publish")]
     pub versions: usize,
+    /// Connections that may get lost, all bots together. If any may, a bot whose connection ends connects again, to the
+    /// same gate or another one of `--gate`, and comes in under another name; else the first one that ends is the end of it.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub losses: u64,
     /// Writes the report as JSON to this file.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

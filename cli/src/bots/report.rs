@@ -29,6 +29,8 @@ pub struct BotResult {
     pub versions: usize,
     /// Its calls.
     pub samples: Vec<Sample>,
+    /// How often its connection was lost and it came again.
+    pub lost: u64,
     /// Calls that it made around publications, at a steady rate.
     pub probes: Vec<Sample>,
     /// The first violations.
@@ -69,6 +71,8 @@ pub struct Report {
     pub told: u64,
     /// Calls answered.
     pub calls: usize,
+    /// Connections that were lost, and begun again.
+    pub connections_lost: u64,
     /// Latency of calls.
     pub rpc: Percentiles,
     /// Latency of probes that were answered in the 100 ms before a swap.
@@ -118,9 +122,9 @@ fn latency<'a>(samples: impl Iterator<Item = &'a Sample>) -> Percentiles {
 const EXAMPLES_MAX: usize = 20;
 
 impl Report {
-    /// Sums the bots up.
+    /// Sums the bots up, of which `losses` connections may get lost.
     pub fn new(
-        rooms: usize,
+        (rooms, losses): (usize, u64),
         duration_ms: u64,
         results: &[BotResult],
         swaps: Vec<Swap>,
@@ -138,6 +142,10 @@ impl Report {
         if !swaps_failed.is_empty() {
             violations.insert("publications failed".to_owned(), swaps_failed.len() as u64);
         }
+        let connections_lost = results.iter().map(|it| it.lost).sum();
+        if connections_lost > losses {
+            *violations.entry("disconnected".to_owned()).or_default() += connections_lost - losses;
+        }
         let told = results
             .iter()
             .flat_map(|it| it.violations.iter().map(move |violation| format!("`{}`: {violation}", it.name)));
@@ -149,6 +157,7 @@ impl Report {
             said: results.iter().map(|it| it.said).sum(),
             told: results.iter().map(|it| it.told).sum(),
             calls: samples.len(),
+            connections_lost,
             rpc: latency(samples.iter().copied()),
             rpc_before_swaps: around(&|swap, at_ms| {
                 (swap.at_ms.saturating_sub(NEAR_MS)..swap.at_ms).contains(&at_ms)
@@ -190,6 +199,9 @@ impl Report {
             row("rpc", spread(&self.rpc)),
             row("versions met by a bot", format!("{} to {}", self.versions_seen.0, self.versions_seen.1)),
         ];
+        if self.connections_lost > 0 {
+            lines.push(row("lost, and came again", self.connections_lost.to_string()));
+        }
         if !self.swaps.is_empty() {
             lines.push(row("publications", self.swaps.len().to_string()));
             lines.push(row("pause (p99 of a swap)", spread(&self.pause_ms)));
@@ -238,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_good_run_is_summed_up() {
-        let report = Report::new(1, 5000, &[bot("a"), bot("b")], swaps(), vec![]);
+        let report = Report::new((1, 0), 5000, &[bot("a"), bot("b")], swaps(), vec![]);
         assert!(report.is_good());
         expect![[r#"
             bots, rooms, time         2, 1, 5.0 s
@@ -258,7 +270,7 @@ mod tests {
         let mut bad = bot("a");
         bad.violations.push(Violation::Doubled { seq: 7 });
         bad.counts.insert("doubled", 3);
-        let report = Report::new(1, 5000, &[bad], vec![], vec!["The version is refused.".into()]);
+        let report = Report::new((1, 0), 5000, &[bad], vec![], vec!["The version is refused.".into()]);
         assert!(!report.is_good());
         let table = report.table();
         assert!(
@@ -273,7 +285,7 @@ mod tests {
     fn a_handful_of_probes_has_no_p99() {
         let mut few = bot("a");
         few.probes.truncate(150);
-        let table = Report::new(1, 5000, &[few], swaps(), vec![]).table();
+        let table = Report::new((1, 0), 5000, &[few], swaps(), vec![]).table();
         assert!(
             table.contains("before a swap  p50 0.90 ms, p99 0.90 ms, max 0.90 ms (100) probes"),
             "{table}"
@@ -285,8 +297,17 @@ mod tests {
     }
 
     #[test]
+    fn so_many_connections_may_be_lost_and_no_more() {
+        let report =
+            |losses| Report::new((1, losses), 5000, &[BotResult { lost: 2, ..bot("a") }], vec![], vec![]);
+        assert!(report(2).is_good() && !report(1).is_good());
+        assert_eq!(report(1).violations["disconnected"], 1);
+        assert!(report(2).table().contains("lost, and came again      2"), "{}", report(2).table());
+    }
+
+    #[test]
     fn nothing_said_is_no_success() {
-        assert!(!Report::new(0, 0, &[], vec![], vec![]).is_good());
+        assert!(!Report::new((0, 0), 0, &[], vec![], vec![]).is_good());
         assert_eq!(Percentiles::of(vec![]), Percentiles::default());
     }
 }

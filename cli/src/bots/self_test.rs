@@ -1,13 +1,12 @@
 //! A checker that cannot fail proves nothing: each is fed something wrong, and must notice.
 
-use super::check::{Checker, Violation};
+use super::check::{Checker, SaidInRoom, Violation};
 use bytes::Bytes;
 use everwake_client::{ClientCore, ClientEvent, Greeting};
 use everwake_protocol::client::{Placed, Pose, PositionDatagram, ServerFrame};
 use everwake_protocol::outcome::Outcome;
 use everwake_protocol::schema::{AttributeSchema, Schema, TypeSchema};
 use everwake_protocol::{EntityId, Id, SessionId};
-use std::collections::BTreeMap;
 
 /// Feeds each checker one wrong sequence and sees it fail; a right one and sees it pass. Runs
 /// before every swarm: a checker that cannot fail proves nothing.
@@ -56,8 +55,10 @@ fn check_messages() -> Result<(), String> {
 /// What a bot checks when all is said.
 fn check_endings() -> Result<(), String> {
     let right = right_run();
-    let endings: [(&str, BTreeMap<String, u64>, usize); 2] =
-        [("lost", BTreeMap::from([("b".to_owned(), 3)]), 2), ("versions missed", BTreeMap::new(), 10)];
+    let endings: [(&str, SaidInRoom, usize); 2] = [
+        ("lost", SaidInRoom::from([("b".to_owned(), 3..=3)]), 2),
+        ("versions missed", SaidInRoom::new(), 10),
+    ];
     for (name, said, published) in endings {
         let mut checker = right.clone();
         checker.finish(&said, published);
@@ -83,7 +84,7 @@ fn right_run() -> Checker {
     checker.told("r", "b", "n 1 [v2]", 2);
     // `b` is at 1; its next message is 2, as seq 3.
     checker.told("r", "b", "n 2 [v2]", 3);
-    let said = BTreeMap::from([("a".to_owned(), 1), ("b".to_owned(), 2)]);
+    let said = SaidInRoom::from([("a".to_owned(), 1..=1), ("b".to_owned(), 2..=2)]);
     checker.finish(&said, 2);
     checker
 }

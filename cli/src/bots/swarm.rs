@@ -2,6 +2,7 @@
 
 use super::ChatBots;
 use super::chat::{Part, Phase, Told, play};
+use super::check::SaidInRoom;
 use super::report::{BotResult, Report, Swap};
 use crate::admin::client::AdminClient;
 use crate::admin::types::{Pauses, PublishQuery, VersionEntry};
@@ -65,7 +66,7 @@ pub async fn run(bots: &ChatBots, terminal: &Terminal) -> anyhow::Result<Report>
     }
     let swaps = refine(swaps, &results, admin, &bots.module).await;
     let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    Ok(Report::new(rooms(bots).len(), duration_ms, &results, swaps, swaps_failed))
+    Ok(Report::new((rooms(bots).len(), bots.losses), duration_ms, &results, swaps, swaps_failed))
 }
 
 fn rooms(bots: &ChatBots) -> BTreeSet<String> {
@@ -94,6 +95,7 @@ async fn begin(
     (phases, probing): (&watch::Receiver<Phase>, &watch::Receiver<bool>),
 ) -> anyhow::Result<Vec<JoinHandle<BotResult>>> {
     let endpoint = Endpoint::open(&bots.gate)?;
+    let endpoint = if bots.losses == 0 { endpoint.once() } else { endpoint };
     let versions = if published > 0 { published + 1 } else { bots.versions };
     // Names differ from run to run: the last ones may still be on their way out.
     let run = std::process::id();
@@ -106,6 +108,7 @@ async fn begin(
             pause: Duration::from_secs_f64(1.0 / bots.rate),
             started,
             versions,
+            comes_again: bots.losses > 0,
             probing: (published > 0 && bot < PROBING_MAX).then(|| probing.clone()),
         };
         let (endpoint, module, door) = (endpoint.clone(), bots.module.clone(), door.clone());
@@ -126,7 +129,7 @@ async fn await_all(
 ) -> anyhow::Result<()> {
     for _ in playing {
         match told.recv().await {
-            Some(Told::Ready | Told::Said { .. }) => {}
+            Some(Told::Ready | Told::Said { .. } | Told::Silent) => {}
             Some(Told::Failed(why)) => {
                 playing.iter().for_each(JoinHandle::abort);
                 return Err(hinted(
@@ -140,20 +143,17 @@ async fn await_all(
     Ok(())
 }
 
-/// What was said in each room, by whom.
-async fn count(
-    told: &mut mpsc::UnboundedReceiver<Told>,
-    bots: usize,
-) -> BTreeMap<String, BTreeMap<String, u64>> {
-    let mut all: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
-    let mut missing = bots;
+/// What was said in each room, by whom. Whoever was lost on the way has said something under each of its names.
+async fn count(told: &mut mpsc::UnboundedReceiver<Told>, bots: usize) -> BTreeMap<String, SaidInRoom> {
+    let mut all: BTreeMap<String, SaidInRoom> = BTreeMap::new();
+    let mut talking = bots;
     let until = Instant::now() + COUNTING;
-    while missing > 0 {
+    while talking > 0 {
         match tokio::time::timeout_at(until.into(), told.recv()).await {
             Ok(Some(Told::Said { room, name, said })) => {
                 all.entry(room).or_default().insert(name, said);
-                missing -= 1;
             }
+            Ok(Some(Told::Silent)) => talking -= 1,
             Ok(Some(Told::Ready | Told::Failed(_))) => {}
             Ok(None) | Err(_) => break,
         }
@@ -280,11 +280,15 @@ mod tests {
     #[tokio::test]
     async fn all_who_said_something_are_counted_by_room() {
         let (tell, mut told) = mpsc::unbounded_channel();
-        for (name, said) in [("a", 3), ("b", 4)] {
+        for (names, said) in [(vec!["a", "a-2"], 3..=4), (vec!["b"], 4..=4)] {
             tell.send(Told::Ready).unwrap();
-            tell.send(Told::Said { room: "r".into(), name: name.into(), said }).unwrap();
+            for name in names {
+                tell.send(Told::Said { room: "r".into(), name: name.into(), said: said.clone() }).unwrap();
+            }
+            tell.send(Told::Silent).unwrap();
         }
         let counted = count(&mut told, 2).await;
-        assert_eq!(counted["r"], BTreeMap::from([("a".to_owned(), 3), ("b".to_owned(), 4)]));
+        let each = [("a", 3..=4), ("a-2", 3..=4), ("b", 4..=4)];
+        assert_eq!(counted["r"], each.map(|(name, said)| (name.to_owned(), said)).into());
     }
 }

@@ -23,7 +23,8 @@ const LAST_WORDS: Duration = Duration::from_millis(400);
 
 /// Plays by hand: lists entities, shows attributes, calls methods.
 ///
-/// Prints every change and every call that the server sends, as they arrive.
+/// Prints every change and every call that the server sends, as they arrive. When the connection to a gate of `--gate`
+/// ends it connects again, to the same gate or another of the list, as somebody new.
 #[derive(Debug, Args)]
 #[command(
     after_long_help = "At the prompt, `help` lists what can be typed; arguments are read by the method's types.
@@ -33,6 +34,7 @@ Examples:
   everwake connect
   everwake connect --module chat
   everwake connect --gate 127.0.0.1:4747 --cert-hash 5f1c…
+  everwake connect --gate 127.0.0.1:4747,127.0.0.1:4748 --cert-hash 5f1c…,09ab…
   printf 'login Ada\\nown\\n' | everwake connect --module chat"
 )]
 pub struct ConnectCommand {
@@ -210,9 +212,13 @@ fn tell(heard: &Heard, player: &Player, prompt: &mut Prompt, calm: bool) -> bool
         format!("{name} {}", short_id(id))
     };
     match heard {
-        Heard::Closed { why } => {
-            prompt.print(&format!("* the connection is closed: {why}"));
-            return false;
+        Heard::Lost { .. }
+        | Heard::Trying { .. }
+        | Heard::Failed { .. }
+        | Heard::Back { .. }
+        | Heard::Closed { .. } => {
+            heard.about_connection().iter().for_each(|line| prompt.print(line));
+            return !matches!(heard, Heard::Closed { .. });
         }
         Heard::Called { entity, name: method, args } => {
             prompt.print(&format!("> {}: {}", name(*entity), harmless(&call_line(method, args))));

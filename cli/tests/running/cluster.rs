@@ -1,5 +1,6 @@
-//! A cluster of real processes on loopback: people talk while a dispatcher is killed and comes back, clients of a
-//! game that is killed start over on the other one, and a version that is published at one game is played on both.
+//! A cluster of real processes on loopback: people talk while a dispatcher is killed and comes back, clients of a game
+//! that is killed start over on the other one, and those of a gate that is killed at the other one, and a version that
+//! is published at one game is played on both.
 
 use crate::desk::{Desk, Running};
 use serde_json::Value;
@@ -19,47 +20,64 @@ struct Game {
     process: Running,
 }
 
-struct Cluster {
-    desk: Desk,
-    dispatcher: Running,
-    games: [Game; 2],
-    gate: Running,
+struct Gate {
+    process: Running,
     address: String,
     certificate: String,
 }
 
+struct Cluster {
+    desk: Desk,
+    dispatcher: Running,
+    games: [Game; 2],
+    gates: Vec<Gate>,
+}
+
 impl Cluster {
-    fn new() -> Cluster {
+    fn new(gates: usize) -> Cluster {
         let desk = Desk::new();
         desk.good(&["build", "--dev", "--out", "chat.wasm"]);
         let game = |name: &str| {
             format!("[[games]]\nname = \"{name}\"\nadmin_port = 0\nmodules = [\"chat.wasm\"]\nworkers = 1\n")
         };
+        let gate = |number| format!("[[gates]]\nname = \"w-{number}\"\nlisten = \"127.0.0.1:0\"\n");
         let text = format!(
-            "[[dispatchers]]\nlisten = \"127.0.0.1:{}\"\n{}{}[[gates]]\nlisten = \"127.0.0.1:0\"\n",
+            "[[dispatchers]]\nlisten = \"127.0.0.1:{}\"\n{}{}{}",
             free_port(),
             game("g-1"),
-            game("g-2")
+            game("g-2"),
+            (1..=gates).map(gate).collect::<String>()
         );
         desk.write("cluster.toml", &text);
         desk.good(&["check-config", "cluster.toml"]);
         let start = |role: &str, name: &str| desk.start(&[role, "--config", "cluster.toml", "--name", name]);
         let dispatcher = start("dispatcher", "d-1");
         let games = ["g-1", "g-2"].map(|name| (name, start("game", name)));
-        let mut gate = start("gate", "w-1");
-        let line = gate.until("its certificate is");
-        let quoted: Vec<String> = line.split('`').map(str::to_owned).collect();
+        let gates = (1..=gates).map(|number| {
+            let mut process = start("gate", &format!("w-{number}"));
+            let line = process.until("its certificate is");
+            let quoted: Vec<String> = line.split('`').map(str::to_owned).collect();
+            Gate { process, address: quoted[3].clone(), certificate: quoted[5].clone() }
+        });
+        let gates = gates.collect();
         let games = games.map(|(name, mut process)| {
             let line = process.until("its admin API is at");
             Game { name, admin: line.split('`').nth(3).unwrap().to_owned(), process }
         });
-        let (address, certificate) = (quoted[3].clone(), quoted[5].clone());
-        Cluster { desk, dispatcher, games, gate, address, certificate }
+        Cluster { desk, dispatcher, games, gates }
+    }
+
+    /// A client that prefers the gates in this order.
+    fn client_of(&self, gates: &[usize], args: &[&str]) -> Running {
+        let list = |text: fn(&Gate) -> &str| {
+            gates.iter().map(|gate| text(&self.gates[*gate])).collect::<Vec<_>>().join(",")
+        };
+        let (addresses, hashes) = (list(|gate| &gate.address), list(|gate| &gate.certificate));
+        self.desk.start(&[args, &["--gate", &addresses, "--cert-hash", &hashes]].concat())
     }
 
     fn client(&self, args: &[&str]) -> Running {
-        let gate = ["--gate", &self.address, "--cert-hash", &self.certificate];
-        self.desk.start(&[args, &gate].concat())
+        self.client_of(&[0], args)
     }
 
     /// A command for a game's admin API.
@@ -112,7 +130,7 @@ impl Cluster {
 
 #[test]
 fn people_talk_on_while_a_dispatcher_is_killed_and_comes_back() {
-    let mut cluster = Cluster::new();
+    let mut cluster = Cluster::new(1);
     let mut ada = cluster.client(&["chat", "Ada", "--room", "hall"]);
     ada.until("* you are in hall");
     let mut bob = cluster.client(&["chat", "Bob", "--room", "hall"]);
@@ -137,7 +155,7 @@ fn people_talk_on_while_a_dispatcher_is_killed_and_comes_back() {
         bob.ask(text, line);
         assert!(ada.until("> ").contains(line), "something came twice");
     }
-    assert_eq!(cluster.gate.interrupt().0, 0);
+    assert_eq!(cluster.gates[0].process.interrupt().0, 0);
     for game in &mut cluster.games {
         assert_eq!(game.process.interrupt().0, 0);
     }
@@ -146,7 +164,7 @@ fn people_talk_on_while_a_dispatcher_is_killed_and_comes_back() {
 
 #[test]
 fn who_played_on_a_game_that_is_killed_starts_over_on_another_one_and_others_go_on() {
-    let mut cluster = Cluster::new();
+    let mut cluster = Cluster::new(1);
     let mut clients: Vec<Running> =
         (0..4).map(|_| cluster.client(&["connect", "--module", "chat"])).collect();
     let own = |client: &mut Running| {
@@ -178,7 +196,7 @@ fn who_played_on_a_game_that_is_killed_starts_over_on_another_one_and_others_go_
 
 #[test]
 fn what_is_published_at_one_game_is_played_on_both_and_a_killed_game_comes_back_with_it() {
-    let mut cluster = Cluster::new();
+    let mut cluster = Cluster::new(1);
     cluster.desk.good(&["build", "--dev", "--feature", "v2", "--out", "v2.wasm"]);
     cluster.desk.edit("src/lib.rs", &[("=> \"2\"", "=> \"3\"")]);
     cluster.desk.good(&["build", "--dev", "--feature", "v2", "--out", "v3.wasm"]);
@@ -225,4 +243,49 @@ fn what_is_published_at_one_game_is_played_on_both_and_a_killed_game_comes_back_
     }
     let heard = people.iter_mut().map(|person| person.until("* version \"3")).count();
     assert_eq!(heard, people.len());
+}
+
+#[test]
+fn who_played_at_a_gate_that_is_killed_goes_on_at_another_one() {
+    let mut cluster = Cluster::new(2);
+    let mut ada = cluster.client_of(&[0, 1], &["chat", "Ada", "--room", "hall"]);
+    ada.until("* you are in hall");
+    let mut bob = cluster.client_of(&[1, 0], &["chat", "Bob", "--room", "hall"]);
+    bob.until("* you are in hall");
+    ada.ask("one", "<Ada> one");
+    bob.until("<Ada> one");
+
+    cluster.gates[0].process.kill();
+    ada.until("* the connection is lost: the server does not answer");
+    let line = ada.until("* attempt 1 to connect again");
+    assert!(line.contains(&cluster.gates[1].address), "{line}");
+    ada.until("* connected again");
+    // By her name, which is free once the dead gate's clients are gone.
+    ada.until("* you are in hall");
+    bob.until("* Ada comes into hall");
+    ada.ask("two", "<Ada> two");
+    assert!(
+        bob.until("> ").contains("<Ada> two"),
+        "Bob's connection has lived through it, without a word twice"
+    );
+    bob.ask("three", "<Bob> three");
+    ada.until("<Bob> three");
+}
+
+#[test]
+fn bots_whose_gate_stops_come_again_at_the_other_one_and_miss_nothing_that_is_theirs() {
+    let mut cluster = Cluster::new(2);
+    let swarm = ["bots", "chat", "--count", "6", "--rooms", "2", "--duration", "8s", "--losses", "6"];
+    let mut bots = cluster.client_of(&[0, 1], &swarm);
+    bots.until("bots are in 2 rooms");
+    assert_eq!(cluster.gates[0].process.interrupt().0, 0);
+    let (code, said) = bots.end();
+    assert!(code == 0 && said.contains("lost, and came again      6"), "{code}: {said}");
+
+    // Who may lose nothing says so.
+    let mut bots = cluster.client_of(&[1], &[&swarm[..8], &[]].concat());
+    bots.until("bots are in 2 rooms");
+    assert_eq!(cluster.gates[1].process.interrupt().0, 0);
+    let (code, said) = bots.end();
+    assert!(code == 1 && said.contains("disconnected              6"), "{code}: {said}");
 }

@@ -160,6 +160,23 @@ pub enum RequestError {
     Closed,
 }
 
+/// Requests that had no answer when their connection ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOpen {
+    /// These may have happened: all of their bytes were on their way.
+    pub unknown: usize,
+    /// These surely did not: some of their bytes never left.
+    pub not_run: usize,
+}
+
+/// A request that waits for its answer.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    deadline: Duration,
+    /// Where its last byte is in the stream, counted from 1.
+    last_byte: u64,
+}
+
 /// How much longer than the server a client waits for the answer that the deadline passed.
 const DEADLINE_SLACK: Duration = Duration::from_millis(500);
 /// Requests whose late answers are still recognised.
@@ -183,7 +200,9 @@ pub struct ClientCore {
     view: Option<u32>,
     last_request: u64,
     told: u64,
-    pending: BTreeMap<u64, Duration>,
+    /// Bytes of the stream that were taken by [`ClientCore::take_output`].
+    taken: u64,
+    pending: BTreeMap<u64, Pending>,
     abandoned: BTreeSet<u64>,
     move_sequence: u32,
     position_sequence: Option<u32>,
@@ -211,6 +230,7 @@ impl ClientCore {
             view: None,
             last_request: 0,
             told: 0,
+            taken: 0,
             pending: BTreeMap::new(),
             abandoned: BTreeSet::new(),
             move_sequence: 0,
@@ -265,7 +285,7 @@ impl ClientCore {
     /// Ends requests whose deadline passed, and acknowledges replies. A few times a second.
     pub fn tick(&mut self, now: Duration) {
         let late: Vec<u64> =
-            self.pending.iter().filter(|(_, deadline)| **deadline <= now).map(|(id, _)| *id).collect();
+            self.pending.iter().filter(|(_, it)| it.deadline <= now).map(|(id, _)| *id).collect();
         for request in late {
             self.pending.remove(&request);
             self.abandon(request);
@@ -341,14 +361,15 @@ impl ClientCore {
         self.told = self.told.max(acknowledged);
         self.last_request += 1;
         let request = self.last_request;
+        ClientFrame::Request { request, acknowledged, target, method, deadline_ms, args }
+            .encode(&mut self.output);
         if deadline_ms == 0 {
             self.abandon(request);
         } else {
             let deadline = now + Duration::from_millis(deadline_ms.into()) + DEADLINE_SLACK;
-            self.pending.insert(request, deadline);
+            let last_byte = self.taken + self.output.len() as u64;
+            self.pending.insert(request, Pending { deadline, last_byte });
         }
-        ClientFrame::Request { request, acknowledged, target, method, deadline_ms, args }
-            .encode(&mut self.output);
         request
     }
 
@@ -373,7 +394,29 @@ impl ClientCore {
 
     /// Bytes for the stream.
     pub fn take_output(&mut self) -> Vec<u8> {
+        self.taken += self.output.len() as u64;
         std::mem::take(&mut self.output)
+    }
+
+    /// The connection has ended, after the first `written` bytes of the stream were given to the transport. Requests
+    /// that wait are answered `disconnected`: not-run if the server cannot have all of their bytes, else unknown.
+    /// The mirror is empty from here on.
+    pub fn end(&mut self, written: u64) -> LeftOpen {
+        let mut left = LeftOpen::default();
+        for (request, pending) in std::mem::take(&mut self.pending) {
+            let outcome = if pending.last_byte <= written {
+                left.unknown += 1;
+                Outcome::unknown(code::DISCONNECTED)
+            } else {
+                left.not_run += 1;
+                Outcome::not_run(code::DISCONNECTED)
+            };
+            self.events.push_back(ClientEvent::Replied { request, outcome });
+        }
+        self.entities.clear();
+        self.handles.clear();
+        self.own = None;
+        left
     }
 
     /// What happened, oldest first.

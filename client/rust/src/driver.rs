@@ -1,13 +1,13 @@
 //! The driver: one task for each connection moves bytes and time between quinn and the core.
 
-use crate::core::{BrokenStream, ClientCore, ClientEvent, Greeting, GreetingError, RequestError};
+use crate::core::{BrokenStream, ClientCore, ClientEvent, Greeting, GreetingError, LeftOpen, RequestError};
 use crate::mirror::Entity;
 use crate::tls::{self, Trust, TrustError};
 use crate::value::Value;
 use bytes::Bytes;
 use everwake_protocol::client::{CloseCode, Pose};
 use everwake_protocol::limits::{ALPN, HELLO_TIMEOUT_MS, IDLE_TIMEOUT_MS, KEEP_ALIVE_MS};
-use everwake_protocol::outcome::{Certainty, Outcome};
+use everwake_protocol::outcome::{Certainty, Outcome, code};
 use everwake_protocol::{EntityId, SessionId};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig as QuicConfig, ConnectionError, IdleTimeout, TransportConfig, VarInt, WriteError};
@@ -76,6 +76,11 @@ impl ClientEndpoint {
         let any = if peer.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
         ClientEndpoint::bind(any.parse().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0))))
     }
+
+    /// Whether it is of the family of a peer.
+    pub(crate) fn reaches(&self, peer: SocketAddr) -> bool {
+        self.0.local_addr().is_ok_and(|own| own.is_ipv4() == peer.is_ipv4())
+    }
 }
 
 /// Why a connection ended.
@@ -98,9 +103,21 @@ pub enum Closed {
     /// The server broke the protocol.
     #[error(transparent)]
     Broken(#[from] BrokenStream),
+    /// The two sides of TLS did not agree: the certificate is not believed, or one of them speaks something else.
+    #[error("{0}")]
+    Handshake(String),
     /// The transport.
     #[error("{0}")]
     Transport(String),
+}
+
+/// How a connection ended, and what it left open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Why.
+    pub why: Closed,
+    /// Requests that had no answer.
+    pub open: LeftOpen,
 }
 
 impl BrokenStream {
@@ -110,7 +127,7 @@ impl BrokenStream {
 }
 
 /// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
     /// The certificate options.
     #[error(transparent)]
@@ -148,9 +165,6 @@ pub enum CallError {
         /// One CBOR item.
         detail: Bytes,
     },
-    /// The connection ended before the answer came: it may have happened.
-    #[error("the connection ended before the answer came")]
-    Closed,
     /// The answer is no CBOR.
     #[error("the answer cannot be read: {0}")]
     Answer(String),
@@ -161,6 +175,8 @@ struct State {
     core: ClientCore,
     waiting: BTreeMap<u64, oneshot::Sender<Outcome>>,
     missed: u64,
+    /// Bytes of the stream that the transport has taken.
+    written: u64,
     /// Nothing is said any more but what waits to be written.
     leaving: bool,
     /// Nothing is written and nobody is answered any more.
@@ -176,7 +192,7 @@ struct Shared {
     quic: quinn::Connection,
     /// Rises with everything that came from the server.
     news: watch::Sender<u64>,
-    closed: watch::Sender<Option<Closed>>,
+    closed: watch::Sender<Option<Ended>>,
 }
 
 impl Shared {
@@ -218,6 +234,7 @@ impl Client {
                 core,
                 waiting: BTreeMap::new(),
                 missed: 0,
+                written: 0,
                 leaving: false,
                 ended: false,
             }),
@@ -328,8 +345,8 @@ impl Client {
             if self.read(&until) {
                 return Ok(true);
             }
-            if let Some(closed) = closed.borrow().clone() {
-                return Err(closed);
+            if let Some(ended) = closed.borrow().clone() {
+                return Err(ended.why);
             }
             tokio::select! {
                 _ = news.changed() => {}
@@ -351,27 +368,42 @@ impl Client {
 
     /// Why the connection ended, once it has.
     pub async fn closed(&self) -> Closed {
+        self.ended().await.why
+    }
+
+    /// Whether the connection has ended.
+    pub fn has_ended(&self) -> bool {
+        self.shared.closed.borrow().is_some()
+    }
+
+    /// How the connection ended, once it has.
+    pub async fn ended(&self) -> Ended {
         let mut closed = self.shared.closed.subscribe();
         loop {
-            if let Some(closed) = closed.borrow_and_update().clone() {
-                return closed;
+            if let Some(ended) = closed.borrow_and_update().clone() {
+                return ended;
             }
             if closed.changed().await.is_err() {
-                return Closed::ByClient;
+                return Ended { why: Closed::ByClient, open: LeftOpen::default() };
             }
         }
     }
 
     /// Says good-bye behind all that was said before, and waits until the server has heard it, at most a
     /// second. Then the connection is closed.
-    pub async fn close(self) {
+    pub async fn close(&self) {
         self.shared.state().leaving = true;
         self.shared.wake.notify_one();
         if tokio::time::timeout(GOOD_BYE, self.closed()).await.is_err() {
-            self.shared.quic.close((CloseCode::Done as u32).into(), b"good-bye");
+            self.end();
             // The close packet leaves with the endpoint's next turn.
             let _ = tokio::time::timeout(GOOD_BYE, self.closed()).await;
         }
+    }
+
+    /// Ends the connection at once; what was said last may be lost.
+    pub(crate) fn end(&self) {
+        self.shared.quic.close((CloseCode::Done as u32).into(), b"good-bye");
     }
 
     async fn ask(
@@ -395,14 +427,19 @@ impl Client {
             Ok(Outcome::Err { certainty, code, detail }) => {
                 Err(CallError::Failed { certainty, code, detail })
             }
-            Err(_) => Err(CallError::Closed),
+            // Nobody knows of it any more; what had become of it would have been said.
+            Err(_) => Err(CallError::Failed {
+                certainty: Certainty::Unknown,
+                code: code::DISCONNECTED.to_owned(),
+                detail: Bytes::from_static(&[everwake_protocol::cbor::NULL]),
+            }),
         }
     }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
-        self.shared.quic.close((CloseCode::Done as u32).into(), b"good-bye");
+        self.end();
     }
 }
 
@@ -443,24 +480,36 @@ pub fn closed(error: &ConnectionError) -> Closed {
         },
         ConnectionError::LocallyClosed => Closed::ByClient,
         ConnectionError::TimedOut => Closed::TimedOut,
+        ConnectionError::TransportError(said) if is_of_tls(said.code) => Closed::Handshake(error.to_string()),
+        ConnectionError::ConnectionClosed(said) if is_of_tls(said.error_code) => {
+            Closed::Handshake(error.to_string())
+        }
         other => Closed::Transport(other.to_string()),
     }
 }
 
+/// RFC 9000, 20.1: CRYPTO_ERROR is an alert of TLS.
+fn is_of_tls(code: quinn::TransportErrorCode) -> bool {
+    (0x100..0x200).contains(&u64::from(code))
+}
+
 async fn run(shared: Arc<Shared>, events: mpsc::Sender<ClientEvent>) {
-    let reason = match exchange(&shared, &events).await {
+    let why = match exchange(&shared, &events).await {
         Ok(()) => closed(&shared.quic.closed().await),
         Err(broken) => {
             shared.quic.close((CloseCode::Protocol as u32).into(), broken.bytes());
             Closed::Broken(broken)
         }
     };
-    let mut state = shared.state();
-    state.ended = true;
+    let open = {
+        let mut state = shared.state();
+        state.ended = true;
+        let written = state.written;
+        state.core.end(written)
+    };
     // Whoever waits for an answer learns that none comes.
-    state.waiting.clear();
-    drop(state);
-    shared.closed.send_replace(Some(reason));
+    publish(&shared, &events);
+    shared.closed.send_replace(Some(Ended { why, open }));
 }
 
 /// Moves bytes until the connection ends, or the server breaks the protocol.
@@ -486,7 +535,10 @@ async fn exchange(shared: &Shared, events: &mpsc::Sender<ClientEvent>) -> Result
         tokio::select! {
             // The server may be slow to read: meanwhile the rest goes on.
             written = send.write_chunks(std::slice::from_mut(&mut unsent)), if !unsent.is_empty() => match written {
-                Ok(_) => continue,
+                Ok(written) => {
+                    shared.state().written += written.bytes as u64;
+                    continue;
+                }
                 Err(WriteError::Stopped(_)) => return Err(BrokenStream("the stream was stopped".to_owned())),
                 Err(_) => break,
             },

@@ -22,7 +22,7 @@ pub enum Trust {
 }
 
 /// What a [`Trust`] cannot be made of.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TrustError {
     /// Not 64 hex digits.
     #[error("`{0}` is no SHA-256 hash in hex")]

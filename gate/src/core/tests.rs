@@ -460,6 +460,7 @@ fn arguments_that_are_no_array_are_answered() {
     assert_eq!(closed(&rig.drain(), connection).unwrap().0, CloseCode::Protocol);
 }
 
+mod chance;
 mod limits;
 mod places;
 mod play;

@@ -21,6 +21,8 @@ pub(crate) const ECHO: u32 = 0;
 pub(crate) const WAVE: u32 = 1;
 pub(crate) const KICK_ME: u32 = 2;
 pub(crate) const FLOOD_ME: u32 = 3;
+/// Is never answered.
+pub(crate) const DREAM: u32 = 4;
 const WAVED: u32 = 10;
 
 const GATE: Incarnation = Incarnation { start: 1, random: 7 };
@@ -55,6 +57,7 @@ fn schema() -> Schema {
             method(WAVE, "wave", vec![field("strength", "f32")], true),
             method(KICK_ME, "kick_me", vec![], false),
             method(FLOOD_ME, "flood_me", vec![], false),
+            method(DREAM, "dream", vec![], false),
         ],
         client_methods: vec![method(WAVED, "waved", vec![field("args", "any")], true)],
     };
@@ -66,6 +69,8 @@ fn schema() -> Schema {
 pub(crate) struct Seen {
     pub(crate) messages: Mutex<Vec<ToGame>>,
     news: Notify,
+    /// While a test holds it the game takes nothing.
+    pub(crate) awake: tokio::sync::Mutex<()>,
 }
 
 impl Seen {
@@ -96,12 +101,17 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn start(limits: GateLimits) -> World {
+        World::with_seed(limits, 7)
+    }
+
+    /// Gates of another seed give their sessions other names.
+    pub(crate) fn with_seed(limits: GateLimits, seed: u32) -> World {
         let config = GateConfig {
             listen: "127.0.0.1:0".parse().unwrap(),
             certificate: CertificateSource::Development,
             limits,
             incarnation: GATE,
-            seed: Id([7; 4]),
+            seed: Id([seed; 4]),
             secret: Some([3; 32]),
         };
         let gate = Gate::bind(config).unwrap();
@@ -148,7 +158,7 @@ async fn play(
 ) {
     let mut sessions: BTreeMap<SessionId, EntityId> = BTreeMap::new();
     let _ = to_gate.send(delivered(vec![ToGate::Schema { schema: Arc::new(schema()) }])).await;
-    while let Some(messages) = from_gate.recv().await {
+    while let Some(messages) = next(&mut from_gate, &seen).await {
         let mut heard = Vec::new();
         for message in messages {
             let (ToDispatcher::Carry(envelope) | ToDispatcher::Create { envelope, .. }) = message else {
@@ -165,6 +175,19 @@ async fn play(
         seen.messages.lock().unwrap().extend(heard);
         seen.news.notify_waiters();
     }
+}
+
+/// What the gate says next, once the game is awake.
+async fn next(
+    from_gate: &mut mpsc::Receiver<Vec<ToDispatcher<ToGame>>>,
+    seen: &Seen,
+) -> Option<Vec<ToDispatcher<ToGame>>> {
+    // Nothing is taken out before: what waits fills the channel.
+    while from_gate.is_empty() && !from_gate.is_closed() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let _awake = seen.awake.lock().await;
+    from_gate.recv().await
 }
 
 fn delivered(payloads: Vec<ToGate>) -> Vec<FromDispatcher<ToGate, ToGame>> {
@@ -248,6 +271,7 @@ fn asked(
             let close = ToGate::Close { session, code: CloseCode::Kicked, reason: "you asked for it".into() };
             vec![frames(session, &[last]), close]
         }
+        DREAM => Vec::new(),
         _ => {
             let large = ServerFrame::Call { entity: target, method: WAVED, args: vec![0; 60_000].into() };
             vec![frames(session, &[large]); 10]

@@ -2,6 +2,8 @@
 
 // Marked as tests, as they are nothing else: the lints for code that runs do not hold here.
 #[cfg(test)]
+mod full;
+#[cfg(test)]
 mod game;
 #[cfg(test)]
 mod hostile;
@@ -9,3 +11,5 @@ mod hostile;
 mod mute;
 #[cfg(test)]
 mod plays;
+#[cfg(test)]
+mod reconnect;

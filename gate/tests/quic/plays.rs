@@ -71,7 +71,7 @@ async fn the_pinned_certificate_is_believed_and_no_other() {
     let with = |hash: &str| ClientConfig { trust: Trust::Pinned(hash.to_owned()), ..world.config() };
     Client::connect(with(&world.fingerprint)).await.unwrap();
     let refused = Client::connect(with(&"00".repeat(32))).await;
-    assert!(matches!(refused, Err(ConnectError::Closed(Closed::Transport(_)))), "{refused:?}");
+    assert!(matches!(refused, Err(ConnectError::Closed(Closed::Handshake(_)))), "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

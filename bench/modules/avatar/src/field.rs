@@ -28,14 +28,21 @@ impl Warden {
     }
 }
 
+/// What everybody in a field is told.
+#[client_methods]
+pub trait FieldClient {
+    fn said(seq: u64, text: Bytes);
+}
+
 /// A space full of avatars.
-#[space]
+#[space(client = FieldClient)]
 pub struct Field {
     wanted: u32,
     first: Ref<Avatar>,
     last: Ref<Avatar>,
     tokens: u32,
     waiting: Option<Reply<u32>>,
+    said: u64,
 }
 
 #[methods]
@@ -98,6 +105,12 @@ impl Field {
 }
 
 impl Field {
+    /// Tells everybody who is here.
+    pub fn speak(&mut self, cx: &mut Context, text: Bytes) {
+        self.said += 1;
+        cx.all_clients(self).said(self.said, text);
+    }
+
     /// Each new avatar is a friend of the one before, the first one of the last.
     fn grow(&mut self, cx: &mut Context, left: u32) {
         let now = left.min(BATCH);

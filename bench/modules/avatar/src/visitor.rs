@@ -35,6 +35,12 @@ impl Visitor {
         cx.enter(field, Pose::default());
     }
 
+    /// Says something to everybody in its field.
+    #[rpc(own_client, limit = "60000000 per min")]
+    fn say(&mut self, cx: &mut Context, text: Bytes) -> Result<(), Refused> {
+        cx.space(|field: &mut Field, cx| field.speak(cx, text)).map_err(|_| Refused("no-field".into()))
+    }
+
     /// Whether it is in a field.
     #[rpc(own_client)]
     fn inside(&mut self, cx: &mut Context) -> bool {

@@ -304,6 +304,32 @@ fn what_is_too_long_to_be_said_is_not_said() {
 }
 
 #[test]
+fn what_is_open_at_the_end_is_unknown_if_all_of_it_may_have_arrived() {
+    // How many bytes of the last request have left, and how many requests have left whole.
+    for (missing, whole) in [(0, 3), (1, 2), (u64::MAX, 0)] {
+        let mut rig = Rig::playing();
+        for _ in 0..4 {
+            rig.core.request(NOW, A, "hit", &[3.into()], 1_000).unwrap();
+        }
+        rig.say(ServerFrame::Reply { request: 1, outcome: Outcome::null().to_bytes() });
+        rig.sent();
+        rig.events();
+        let left = rig.core.end(rig.core.taken.saturating_sub(missing));
+        assert_eq!(left, LeftOpen { unknown: whole, not_run: 3 - whole });
+        let expected = (2..=4u64).map(|request| ClientEvent::Replied {
+            request,
+            outcome: match request < 2 + whole as u64 {
+                true => Outcome::unknown(code::DISCONNECTED),
+                false => Outcome::not_run(code::DISCONNECTED),
+            },
+        });
+        assert_eq!(rig.events(), expected.collect::<Vec<_>>());
+        assert_eq!((rig.core.own(), rig.core.entities().count(), rig.core.pending()), (None, 0, 0));
+        assert_eq!(rig.core.end(u64::MAX), LeftOpen::default(), "once");
+    }
+}
+
+#[test]
 fn deadlines_pass_and_late_answers_are_no_fault() {
     let mut rig = Rig::playing();
     rig.core.request(NOW, A, "hit", &[3.into()], 1_000).unwrap();

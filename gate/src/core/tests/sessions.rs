@@ -388,3 +388,17 @@ fn what_the_gate_says_is_numbered_without_holes() {
     let last = sent(&more).last().map(|it| it.message).unwrap();
     assert_eq!((last.epoch, last.counter), (1, 6), "three entities, three ends");
 }
+
+#[test]
+fn a_late_view_says_that_those_before_it_are_over() {
+    let mut rig = Rig::new(GateLimits::default());
+    let (connection, session, _) = rig.playing();
+    let [second, third] = [3, 4].map(|random| Incarnation { start: 1, random });
+    // Home gave the client to an entity of its own, which gave it away to one that is not there.
+    rig.hears(second, ToGate::Orphaned { session, view: 3 });
+    let (_, boot, floor) = connected(&rig.drain()).expect("a new entity is asked for");
+    rig.hears(third, ToGate::View { session, view: floor + 1, owner: boot, type_id: 7 });
+    assert_eq!(read(&rig.drain(), connection), [], "home may still say something");
+    rig.says(ToGate::View { session, view: 2, owner: EntityId(Id([9; 4])), type_id: 7 });
+    assert_eq!(read(&rig.drain(), connection), [ServerFrame::Resync { view: floor + 1 }]);
+}
