@@ -143,8 +143,7 @@ impl Cluster {
                     }
                 }
                 RouterOutput::Peer { to, message } => self.between.push_back((to, message)),
-                RouterOutput::Fact(Fact::Dead { why: Death::Silent, .. })
-                    if self.routers.len() == 1 => {}
+                RouterOutput::Fact(Fact::Dead { why: Death::Silent, .. }) if self.routers.len() == 1 => {}
                 RouterOutput::Fact(Fact::Dead { incarnation, .. }) => self.bury(incarnation),
                 RouterOutput::Fact(_) => {}
             }
