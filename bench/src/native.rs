@@ -1,7 +1,7 @@
 //! The handlers of an avatar in the host's own language: the baseline of `call`. It speaks to the
 //! space through the same trait, with the same events and the same patch bytes as a module.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use everwake_protocol::attributes::PatchReader;
 use everwake_protocol::cbor::{self, Reader};
 use everwake_protocol::{EntityId, Id};
@@ -20,6 +20,8 @@ impl GuestSource for NativeSource {
     }
 }
 
+/// Bytes of messages that lie in one allocation.
+const BLOCK_BYTES: usize = 4 * 1024;
 /// Methods that it knows, by their numbers in the module `avatar`.
 pub const METHODS: [&str; 2] = ["nothing", "full"];
 /// Attributes that it knows, by their numbers in the module `avatar`.
@@ -30,6 +32,8 @@ struct Native {
     residents: HashMap<EntityId, Avatar, BuildHasherDefault<ByWord>>,
     patch: Vec<u8>,
     args: Vec<u8>,
+    /// As an instance does it: the bytes of many messages lie in one allocation.
+    block: BytesMut,
 }
 
 #[derive(Default)]
@@ -84,7 +88,11 @@ impl Native {
         self.args.clear();
         cbor::array(&mut self.args, 1);
         cbor::int(&mut self.args, amount);
-        let args = Bytes::copy_from_slice(&self.args);
+        if self.block.capacity() < self.args.len() {
+            self.block = BytesMut::with_capacity(BLOCK_BYTES);
+        }
+        self.block.extend_from_slice(&self.args);
+        let args = self.block.split().freeze();
         host.send(
             event.entity,
             Part { target: friend, type_index: event.type_index, method: 0, args },

@@ -427,6 +427,8 @@ fn set_scalar(
     if old.capacity() > 2 * value.len().max(INLINE_BYTES) {
         // What was once large must not keep its memory.
         *old = Span::from_slice(value);
+    } else if old.len() == value.len() {
+        old.copy_from_slice(value);
     } else {
         old.clear();
         old.extend_from_slice(value);

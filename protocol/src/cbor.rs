@@ -320,14 +320,48 @@ impl<'a> Reader<'a> {
     /// Goes behind a whole item and checks that it is well-formed: definite lengths, shortest
     /// heads, UTF-8, canonical NaN, depth.
     pub fn skip(&mut self) -> Result<(), CborError> {
-        let mut open = self.step()?;
-        if open == 0 {
+        if let Some(rest) = self.behind_number() {
+            self.rest = rest;
             return Ok(());
         }
+        let mut open = self.step()?;
+        // What holds no container, as most items, needs no memory of what encloses what.
+        while open > 0 {
+            open -= 1;
+            if let Some(rest) = self.behind_number() {
+                self.rest = rest;
+                continue;
+            }
+            let inner = self.step()?;
+            if inner > 0 {
+                return self.skip_nested(open, inner);
+            }
+        }
+        Ok(())
+    }
+
+    /// What follows if a number or a truth value is next, as mostly. None if it is something else, or malformed:
+    /// [`Reader::step`] finds out.
+    #[inline]
+    fn behind_number(&self) -> Option<&'a [u8]> {
+        match self.rest {
+            [0x00..=0x17 | 0x20..=0x37 | 0xf4..=NULL, rest @ ..] => Some(rest),
+            [0x18 | 0x38, 24..=0xff, rest @ ..] => Some(rest),
+            [0x19 | 0x39, 1..=0xff, _, rest @ ..] => Some(rest),
+            [0x1a | 0x3a, high, low, _, _, rest @ ..] if high | low != 0 => Some(rest),
+            [0xfa, sign, high, _, _, rest @ ..] if sign & 0x7f != 0x7f || high & 0x80 == 0 => Some(rest),
+            _ => None,
+        }
+    }
+
+    /// Goes on in the second container: `enclosing` items of the first one follow its `open` ones.
+    fn skip_nested(&mut self, enclosing: u64, mut open: u64) -> Result<(), CborError> {
         // Items that each enclosing array or map still lacks. The item that is read is inside
         // of `depth` containers besides the innermost, whose count is `open`.
         let mut outer = [0u64; CBOR_DEPTH_MAX];
-        let mut depth = 0usize;
+        let [first, ..] = &mut outer;
+        *first = enclosing;
+        let mut depth = 1usize;
         loop {
             while open == 0 {
                 if depth == 0 {
@@ -386,7 +420,19 @@ impl<'a> Reader<'a> {
         if major == wanted { Ok(argument) } else { Err(CborError::Expected(name)) }
     }
 
+    #[inline]
     fn head(&mut self) -> Result<(u8, u64), CborError> {
+        match self.rest.split_first() {
+            // A small number, alone: most heads.
+            Some((&first, rest)) if first >> 5 <= MAJOR_MAP && first & 0x1f < 24 => {
+                self.rest = rest;
+                Ok((first >> 5, u64::from(first & 0x1f)))
+            }
+            _ => self.other_head(),
+        }
+    }
+
+    fn other_head(&mut self) -> Result<(u8, u64), CborError> {
         let first = self.byte()?;
         let (major, info) = (first >> 5, first & 0x1f);
         if major > MAJOR_MAP {

@@ -47,6 +47,13 @@ pub(super) struct Handle {
 
 type Inputs = mpsc::Sender<FromLink>;
 
+// An idle connection consists of this and of what quinn keeps.
+const _: () = assert!(future_bytes(serve) <= 2_400);
+
+const fn future_bytes<A, B, C, D, F>(_: fn(A, B, C, D) -> F) -> usize {
+    size_of::<F>()
+}
+
 /// Serves a connection until it is gone, and says so.
 pub(super) async fn serve(
     connection: ConnectionId,
@@ -56,7 +63,7 @@ pub(super) async fn serve(
 ) {
     let mut timed_out = false;
     if let Some(quic) = shake_hands(incoming, &mut commands).await
-        && inputs.send(FromLink::Established(connection, quic.clone())).await.is_ok()
+        && tell(&inputs, || FromLink::Established(connection, quic.clone())).await
     {
         let (give_stream, take_stream) = oneshot::channel();
         let work = async {
@@ -75,7 +82,15 @@ pub(super) async fn serve(
         timed_out = matches!(reason, quinn::ConnectionError::TimedOut);
     }
     // If the driver is gone nobody needs to know.
-    let _ = inputs.send(FromLink::Input(GateInput::Gone { connection, timed_out })).await;
+    tell(&inputs, || FromLink::Input(GateInput::Gone { connection, timed_out })).await;
+}
+
+/// Tells the driver, or says that it is gone. Room is waited for first, and the message is made once there is
+/// some: an idle connection would else have room for one in each of the places that tell something.
+async fn tell(inputs: &Inputs, message: impl FnOnce() -> FromLink) -> bool {
+    let Ok(room) = inputs.reserve().await else { return false };
+    room.send(message());
+    true
 }
 
 async fn shake_hands(
@@ -107,12 +122,12 @@ async fn read(
     let _ = give_stream.send(send);
     let stream = async {
         while let Ok(Some(chunk)) = receive.read_chunk(CHUNK, true).await {
-            let input = GateInput::Received { connection, bytes: chunk.bytes };
-            if inputs.send(FromLink::Input(input)).await.is_err() {
+            let bytes = chunk.bytes;
+            if !tell(inputs, || FromLink::Input(GateInput::Received { connection, bytes })).await {
                 return;
             }
         }
-        let _ = inputs.send(FromLink::Input(GateInput::Finished { connection })).await;
+        tell(inputs, || FromLink::Input(GateInput::Finished { connection })).await;
     };
     let misuse = async {
         let what = tokio::select! {
@@ -120,14 +135,14 @@ async fn read(
             Ok(_) = quic.accept_uni() => "a unidirectional stream",
             else => return,
         };
-        let _ = inputs.send(FromLink::Input(GateInput::Misused { connection, what })).await;
+        tell(inputs, || FromLink::Input(GateInput::Misused { connection, what })).await;
     };
     tokio::join!(stream, misuse);
 }
 
 async fn datagrams(connection: ConnectionId, quic: &quinn::Connection, inputs: &Inputs) {
     while let Ok(bytes) = quic.read_datagram().await {
-        if inputs.send(FromLink::Input(GateInput::Datagram { connection, bytes })).await.is_err() {
+        if !tell(inputs, || FromLink::Input(GateInput::Datagram { connection, bytes })).await {
             return;
         }
     }
@@ -143,8 +158,7 @@ async fn round_trips(connection: ConnectionId, quic: &quinn::Connection, inputs:
             continue;
         }
         told = Some(ms);
-        let input = GateInput::RoundTrip { connection, ms };
-        if inputs.send(FromLink::Input(input)).await.is_err() {
+        if !tell(inputs, || FromLink::Input(GateInput::RoundTrip { connection, ms })).await {
             return;
         }
     }
@@ -172,8 +186,7 @@ async fn obey(
                 if let Some(stream) = &mut stream
                     && stream.write_all_chunks(&mut pieces).await.is_ok()
                 {
-                    let input = GateInput::Written { connection };
-                    let _ = inputs.send(FromLink::Input(input)).await;
+                    tell(inputs, || FromLink::Input(GateInput::Written { connection })).await;
                 } else {
                     quic.close((CloseCode::Protocol as u32).into(), b"the stream was stopped");
                 }

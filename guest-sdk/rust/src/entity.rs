@@ -5,6 +5,7 @@ use crate::attribute::{Attribute, Owner};
 use crate::cbor::{self, Malformed, Reader};
 use crate::clients::ClientMethods;
 use crate::id::Calls;
+use crate::mark;
 
 /// A struct whose fields are the attributes of an entity, a space or a service shard.
 #[diagnostic::on_unimplemented(
@@ -181,8 +182,8 @@ impl Visitor for LoadOne<'_> {
 /// Takes the attributes as what the host has.
 pub(crate) struct Adopt<'a> {
     pub(crate) token: u32,
-    /// The plain ones, encoded one after the other.
-    pub(crate) before: &'a mut Vec<u8>,
+    /// Of the plain ones, one after the other.
+    pub(crate) marks: &'a mut Vec<u8>,
 }
 
 impl Visitor for Adopt<'_> {
@@ -191,16 +192,16 @@ impl Visitor for Adopt<'_> {
         if A::LOGGED {
             value.adopt(Owner { token: self.token, index });
         } else {
-            value.encode(self.before);
+            mark::attribute(value, self.marks);
         }
     }
 }
 
-/// Writes what is different from `before`, and makes the next `before`.
+/// Writes what is different from what the host has, and takes it as what that has next.
 pub(crate) struct Patch<'a> {
     pub(crate) token: u32,
-    /// The plain attributes as the host has them, encoded one after the other.
-    pub(crate) before: &'a mut Vec<u8>,
+    /// Of the plain attributes as the host has them, one after the other.
+    pub(crate) marks: &'a mut Vec<u8>,
     /// How far they are compared.
     pub(crate) place: usize,
     pub(crate) patch: &'a mut Vec<u8>,
@@ -212,31 +213,30 @@ impl Visitor for Patch<'_> {
         if A::LOGGED {
             return value.flush(Owner { token: self.token, index }, self.patch);
         }
-        let before = self.before.get(self.place..).unwrap_or_default();
-        match value.strip(before) {
-            Some(rest) => self.place += before.len() - rest.len(),
-            None => {
-                cbor::unsigned(self.patch, u64::from(index));
-                let start = self.patch.len();
-                value.encode(self.patch);
-                self.replace(start);
-            }
+        let marks = self.marks.get(self.place..).unwrap_or_default();
+        match mark::strip_attribute(value, marks) {
+            Some(rest) => self.place += marks.len() - rest.len(),
+            None => self.changed(index, value),
         }
     }
 }
 
 impl Patch<'_> {
-    /// What was written into the patch from `start` on is what the host has now.
-    fn replace(&mut self, start: usize) {
-        let now = self.patch.get(start..).unwrap_or_default();
-        let before = self.before.get_mut(self.place..).unwrap_or_default();
-        // Should a value have been something else than one item, all that follow are written anew.
-        let length = Reader::new(before).item().map_or(before.len(), <[u8]>::len);
-        match before.get_mut(..length).filter(|old| old.len() == now.len()) {
+    fn changed<A: Attribute>(&mut self, index: u32, value: &A) {
+        cbor::unsigned(self.patch, u64::from(index));
+        value.encode(self.patch);
+        // The new mark is written where there is room, and moved to where the old one is.
+        let written = self.patch.len();
+        mark::attribute(value, self.patch);
+        let now = self.patch.get(written..).unwrap_or_default();
+        let old = self.marks.get_mut(self.place..).unwrap_or_default();
+        let length = mark::length::<A>(old).min(old.len());
+        match old.get_mut(..length).filter(|old| old.len() == now.len()) {
             Some(old) => old.copy_from_slice(now),
-            None => drop(self.before.splice(self.place..self.place + length, now.iter().copied())),
+            None => drop(self.marks.splice(self.place..self.place + length, now.iter().copied())),
         }
         self.place += now.len();
+        self.patch.truncate(written);
     }
 }
 

@@ -142,13 +142,16 @@ impl Value for Id {
         Ok(Self::from_u128(u128::from_be_bytes(bytes)))
     }
 
+    const MARK_BYTES: Option<usize> = Some(16);
+
     #[inline]
-    fn strip<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
-        let (head, rest) = bytes.split_first()?;
-        let (words, rest) = rest.split_first_chunk::<16>()?;
-        let (words, _) = words.as_chunks::<4>();
-        let same = self.0.iter().zip(words).all(|(word, written)| *word == u32::from_be_bytes(*written));
-        (*head == 0x50 && same).then_some(rest)
+    fn mark(&self, out: &mut Vec<u8>) {
+        self.0.iter().for_each(|words| words.mark(out));
+    }
+
+    #[inline]
+    fn strip<'b>(&self, marks: &'b [u8]) -> Option<&'b [u8]> {
+        self.0.iter().try_fold(marks, |marks, words| words.strip(marks))
     }
 }
 
@@ -269,9 +272,16 @@ impl<T: Entity> Value for Ref<T> {
         Id::decode(reader).map(Self::new)
     }
 
+    const MARK_BYTES: Option<usize> = Id::MARK_BYTES;
+
     #[inline]
-    fn strip<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
-        self.id().strip(bytes)
+    fn mark(&self, out: &mut Vec<u8>) {
+        self.id().mark(out);
+    }
+
+    #[inline]
+    fn strip<'b>(&self, marks: &'b [u8]) -> Option<&'b [u8]> {
+        self.id().strip(marks)
     }
 }
 

@@ -67,6 +67,7 @@ pub mod list;
 pub mod log;
 pub mod manifest;
 pub mod map;
+mod mark;
 pub mod methods;
 pub mod migrate;
 #[cfg(not(target_arch = "wasm32"))]

@@ -32,7 +32,7 @@ pub(crate) trait Resident {
 /// The struct, and what the host has of its plain attributes.
 pub(crate) struct Loaded<T> {
     pub(crate) entity: T,
-    before: Vec<u8>,
+    marks: Vec<u8>,
     token: u32,
 }
 
@@ -40,9 +40,9 @@ impl<T: Entity + Methods> Loaded<T> {
     /// From what the host has.
     pub(crate) fn new(state: &[u8], token: u32) -> Result<Self, Malformed> {
         let mut entity = load::<T>(state)?;
-        let mut before = Vec::new();
-        entity.visit(&mut Adopt { token, before: &mut before });
-        Ok(Self { entity, before, token })
+        let mut marks = Vec::new();
+        entity.visit(&mut Adopt { token, marks: &mut marks });
+        Ok(Self { entity, marks, token })
     }
 }
 
@@ -60,7 +60,7 @@ impl<T: Entity + Methods> Resident for Loaded<T> {
     }
 
     fn patch(&mut self, patch: &mut Vec<u8>) {
-        self.entity.visit(&mut Patch { token: self.token, before: &mut self.before, place: 0, patch });
+        self.entity.visit(&mut Patch { token: self.token, marks: &mut self.marks, place: 0, patch });
     }
 
     fn snapshot(&mut self, out: &mut Vec<u8>) {

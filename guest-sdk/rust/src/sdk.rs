@@ -10,6 +10,7 @@ pub use crate::entity::{About, Entity, Field, InModule, Kind, Service, Space, Vi
 pub use crate::failure::{Answer, Error, HandlerError, Refusal};
 pub use crate::id::{Calls, Id, Ref};
 pub use crate::manifest::{ClientMethod, Definitions, Exposure, Manifest, Method, Shape, parameter};
+pub use crate::mark::width;
 pub use crate::methods::{Args, Methods, TickForm, no_such_method};
 pub use crate::migrate::State;
 pub use crate::module::{Module, TypeEntry, describe_module, forget, handle, migrate, snapshot};

@@ -95,9 +95,14 @@ impl Value for Time {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         i64::decode(reader).map(Self)
     }
+    const MARK_BYTES: Option<usize> = i64::MARK_BYTES;
     #[inline]
-    fn strip<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
-        self.0.strip(bytes)
+    fn mark(&self, out: &mut Vec<u8>) {
+        self.0.mark(out);
+    }
+    #[inline]
+    fn strip<'b>(&self, marks: &'b [u8]) -> Option<&'b [u8]> {
+        self.0.strip(marks)
     }
 }
 
@@ -201,10 +206,14 @@ impl Value for Vec3 {
         fields.close()?;
         Ok(read)
     }
+    const MARK_BYTES: Option<usize> = <(f32, f32, f32)>::MARK_BYTES;
     #[inline]
-    fn strip<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
-        let rest = bytes.strip_prefix(&[0x83])?;
-        self.z.strip(self.y.strip(self.x.strip(rest)?)?)
+    fn mark(&self, out: &mut Vec<u8>) {
+        (self.x, self.y, self.z).mark(out);
+    }
+    #[inline]
+    fn strip<'b>(&self, marks: &'b [u8]) -> Option<&'b [u8]> {
+        (self.x, self.y, self.z).strip(marks)
     }
 }
 

@@ -1,12 +1,12 @@
 //! What travels: attributes, arguments, results, contexts. How each type is written as
 //! CBOR, and how the manifest spells it.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::cbor::{self, Malformed, NULL, Reader};
 use crate::manifest::Definitions;
+use crate::mark;
 
 /// A value that can be sent, stored and described.
 ///
@@ -29,30 +29,23 @@ pub trait Value: Sized {
     /// Reads one CBOR item.
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed>;
 
-    /// Of bytes that begin with what `encode` writes, those behind it; none if they begin otherwise. `bytes` is
-    /// something that `encode` wrote for a value of this type, and more. Each attribute is compared with what
-    /// the host has after each event, so the frequent types do it without writing anything.
+    /// Bytes of what [`Value::mark`] writes, if all values of the type have as many.
     #[doc(hidden)]
-    fn strip<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
-        let mut written = SCRATCH.take();
-        written.clear();
-        self.encode(&mut written);
-        let parts = bytes.split_at_checked(written.len());
-        let rest = parts.filter(|(begin, _)| cbor::same(begin, &written)).map(|(_, rest)| rest);
-        SCRATCH.set(written);
-        rest
+    const MARK_BYTES: Option<usize> = None;
+
+    /// Writes what the value is compared with later; see `mark.rs`.
+    #[doc(hidden)]
+    fn mark(&self, out: &mut Vec<u8>) {
+        mark::encoded(self, out);
     }
-}
 
-thread_local! {
-    /// Memory for the comparison of values.
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// [`Value::strip`] of a value that is written as these bytes.
-#[inline]
-fn strip_fixed<const N: usize>(written: [u8; N], bytes: &[u8]) -> Option<&[u8]> {
-    bytes.split_first_chunk::<N>().filter(|(begin, _)| **begin == written).map(|(_, rest)| rest)
+    /// Of bytes that begin with the mark of a value that is encoded like this one, those behind the mark; none if
+    /// they begin with another one. Each attribute is compared with what the host has after each event, so the
+    /// frequent types do it without writing anything.
+    #[doc(hidden)]
+    fn strip<'b>(&self, marks: &'b [u8]) -> Option<&'b [u8]> {
+        mark::strip_encoded(self, marks)
+    }
 }
 
 /// Writes one value into fresh memory.
@@ -90,10 +83,17 @@ macro_rules! integers {
                 Self::try_from(reader.$walk()?).map_err(|_| Malformed(concat!("out of range for ", $text)))
             }
 
+            const MARK_BYTES: Option<usize> = Some(size_of::<Self>());
+
             #[inline]
-            fn strip<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
-                let mut reader = Reader::new(bytes);
-                (reader.$walk().ok()? == *self as $wide).then(|| reader.rest())
+            fn mark(&self, out: &mut Vec<u8>) {
+                out.extend_from_slice(&self.to_le_bytes());
+            }
+
+            #[inline]
+            fn strip<'b>(&self, marks: &'b [u8]) -> Option<&'b [u8]> {
+                let (begin, rest) = marks.split_first_chunk()?;
+                (Self::from_le_bytes(*begin) == *self).then_some(rest)
             }
         }
     )*};
@@ -129,10 +129,29 @@ impl Value for bool {
         reader.bool()
     }
 
+    const MARK_BYTES: Option<usize> = Some(1);
+
     #[inline]
-    fn strip<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
-        strip_fixed([if *self { 0xf5 } else { 0xf4 }], bytes)
+    fn mark(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(*self));
     }
+
+    #[inline]
+    fn strip<'b>(&self, marks: &'b [u8]) -> Option<&'b [u8]> {
+        u8::from(*self).strip(marks)
+    }
+}
+
+/// All that are no number are one.
+#[inline]
+fn canonical_f32(value: f32) -> u32 {
+    if value.is_nan() { 0x7fc0_0000 } else { value.to_bits() }
+}
+
+/// The same.
+#[inline]
+fn canonical_f64(value: f64) -> u64 {
+    if value.is_nan() { 0x7ff8_0000_0000_0000 } else { value.to_bits() }
 }
 
 impl Value for f32 {
@@ -146,19 +165,24 @@ impl Value for f32 {
 
     #[inline]
     fn encode(&self, out: &mut Vec<u8>) {
-        let bits = if self.is_nan() { 0x7fc0_0000 } else { self.to_bits() };
         out.push(0xfa);
-        out.extend_from_slice(&bits.to_be_bytes());
+        out.extend_from_slice(&canonical_f32(*self).to_be_bytes());
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(reader.float()? as f32)
     }
 
+    const MARK_BYTES: Option<usize> = u32::MARK_BYTES;
+
     #[inline]
-    fn strip<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
-        let bits = if self.is_nan() { 0x7fc0_0000 } else { self.to_bits() };
-        strip_fixed(bits.to_be_bytes(), strip_fixed([0xfa], bytes)?)
+    fn mark(&self, out: &mut Vec<u8>) {
+        canonical_f32(*self).mark(out);
+    }
+
+    #[inline]
+    fn strip<'b>(&self, marks: &'b [u8]) -> Option<&'b [u8]> {
+        canonical_f32(*self).strip(marks)
     }
 }
 
@@ -173,19 +197,24 @@ impl Value for f64 {
 
     #[inline]
     fn encode(&self, out: &mut Vec<u8>) {
-        let bits = if self.is_nan() { 0x7ff8_0000_0000_0000 } else { self.to_bits() };
         out.push(0xfb);
-        out.extend_from_slice(&bits.to_be_bytes());
+        out.extend_from_slice(&canonical_f64(*self).to_be_bytes());
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         reader.float()
     }
 
+    const MARK_BYTES: Option<usize> = u64::MARK_BYTES;
+
     #[inline]
-    fn strip<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
-        let bits = if self.is_nan() { 0x7ff8_0000_0000_0000 } else { self.to_bits() };
-        strip_fixed(bits.to_be_bytes(), strip_fixed([0xfb], bytes)?)
+    fn mark(&self, out: &mut Vec<u8>) {
+        canonical_f64(*self).mark(out);
+    }
+
+    #[inline]
+    fn strip<'b>(&self, marks: &'b [u8]) -> Option<&'b [u8]> {
+        canonical_f64(*self).strip(marks)
     }
 }
 
@@ -208,13 +237,13 @@ impl Value for String {
     }
 
     #[inline]
-    fn strip<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
-        let mut reader = Reader::new(bytes);
-        if reader.head().ok()? != (3, self.len() as u64) {
-            return None;
-        }
-        let (begin, rest) = reader.rest().split_at_checked(self.len())?;
-        cbor::same(begin, self.as_bytes()).then_some(rest)
+    fn mark(&self, out: &mut Vec<u8>) {
+        mark::sized(out, self.as_bytes());
+    }
+
+    #[inline]
+    fn strip<'b>(&self, marks: &'b [u8]) -> Option<&'b [u8]> {
+        mark::strip_sized(self.as_bytes(), marks)
     }
 }
 
@@ -234,6 +263,16 @@ impl Value for () {
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         if reader.null() { Ok(()) } else { Err(Malformed("expected null")) }
+    }
+
+    const MARK_BYTES: Option<usize> = Some(0);
+
+    #[inline]
+    fn mark(&self, _: &mut Vec<u8>) {}
+
+    #[inline]
+    fn strip<'b>(&self, marks: &'b [u8]) -> Option<&'b [u8]> {
+        Some(marks)
     }
 }
 
@@ -290,12 +329,19 @@ impl<T: Value> Value for Option<T> {
     }
 
     #[inline]
-    fn strip<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
+    fn mark(&self, out: &mut Vec<u8>) {
+        self.is_some().mark(out);
+        if let Some(value) = self {
+            value.mark(out);
+        }
+    }
+
+    #[inline]
+    fn strip<'b>(&self, marks: &'b [u8]) -> Option<&'b [u8]> {
+        let rest = self.is_some().strip(marks)?;
         match self {
-            None => strip_fixed([NULL], bytes),
-            Some(_) if bytes.first() == Some(&NULL) => None,
-            Some(value) if T::NULLABLE => value.strip(strip_fixed([0x81], bytes)?),
-            Some(value) => value.strip(bytes),
+            None => Some(rest),
+            Some(value) => value.strip(rest),
         }
     }
 }
@@ -317,6 +363,14 @@ impl<T: Value> Value for Box<T> {
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         reader.nested(T::decode).map(Self::new)
+    }
+
+    fn mark(&self, out: &mut Vec<u8>) {
+        T::mark(self, out);
+    }
+
+    fn strip<'b>(&self, marks: &'b [u8]) -> Option<&'b [u8]> {
+        T::strip(self, marks)
     }
 }
 
@@ -440,6 +494,19 @@ macro_rules! tuples {
                 $(self.$at.encode(out);)+
             }
 
+            const MARK_BYTES: Option<usize> = mark::width(&[$($name::MARK_BYTES),+]);
+
+            #[inline]
+            fn mark(&self, out: &mut Vec<u8>) {
+                $(self.$at.mark(out);)+
+            }
+
+            #[inline]
+            fn strip<'b>(&self, marks: &'b [u8]) -> Option<&'b [u8]> {
+                $(let marks = self.$at.strip(marks)?;)+
+                Some(marks)
+            }
+
             fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
                 let mut fields = Fields::open(reader)?;
                 let read = ($(fields.take::<$name>()?,)+);
@@ -502,20 +569,27 @@ mod tests {
     use crate::id::Id;
     use crate::types::{Time, Vec3};
 
+    fn marked<T: Value>(value: &T) -> Vec<u8> {
+        let mut mark = Vec::new();
+        mark::attribute(value, &mut mark);
+        mark
+    }
+
     /// Each is found at the beginning of what itself wrote and of nothing that another one wrote.
     fn distinct<T: Value>(values: &[T]) {
         for (place, value) in values.iter().enumerate() {
-            for (other, written) in values.iter().map(to_bytes).enumerate() {
+            for (other, written) in values.iter().map(marked).enumerate() {
+                assert_eq!(mark::length::<T>(&written), written.len());
                 let bytes = [written, vec![0xf5, 1]].concat();
                 let expected = (place == other).then_some(&[0xf5, 1][..]);
-                assert_eq!(value.strip(&bytes), expected, "{place} of {other}");
-                assert_eq!(value.strip(&[]), None);
+                assert_eq!(mark::strip_attribute(value, &bytes), expected, "{place} of {other}");
+                assert_eq!(mark::strip_attribute(value, &[]), None);
             }
         }
     }
 
     #[test]
-    fn a_value_knows_its_own_bytes() {
+    fn a_value_knows_its_own_mark() {
         distinct(&[0i64, -1, 23, 24, -25, 300, i64::MIN, i64::MAX]);
         distinct(&[0u64, 255, 256, 1 << 40, u64::MAX]);
         distinct(&[true, false]);

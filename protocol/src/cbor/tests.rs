@@ -137,3 +137,19 @@ proptest! {
         canonicalize_nans(&mut input);
     }
 }
+
+#[test]
+fn the_short_way_past_numbers_takes_nothing_that_the_long_one_refuses() {
+    let tails: [[u8; 7]; 4] = [[0; 7], [0xff; 7], [0x80; 7], [1, 0, 0, 0, 0, 0, 1]];
+    for (first, second) in (0..=u8::MAX).flat_map(|first| (0..=u8::MAX).map(move |second| (first, second))) {
+        for tail in tails {
+            let bytes = [&[first, second][..], &tail].concat();
+            for end in 1..=bytes.len() {
+                let short = Reader::new(&bytes[..end]);
+                let Some(rest) = short.behind_number() else { continue };
+                let mut long = short.clone();
+                assert_eq!((long.step(), long.rest()), (Ok(0), rest), "{:02x?}", &bytes[..end]);
+            }
+        }
+    }
+}

@@ -33,7 +33,7 @@ impl SpaceCore {
         }
         let mut guest = guests.instantiate(space.version.hash).ok()?;
         let event = self.space().begin(seed);
-        let verdict = self.call_guest(guest.as_mut(), &event);
+        let verdict = self.call_guest(guest.as_mut(), event);
         let fingerprint = self.shared().fingerprint(&verdict);
         let Space { running, world, .. } = self.space();
         running.roll_back(world, false);

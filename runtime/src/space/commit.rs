@@ -205,8 +205,8 @@ const USED_AGAIN_BYTES_MAX: usize = 512 * 1024;
 /// somebody else needs.
 #[derive(Debug)]
 pub(super) struct CommitRing {
-    /// Boxed: an event opens one, fills it and puts it back.
-    records: VecDeque<Box<Commit>>,
+    /// Boxed: an event opens one, fills it and puts it back. Each with its weight when that was.
+    records: VecDeque<(Box<Commit>, usize)>,
     kept: usize,
     bytes: usize,
     kept_from: u64,
@@ -224,25 +224,27 @@ impl CommitRing {
         let old = self.pop_old();
         // Many may have become free at once: they go two by two, so that no event pays for all.
         drop(self.pop_old());
-        let old = old.filter(|old| weight::commit(old) <= USED_AGAIN_BYTES_MAX);
+        let old = old.filter(|(_, bytes)| *bytes <= USED_AGAIN_BYTES_MAX).map(|(old, _)| old);
         let mut commit = old.unwrap_or_else(|| Box::new(Commit::empty()));
         commit.reset();
         commit.sequence = self.sequence;
         commit
     }
 
-    fn pop_old(&mut self) -> Option<Box<Commit>> {
+    fn pop_old(&mut self) -> Option<(Box<Commit>, usize)> {
         let too_many = self.records.len() >= self.kept || self.bytes > limits::COMMITS_KEPT_BYTES;
-        let is_old = too_many && self.records.front().is_some_and(|first| first.sequence < self.kept_from);
+        let is_old =
+            too_many && self.records.front().is_some_and(|(first, _)| first.sequence < self.kept_from);
         let old = if is_old { self.records.pop_front() } else { None }?;
-        self.bytes -= weight::commit(&old);
+        self.bytes -= old.1;
         Some(old)
     }
 
     /// Keeps a record.
     pub(super) fn keep(&mut self, commit: Box<Commit>) {
-        self.bytes += weight::commit(&commit);
-        self.records.push_back(commit);
+        let bytes = weight::commit(&commit);
+        self.bytes += bytes;
+        self.records.push_back((commit, bytes));
     }
 
     /// Keeps what has this sequence and what follows, whatever the count.
@@ -258,18 +260,18 @@ impl CommitRing {
 
     /// Oldest first.
     pub(super) fn records(&self) -> impl DoubleEndedIterator<Item = &Commit> {
-        self.records.iter().map(|record| &**record)
+        self.records.iter().map(|(record, _)| &**record)
     }
 
     /// One of them by its sequence.
     pub(super) fn record(&self, sequence: u64) -> Option<&Commit> {
-        let place = self.records.binary_search_by_key(&sequence, |record| record.sequence).ok()?;
-        self.records.get(place).map(|record| &**record)
+        let place = self.records.binary_search_by_key(&sequence, |(record, _)| record.sequence).ok()?;
+        self.records.get(place).map(|(record, _)| &**record)
     }
 
     /// The newest one, to add to it.
     pub(super) fn newest_mut(&mut self) -> Option<&mut Commit> {
-        self.records.back_mut().map(|record| &mut **record)
+        self.records.back_mut().map(|(record, _)| &mut **record)
     }
 
     /// Goes on counting behind `sequence`.

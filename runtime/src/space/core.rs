@@ -306,7 +306,10 @@ impl SpaceCore {
                     self.instance = Some(Instance { guest, events: 0 });
                     self.tell_instance(InstanceChange::Created(version));
                 }
-                Err(trap) => return (true, Verdict::Trapped(trap)),
+                Err(trap) => {
+                    self.space().running.frame.args = event.args;
+                    return (true, Verdict::Trapped(trap));
+                }
             }
         }
         let Some(mut instance) = self.instance.take() else {
@@ -314,20 +317,22 @@ impl SpaceCore {
         };
         let fresh = instance.events == 0;
         instance.events += 1;
-        let verdict = self.call_guest(instance.guest.as_mut(), &event);
+        let verdict = self.call_guest(instance.guest.as_mut(), event);
         self.instance = Some(instance);
         (fresh, verdict)
     }
 
-    /// Lends the space to a guest for one event.
-    pub(super) fn call_guest(&mut self, guest: &mut dyn Guest, event: &Event) -> Verdict {
+    /// Lends the space to a guest for one event, whose arguments go back to the frame.
+    pub(super) fn call_guest(&mut self, guest: &mut dyn Guest, event: Event) -> Verdict {
         let Some(space) = self.space.take() else {
             return Verdict::Failed(crate::guest::GuestError::Busy);
         };
-        let (host, verdict) = guest.handle(event, space as Box<dyn Imports>);
+        let (host, verdict) = guest.handle(&event, space as Box<dyn Imports>);
         let host: Box<dyn Any> = host;
         self.space = host.downcast::<Space>().ok();
-        match self.space().running.misuse.take() {
+        let running = &mut self.space().running;
+        running.frame.args = event.args;
+        match running.misuse.take() {
             Some(misuse) if !matches!(verdict, Verdict::Trapped(_)) => {
                 Verdict::Trapped(Trap { kind: TrapKind::Misuse, message: misuse.0, frames: Vec::new() })
             }
@@ -469,7 +474,8 @@ impl SpaceCore {
 }
 
 impl Space {
-    /// Opens the transaction of the prepared frame's event, and says how the guest gets it.
+    /// Opens the transaction of the prepared frame's event, and says how the guest gets it: with the frame's
+    /// arguments, which are to be put back.
     pub(super) fn begin(&mut self, seed: [u32; 4]) -> Event {
         let born = self.running.frame.birth.as_deref().copied().and_then(|newborn| self.conceived(newborn));
         self.running.begin(seed);
@@ -477,7 +483,7 @@ impl Space {
             self.running.frame.slot = born;
             self.running.steps.push(super::running::Step::Spawned { slot });
         }
-        let frame = &self.running.frame;
+        let frame = &mut self.running.frame;
         let entity = frame.slot.and_then(|slot| self.world.get(slot));
         Event {
             kind: frame.kind,
@@ -488,7 +494,7 @@ impl Space {
             revision: entity.map_or(0, |entity| entity.revision),
             now_ms: self.now_ms,
             seed,
-            args: frame.args.clone(),
+            args: std::mem::take(&mut frame.args),
         }
     }
 

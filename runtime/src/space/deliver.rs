@@ -44,9 +44,11 @@ impl Space {
         let Some(Waiting { slot, item }) = self.mailbox.pop() else { return Next::Idle };
         let slot = self.addressee(&item, slot);
         match item {
-            Item::Input(Input::Message(message)) => self.take_message(message, slot),
-            Item::Input(request @ Input::Request { .. }) => self.take_request(request),
-            Item::Input(input) => self.take_input(input),
+            Item::Message(message) => self.take_message(message, slot),
+            Item::Input(input) => match *input {
+                request @ Input::Request { .. } => self.take_request(request),
+                input => self.take_input(input),
+            },
             Item::Timer { entity, timer } => self.fire(entity, timer),
             Item::Expired { entity, call } => self.expire(entity, call),
             Item::DeferredExpired { entity, deferred } => self.expire_deferred(entity, deferred),
@@ -346,14 +348,18 @@ impl Space {
     /// Answers what cannot be delivered. What clients hear of it leaves with the next [`Space::replicate`]:
     /// in the midst of a commit that is the commit's own.
     pub(super) fn turn_away(&mut self, item: Item, code: &'static str) {
-        match item {
-            Item::Input(Input::Message(message)) => self.turn_away_message(*message, code),
-            Item::Input(Input::Request { session, request, target, deadline_ms, .. }) => {
+        let input = match item {
+            Item::Message(message) => return self.turn_away_message(*message, code),
+            Item::Input(input) => *input,
+            _ => return,
+        };
+        match input {
+            Input::Request { session, request, target, deadline_ms, .. } => {
                 let outcome =
                     if code == code::GONE { Outcome::unknown(code) } else { Outcome::not_run(code) };
                 self.answer(target, waiting_client(session, request, deadline_ms), outcome);
             }
-            Item::Input(Input::Inspect { ticket, .. }) => {
+            Input::Inspect { ticket, .. } => {
                 let outcome = Outcome::not_run(code);
                 self.fifo.push(Output::Operator { ticket, outcome });
             }

@@ -22,6 +22,8 @@ impl Fifo {
         self.hold = self.hold.max(sequence);
     }
 
+    /// Inlined, so that what is small is not moved as something large.
+    #[inline]
     pub(super) fn push(&mut self, output: Output) {
         if self.hold <= self.confirmed && self.entries.is_empty() {
             self.ready.push(output);

@@ -6,7 +6,7 @@
 use super::entity::Slot;
 use crate::guest::Hook;
 use crate::limits;
-use crate::message::{Client, Input};
+use crate::message::{Client, Input, Message};
 use bytes::Bytes;
 use everwake_protocol::{EntityId, Id};
 use std::collections::VecDeque;
@@ -14,8 +14,10 @@ use std::collections::VecDeque;
 /// Something in the mailbox.
 #[derive(Clone, Debug)]
 pub(super) enum Item {
-    /// From outside, or a message from here to here.
-    Input(Input),
+    /// From outside, or from here to here.
+    Message(Box<Message>),
+    /// Anything else from outside. Boxed: a mailbox is full of messages, which it moves about.
+    Input(Box<Input>),
     /// A timer is due.
     Timer { entity: EntityId, timer: Id },
     /// A call's deadline has passed.
@@ -24,9 +26,31 @@ pub(super) enum Item {
     DeferredExpired { entity: EntityId, deferred: Id },
 }
 
+const _: () = assert!(size_of::<Waiting>() <= 48);
+
+impl From<Input> for Item {
+    #[inline]
+    fn from(input: Input) -> Item {
+        match input {
+            Input::Message(message) => Item::Message(message),
+            input => Item::Input(Box::new(input)),
+        }
+    }
+}
+
 impl Item {
+    /// See [`Input::is_refusable`].
+    pub(super) fn is_refusable(&self) -> bool {
+        match self {
+            Item::Message(message) => message.is_refusable(),
+            Item::Input(input) => input.is_refusable(),
+            _ => false,
+        }
+    }
+
     fn bytes(&self) -> usize {
         match self {
+            Item::Message(message) => message.bytes(),
             Item::Input(input) => input.bytes(),
             _ => 0,
         }
@@ -35,15 +59,16 @@ impl Item {
     /// The entity that it is addressed to and would have to follow, if there is one.
     pub(super) fn addressee(&self) -> Option<EntityId> {
         match self {
-            Item::Input(Input::Message(message)) => Some(message.target),
-            Item::Input(
+            Item::Message(message) => Some(message.target),
+            Item::Input(input) => match &**input {
+                Input::Message(message) => Some(message.target),
                 Input::Request { target, .. }
                 | Input::Acknowledged { target, .. }
                 | Input::SessionClosed { target, .. }
                 | Input::Moved { target, .. }
-                | Input::RoundTrip { target, .. },
-            ) => Some(*target),
-            Item::Input(_) => None,
+                | Input::RoundTrip { target, .. } => Some(*target),
+                _ => None,
+            },
             Item::Timer { entity, .. }
             | Item::Expired { entity, .. }
             | Item::DeferredExpired { entity, .. } => Some(*entity),

@@ -27,14 +27,15 @@ pub(super) fn parked(space: &Space, version: &ModuleVersion) -> Vec<Parked> {
     }
     for item in space.mailbox.items() {
         match item {
-            Item::Input(Input::Message(message)) => {
+            Item::Message(message) => {
                 if let Body::Call { method, .. } = &message.body
                     && let Some(entity) = space.world.by_id(message.target)
                 {
                     note(entity.type_index, *method, "mailbox");
                 }
             }
-            Item::Input(Input::Request { target, method, .. }) => {
+            Item::Input(input) => {
+                let Input::Request { target, method, .. } = &**input else { continue };
                 let Some(entity) = space.world.by_id(*target) else { continue };
                 let Some(table) = space.version.types.get(entity.type_index as usize) else { continue };
                 let index = table.method_by_id.get(method).copied();

@@ -198,8 +198,8 @@ impl Running {
         self.working_on = None;
     }
 
-    /// The undo log of an entity's attributes in this event.
-    pub(super) fn undo_of(&mut self, slot: Slot, entity: &mut Entity) -> &mut Undo {
+    /// The undo log of an entity's attributes in this event, and where its changes are written.
+    pub(super) fn log_of(&mut self, slot: Slot, entity: &mut Entity) -> (&mut Undo, &mut Vec<u8>) {
         let mut index = entity.touched as usize;
         if entity.touched == UNTOUCHED {
             index = self.touched_count;
@@ -214,7 +214,7 @@ impl Running {
         #[expect(clippy::indexing_slicing, reason = "an entry was pushed above if there was none")]
         let touched = &mut self.touched[index];
         touched.slot = slot;
-        &mut touched.undo
+        (&mut touched.undo, &mut self.delta_bytes)
     }
 
     /// Small ids of the attributes that the event changed, with repetitions.

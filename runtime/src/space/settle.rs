@@ -34,9 +34,11 @@ impl Space {
             self.settle_staged(staged, &mut commit, &mut kicked);
         }
         self.running.staged = staged;
-        if self.running.frame.kind == EventKind::Call && self.running.answered == Answered::Open {
-            let (from, to) = (self.running.frame.entity, self.running.frame.answer);
-            self.settle_answer(from, to, Outcome::null(), &mut commit);
+        let to = self.running.frame.answer;
+        let unanswered =
+            self.running.frame.kind == EventKind::Call && self.running.answered == Answered::Open;
+        if unanswered && to != AnswerTo::Nobody {
+            self.settle_answer(self.running.frame.entity, to, Outcome::null(), &mut commit);
         }
         self.replicate();
         for (entity, session) in kicked {

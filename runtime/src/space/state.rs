@@ -15,7 +15,6 @@ use super::running::Running;
 use super::seeds::Seeds;
 use super::tick::Ticks;
 use super::world::World;
-use crate::arena::Arena;
 use crate::guest::Hook;
 use crate::message::{AnswerTo, Body, Class, Input, Message, Output};
 use crate::replicate::{self, Change, ReplicaInput, ReplicaOutput, Replicator};
@@ -44,8 +43,6 @@ pub(super) struct Space {
     /// For the replicator, since it was fed last.
     pub(super) changes: Vec<Change>,
     pub(super) running: Running,
-    /// Of what events send.
-    pub(super) arena: Arena,
     pub(super) ticks: Ticks,
     pub(super) commits: CommitRing,
     pub(super) recent: Recent,
@@ -95,7 +92,6 @@ impl Space {
             replica_out: Vec::new(),
             changes: Vec::new(),
             running: Running::default(),
-            arena: Arena::default(),
             ticks: Ticks::new(&version),
             commits: CommitRing::new(config.commits_kept),
             recent: Recent::new(config.past_budget.clone()),
@@ -136,14 +132,15 @@ impl Space {
     }
 
     /// Takes an input in.
+    #[inline]
     pub(super) fn take_in(&mut self, input: Input) {
-        self.push(Item::Input(input));
+        self.push(input.into());
         self.replicate();
     }
 
     /// Puts something into the mailbox, or refuses it to its author.
     pub(super) fn push(&mut self, item: Item) {
-        if self.mailbox.is_full() && matches!(&item, Item::Input(input) if input.is_refusable()) {
+        if self.mailbox.is_full() && item.is_refusable() {
             self.counts.overloaded += 1;
             return self.turn_away(item, code::OVERLOADED);
         }
@@ -176,7 +173,7 @@ impl Space {
     /// Sends a message: to the mailbox if the target is here, else out.
     pub(super) fn route(&mut self, mut message: Box<Message>) {
         if self.world.by_id(message.target).is_some_and(|target| target.local) {
-            return self.push(Item::Input(Input::Message(message)));
+            return self.push(Item::Message(message));
         }
         if message.id == MessageId::default() {
             message.id = self.next_message_id();

@@ -58,11 +58,15 @@ impl Space {
     /// Sends on what was addressed to an entity that has left.
     fn forward(&mut self, item: Item) {
         let message = match item {
-            Item::Input(Input::Message(message)) => Some(message),
-            Item::Input(Input::Request { session, request, target, method, deadline_ms, args, .. }) => {
-                self.request_as_message(session, request, target, method, deadline_ms, args)
-            }
-            // Positions are stale by now; timers and deadlines travel with the entity.
+            Item::Message(message) => Some(message),
+            Item::Input(input) => match *input {
+                Input::Request { session, request, target, method, deadline_ms, args, .. } => {
+                    self.request_as_message(session, request, target, method, deadline_ms, args)
+                }
+                // Positions are stale by now.
+                _ => None,
+            },
+            // Timers and deadlines travel with the entity.
             _ => None,
         };
         if let Some(mut message) = message {

@@ -108,6 +108,16 @@ fn transparent(shape: &Shape) -> TokenStream {
         fn decode(reader: &mut ::everwake::sdk::Reader<'_>) -> Result<Self, ::everwake::sdk::Malformed> {
             ::everwake::sdk::Value::decode(reader).map(Self)
         }
+
+        const MARK_BYTES: Option<usize> = <#inner as ::everwake::sdk::Value>::MARK_BYTES;
+
+        fn mark(&self, out: &mut Vec<u8>) {
+            ::everwake::sdk::Value::mark(&self.0, out);
+        }
+
+        fn strip<'b>(&self, marks: &'b [u8]) -> Option<&'b [u8]> {
+            ::everwake::sdk::Value::strip(&self.0, marks)
+        }
     }
 }
 
@@ -136,6 +146,19 @@ fn record(ident: &Ident, shape: &Shape) -> TokenStream {
             let read = Self { #(#members: fields.take()?),* };
             fields.close()?;
             Ok(read)
+        }
+
+        const MARK_BYTES: Option<usize> =
+            ::everwake::sdk::width(&[#(<#types as ::everwake::sdk::Value>::MARK_BYTES),*]);
+
+        fn mark(&self, out: &mut Vec<u8>) {
+            let _ = &out;
+            #(::everwake::sdk::Value::mark(&self.#members, out);)*
+        }
+
+        fn strip<'b>(&self, marks: &'b [u8]) -> Option<&'b [u8]> {
+            #(let marks = ::everwake::sdk::Value::strip(&self.#members, marks)?;)*
+            Some(marks)
         }
     }
 }
@@ -246,6 +269,27 @@ impl Case {
         }
     }
 
+    fn mark(&self) -> TokenStream {
+        let (pattern, number, bindings) = (self.pattern(), self.number as u32, self.shape.bindings());
+        quote! {
+            #pattern => {
+                ::everwake::sdk::Value::mark(&#number, out);
+                #(::everwake::sdk::Value::mark(#bindings, out);)*
+            }
+        }
+    }
+
+    fn strip(&self) -> TokenStream {
+        let (pattern, number, bindings) = (self.pattern(), self.number as u32, self.shape.bindings());
+        quote! {
+            #pattern => {
+                let marks = ::everwake::sdk::Value::strip(&#number, marks)?;
+                #(let marks = ::everwake::sdk::Value::strip(#bindings, marks)?;)*
+                Some(marks)
+            }
+        }
+    }
+
     /// Reads what the case carries from `reader`.
     fn decode_payload(&self) -> TokenStream {
         let (pattern, bindings) = (self.pattern(), self.shape.bindings());
@@ -299,6 +343,9 @@ fn enum_value(ident: &Ident, cases: &[Case], first: usize) -> TokenStream {
     let encodes = cases.iter().map(Case::encode);
     let decodes = cases.iter().map(Case::decode);
     let initial = cases.get(first).map(Case::initial);
+    let (marks, strips) = (cases.iter().map(Case::mark), cases.iter().map(Case::strip));
+    let plain = cases.iter().all(|case| case.shape.members.is_empty());
+    let width = if plain { quote!(Some(4)) } else { quote!(None) };
     quote! {
         impl ::everwake::sdk::Value for #ident {
             fn type_text(definitions: &mut ::everwake::sdk::Definitions) -> String {
@@ -325,6 +372,16 @@ fn enum_value(ident: &Ident, cases: &[Case], first: usize) -> TokenStream {
                     #(#decodes)*
                     _ => return Err(::everwake::sdk::Malformed(concat!("no such case of ", #name))),
                 })
+            }
+
+            const MARK_BYTES: Option<usize> = #width;
+
+            fn mark(&self, out: &mut Vec<u8>) {
+                match self { #(#marks)* }
+            }
+
+            fn strip<'b>(&self, marks: &'b [u8]) -> Option<&'b [u8]> {
+                match self { #(#strips)* }
             }
         }
     }

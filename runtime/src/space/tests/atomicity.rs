@@ -390,3 +390,27 @@ fn a_refusal_commits_and_tells_the_caller_no() {
     assert_eq!(outcome, Some(Outcome::refused("wrong-password", int(3))));
     assert_eq!(bed.number(2, 0), 1);
 }
+
+#[test]
+fn what_a_patch_says_again_is_not_in_the_record() {
+    // Attributes 0 and 1 are integers; each patch beside what of it was a change.
+    const PATCHES: [(&[u8], &[u8]); 5] = [
+        (&[0, 5, 1, 7], &[0, 5, 1, 7]),
+        (&[0, 5, 1, 8], &[1, 8]),
+        (&[0, 6, 1, 8], &[0, 6]),
+        (&[0, 4, 0, 4, 1, 9, 1, 9, 0, 3], &[0, 4, 1, 9, 0, 3]),
+        (&[1, 9, 0, 3], &[]),
+    ];
+    let mut bed = Bed::new(&[2], |model, _| {
+        model.on("Avatar", "act", |cx| {
+            PATCHES.iter().try_for_each(|(patch, _)| Ok(cx.host.patch(id(2), patch)?))
+        })
+    });
+    bed.push_call(2, "act");
+    bed.run();
+    let commit = bed.core.commits().last().unwrap();
+    let recorded: Vec<&[u8]> = commit.deltas.iter().map(|delta| commit.delta(delta)).collect();
+    let changed: Vec<&[u8]> =
+        PATCHES.iter().map(|(_, changes)| *changes).filter(|it| !it.is_empty()).collect();
+    assert_eq!(recorded, changed);
+}

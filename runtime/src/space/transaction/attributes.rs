@@ -62,21 +62,26 @@ fn apply_all(
     running: &mut Running,
 ) -> Result<(), String> {
     let start = running.delta_bytes.len();
+    let (undo, deltas) = running.log_of(slot, entity);
+    // What stands side by side in the patch and is to be written as it is, is written at once.
+    let (mut same_from, mut place) = (0, 0);
     for change in PatchReader::new(changes) {
         let change = change.map_err(|error| error.to_string())?;
         let (change, column) = resolve(table, change)?;
-        let undo = running.undo_of(slot, entity);
-        let applied =
-            entity.body.attributes.apply(&change, column, Some(undo)).map_err(|error| error.to_string())?;
-        if !applied.changed {
+        let applied = entity.body.attributes.apply(&change, column, Some(&mut *undo));
+        let changed = applied.map_err(|error| error.to_string())?.changed;
+        let begin = place;
+        place += change.raw.len();
+        if changed && table.identity {
             continue;
         }
-        if table.identity {
-            running.delta_bytes.extend_from_slice(change.raw);
-        } else {
-            write_change_renumbered(&change, change.attribute, &mut running.delta_bytes);
+        deltas.extend_from_slice(changes.get(same_from..begin).unwrap_or_default());
+        same_from = place;
+        if changed {
+            write_change_renumbered(&change, change.attribute, deltas);
         }
     }
+    deltas.extend_from_slice(changes.get(same_from..place).unwrap_or_default());
     let end = running.delta_bytes.len();
     if end > start {
         let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);

@@ -99,10 +99,10 @@ fn deadline_of(space: &Space, owner: EntityId, call: Id) -> u64 {
 }
 
 /// A call that nobody waits for yet.
-fn call_body(space: &mut Space, part: Part) -> Result<Body, GuestError> {
+fn call_body(space: &Space, part: Part) -> Result<Body, GuestError> {
     Ok(Body::Call {
         method: space.method_key(part.type_index, part.method)?,
-        args: space.arena.keep(arguments(part.args)?),
+        args: arguments(part.args)?,
         origin: Origin::Entity,
         answer: AnswerTo::Nobody,
         deadline_ms: u64::MAX,
