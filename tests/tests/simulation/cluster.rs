@@ -1,17 +1,19 @@
 //! A whole cluster in one thread: who is there, what runs when, and how bytes get from one to the other.
 
+use crate::coverage::Coverage;
 use crate::dice::{Dice, mix};
 use crate::faults::Level;
 use crate::link::{Came, Link};
 use crate::model::{self, Shared, see};
 use crate::parts::{Part, Process, Seat};
+use crate::plants::Plant;
 use bytes::Bytes;
 use everwake_dispatcher::member::MemberInput;
 use everwake_dispatcher::router::Death;
 use everwake_dispatcher::share::class_of;
 use everwake_dispatcher::{Fact, Router, RouterConfig, RouterInput, RouterOutput};
-use everwake_link::PeerName;
-use everwake_protocol::cluster::{BetweenDispatchers, FromDispatcher, Incarnation, ToDispatcher};
+use everwake_link::{Class, PeerName};
+use everwake_protocol::cluster::{Ack, BetweenDispatchers, FromDispatcher, Incarnation, ToDispatcher};
 use everwake_protocol::{EntityId, Id};
 use everwake_runtime::driver::ModelLoader;
 use std::collections::{BTreeMap, VecDeque};
@@ -32,6 +34,8 @@ pub(crate) struct Cluster {
     pub(crate) calm: bool,
     module: (ModelLoader, Bytes),
     steps: u64,
+    plant: Option<Plant>,
+    pub(crate) coverage: Coverage,
 }
 
 /// Where one life of a process follows the other.
@@ -48,7 +52,7 @@ pub(crate) fn router_name(place: usize) -> PeerName {
 }
 
 impl Cluster {
-    pub(crate) fn new(seed: u64, level: Level) -> Cluster {
+    pub(crate) fn new(seed: u64, level: Level, plant: Option<Plant>) -> Cluster {
         let mut dice = Dice(mix(seed));
         let witness = Shared::default();
         let (routers, games, gates) = (1 + dice.place(3), 2 + dice.place(2), 1 + dice.place(2));
@@ -65,6 +69,8 @@ impl Cluster {
             last_number: 0,
             calm: false,
             steps: 0,
+            plant,
+            coverage: Coverage::default(),
             dice,
         };
         for place in 0..games + gates {
@@ -89,6 +95,8 @@ impl Cluster {
     fn router(&self, place: usize, routers: usize, life: Incarnation) -> Router<Bytes> {
         let others = (0..routers).filter(|other| *other != place).map(router_name).collect();
         let games = self.places.iter().filter(|place| place.is_game).map(|place| place.name.clone());
+        // It waits for none of those that it does not expect.
+        let games = games.filter(|_| self.plant != Some(Plant::GoneEarly));
         Router::new(RouterConfig::new(life, router_name(place), games.collect(), others))
     }
 
@@ -135,12 +143,15 @@ impl Cluster {
         for output in out {
             match output {
                 RouterOutput::Send { to, message } => {
-                    if let Some(at) = self.place_of(to) {
-                        let (class, mut bytes) = (class_of(&message), Vec::new());
-                        message.encode(&mut bytes);
-                        let link = &mut self.links[at][place];
-                        link.send_to_process(class, bytes.into(), self.now_ms, &mut self.dice);
+                    if self.plant == Some(Plant::HopAck)
+                        && let FromDispatcher::Deliver(envelope) = &message
+                        && envelope.is_kept()
+                    {
+                        let (sender, counter) = (envelope.message.sender, envelope.message.counter);
+                        let ack = Ack { sender, target: envelope.target, counter };
+                        self.tell(place, envelope.source, FromDispatcher::Acks(vec![ack]));
                     }
+                    self.tell(place, to, message);
                 }
                 RouterOutput::Peer { to, message } => self.between.push_back((to, message)),
                 RouterOutput::Fact(Fact::Dead { why: Death::Silent, .. }) if self.routers.len() == 1 => {}
@@ -148,6 +159,20 @@ impl Cluster {
                 RouterOutput::Fact(_) => {}
             }
         }
+    }
+
+    fn tell(&mut self, router: usize, to: Incarnation, message: FromDispatcher<Bytes>) {
+        let Some(at) = self.place_of(to) else { return };
+        let class = class_of(&message);
+        let told = match self.plant {
+            Some(plant) => plant.to_process(class, message, self.dice.once_in(2)),
+            None => Some((class, message)),
+        };
+        let Some((class, message)) = told else { return };
+        let mut bytes = Vec::new();
+        message.encode(&mut bytes);
+        let link = &mut self.links[at][router];
+        link.send_to_process(class, bytes.into(), self.now_ms, &mut self.dice);
     }
 
     fn place_of(&self, life: Incarnation) -> Option<usize> {
@@ -216,11 +241,25 @@ impl Cluster {
         }
         process.run(self.now_ms, 1 + self.dice.place(6), &self.witness);
         for sent in process.take_sent() {
-            if self.routers[sent.dispatcher].1 == sent.to {
-                let mut bytes = Vec::new();
-                sent.message.encode(&mut bytes);
-                let link = &mut self.links[at][sent.dispatcher];
-                link.send_to_dispatcher(sent.class, bytes.into(), self.now_ms, &mut self.dice);
+            if self.routers[sent.dispatcher].1 != sent.to {
+                continue;
+            }
+            let (plant, link) = (self.plant, &mut self.links[at][sent.dispatcher]);
+            let message = match plant {
+                Some(plant) => plant.to_dispatcher(sent.message),
+                None => Some(sent.message),
+            };
+            let Some(message) = message else { continue };
+            let mut bytes = Vec::new();
+            match plant.and_then(|plant| plant.echoes(&message)) {
+                Some(echo) => {
+                    echo.encode(&mut bytes);
+                    link.send_to_process(Class::Express, bytes.into(), self.now_ms, &mut self.dice);
+                }
+                None => {
+                    message.encode(&mut bytes);
+                    link.send_to_dispatcher(sent.class, bytes.into(), self.now_ms, &mut self.dice);
+                }
             }
         }
     }
@@ -254,6 +293,7 @@ impl Cluster {
                 }
                 Some(Came::Message(bytes)) => {
                     let message = ToDispatcher::decode(bytes).unwrap();
+                    self.coverage.said(&message);
                     self.route(router, RouterInput::From { incarnation: life, message });
                 }
                 None => {}
@@ -270,6 +310,7 @@ impl Cluster {
                 }
                 Some(Came::Message(bytes)) => {
                     let message = FromDispatcher::decode(bytes).unwrap();
+                    self.coverage.heard(&message);
                     let is_told =
                         matches!(process.part, Part::Game(_)) || message == FromDispatcher::Dead(life);
                     if let FromDispatcher::Dead(dead) = &message
