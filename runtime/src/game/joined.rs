@@ -10,6 +10,7 @@ use super::{GameConfig, GameCore, GameInput, GameOutput};
 use crate::cargo::{Cargo, CargoError};
 use crate::limits::SESSION_MARK_MS;
 use bytes::Bytes;
+use everwake_dispatcher::limits::PARKED_ENTITY_COUNT_MAX;
 use everwake_dispatcher::member::{Member, MemberConfig, MemberEvent, MemberInput, MemberOutput, Say};
 use everwake_dispatcher::{Marks, Taken};
 use everwake_link::Class;
@@ -55,6 +56,9 @@ pub struct Joined {
     marks: BTreeMap<EntityId, Marks>,
     /// Sessions that are no more, by when that was and who knows of them.
     closed: VecDeque<(u64, EntityId, Id)>,
+    /// Entities whose markers have come, and what came for them since: a dispatcher that was told anew where they are
+    /// holds nothing back. It goes on with them, so that it is not taken here and passed on behind what follows.
+    marked: BTreeMap<EntityId, Vec<Envelope<Bytes>>>,
     debts: Debts,
     /// Entities that want to leave, once less of what they said is under way: the intents.
     in_debt: BTreeMap<EntityId, u32>,
@@ -74,6 +78,7 @@ impl Joined {
             member: Member::new(member),
             marks: BTreeMap::new(),
             closed: VecDeque::new(),
+            marked: BTreeMap::new(),
             in_debt: BTreeMap::new(),
             malformed: 0,
         };
@@ -165,6 +170,11 @@ impl Joined {
             ToDispatcher::Carry(envelope) => ToDispatcher::Carry(self.with_debts(envelope)),
             message => message,
         };
+        let moved = match &message {
+            ToDispatcher::Carry(Envelope { target: Target::Arrival { entity, .. }, .. })
+            | ToDispatcher::Gone { entity, .. } => self.marked.remove(entity),
+            _ => None,
+        };
         let mut say = |say| self.member.handle(now_ms, MemberInput::Say(say), heard);
         match message {
             ToDispatcher::Carry(envelope) => say(Say::Carry(envelope.map(Cargo::encode))),
@@ -193,6 +203,10 @@ impl Joined {
             | ToDispatcher::Resent
             | ToDispatcher::Acks { .. } => {}
         }
+        // Behind what says where it is now.
+        for envelope in moved.into_iter().flatten() {
+            self.member.handle(now_ms, MemberInput::Say(Say::Carry(envelope)), heard);
+        }
     }
 
     /// A traveller takes its debts along.
@@ -217,6 +231,9 @@ impl Joined {
     /// An entity wants to leave: what comes for it waits at its dispatcher. Whoever has said too much lately goes a
     /// little later, for all of it has to be waited for at the new place.
     fn block(&mut self, now_ms: u64, entity: EntityId, intent: u32, heard: &mut Vec<MemberOutput<Bytes>>) {
+        // The marker that came was for an ask that counts no more.
+        let since = self.marked.remove(&entity).into_iter().flatten();
+        heard.extend(since.map(|envelope| MemberOutput::Event(MemberEvent::Deliver(envelope))));
         match self.debts.owed(&self.member, entity, &self.senders(entity)).len() > DEBTS_MAX {
             true => drop(self.in_debt.insert(entity, intent)),
             false => {
@@ -279,6 +296,7 @@ impl Joined {
                 Err(_) => return,
             },
             MemberEvent::Marker { entity, intent } => {
+                self.marked.entry(entity).or_default();
                 GameInput::Dispatched(FromDispatcher::Marker { entity, intent })
             }
             MemberEvent::Dead { life, .. } => {
@@ -301,6 +319,7 @@ impl Joined {
         envelope: Envelope<Bytes>,
         heard: &mut Vec<MemberOutput<Bytes>>,
     ) -> Option<Envelope<Cargo>> {
+        let envelope = self.unless_marked(envelope)?;
         let (source, target, message) = (envelope.source, envelope.target, envelope.message);
         let kept = envelope.is_kept() && !matches!(target, Target::Process(_));
         // Whoever is not here and is not to be made is somewhere else: it is not taken.
@@ -346,6 +365,19 @@ impl Joined {
             );
         }
         Some(opened)
+    }
+
+    fn unless_marked(&mut self, envelope: Envelope<Bytes>) -> Option<Envelope<Bytes>> {
+        match envelope.target {
+            Target::Entity(entity) => match self.marked.get_mut(&entity) {
+                Some(since) if since.len() < PARKED_ENTITY_COUNT_MAX => {
+                    since.push(envelope);
+                    None
+                }
+                _ => Some(envelope),
+            },
+            Target::Arrival { .. } | Target::Process(_) => Some(envelope),
+        }
     }
 
     /// What is to be known here of something that comes in.
@@ -401,15 +433,17 @@ impl Joined {
         out: &mut Vec<JoinedOutput>,
     ) {
         let arrived = |ack: &Ack| match ack.target {
-            Target::Arrival { entity, .. } => Some(entity),
+            Target::Arrival { entity, space } => Some((entity, space)),
             Target::Entity(_) | Target::Process(_) => None,
         };
-        let arrived: Vec<EntityId> = acks.iter().filter_map(arrived).collect();
+        let arrived: Vec<(EntityId, EntityId)> = acks.iter().filter_map(arrived).collect();
         if !arrived.is_empty() {
             self.play(now_ms, GameInput::Dispatched(FromDispatcher::Acks(acks)), heard, out);
         }
-        for entity in arrived {
-            if self.game.directory.location(entity).is_none() {
+        for (entity, space) in arrived {
+            // Its new space may be here, and not have said so yet.
+            let is_elsewhere = self.game.directory.space(space).is_none();
+            if is_elsewhere && self.game.directory.location(entity).is_none() {
                 self.debts.forget(entity);
             }
         }
