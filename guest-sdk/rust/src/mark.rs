@@ -100,3 +100,15 @@ fn behind_length(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
         length.copy_from_slice(&(written as u32).to_le_bytes());
     }
 }
+
+/// The bits of a float as it is encoded: all that are no number are one.
+#[inline]
+pub(crate) fn canonical_f32(value: f32) -> u32 {
+    if value.is_nan() { 0x7fc0_0000 } else { value.to_bits() }
+}
+
+/// The same.
+#[inline]
+pub(crate) fn canonical_f64(value: f64) -> u64 {
+    if value.is_nan() { 0x7ff8_0000_0000_0000 } else { value.to_bits() }
+}

@@ -142,18 +142,6 @@ impl Value for bool {
     }
 }
 
-/// All that are no number are one.
-#[inline]
-fn canonical_f32(value: f32) -> u32 {
-    if value.is_nan() { 0x7fc0_0000 } else { value.to_bits() }
-}
-
-/// The same.
-#[inline]
-fn canonical_f64(value: f64) -> u64 {
-    if value.is_nan() { 0x7ff8_0000_0000_0000 } else { value.to_bits() }
-}
-
 impl Value for f32 {
     fn type_text(_: &mut Definitions) -> String {
         "f32".into()
@@ -166,7 +154,7 @@ impl Value for f32 {
     #[inline]
     fn encode(&self, out: &mut Vec<u8>) {
         out.push(0xfa);
-        out.extend_from_slice(&canonical_f32(*self).to_be_bytes());
+        out.extend_from_slice(&mark::canonical_f32(*self).to_be_bytes());
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -177,12 +165,12 @@ impl Value for f32 {
 
     #[inline]
     fn mark(&self, out: &mut Vec<u8>) {
-        canonical_f32(*self).mark(out);
+        mark::canonical_f32(*self).mark(out);
     }
 
     #[inline]
     fn strip<'b>(&self, marks: &'b [u8]) -> Option<&'b [u8]> {
-        canonical_f32(*self).strip(marks)
+        mark::canonical_f32(*self).strip(marks)
     }
 }
 
@@ -198,7 +186,7 @@ impl Value for f64 {
     #[inline]
     fn encode(&self, out: &mut Vec<u8>) {
         out.push(0xfb);
-        out.extend_from_slice(&canonical_f64(*self).to_be_bytes());
+        out.extend_from_slice(&mark::canonical_f64(*self).to_be_bytes());
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -209,12 +197,12 @@ impl Value for f64 {
 
     #[inline]
     fn mark(&self, out: &mut Vec<u8>) {
-        canonical_f64(*self).mark(out);
+        mark::canonical_f64(*self).mark(out);
     }
 
     #[inline]
     fn strip<'b>(&self, marks: &'b [u8]) -> Option<&'b [u8]> {
-        canonical_f64(*self).strip(marks)
+        mark::canonical_f64(*self).strip(marks)
     }
 }
 
