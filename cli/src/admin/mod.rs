@@ -7,5 +7,6 @@
 
 pub mod client;
 pub mod deployment;
+pub mod desk;
 pub mod server;
 pub mod types;
