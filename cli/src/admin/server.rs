@@ -248,9 +248,10 @@ mod tests {
     #[test]
     fn the_guide_names_every_path_and_every_code() {
         let guide = include_str!("../../../docs/guide/admin.md");
-        let source = include_str!("server.rs");
-        let paths: Vec<&str> = source.split('"').filter(|it| it.starts_with("/v1/")).collect();
-        assert!(paths.len() >= 11, "{paths:?}");
+        let sources = [include_str!("server.rs"), include_str!("desk.rs"), include_str!("../ops/office.rs")];
+        let texts = sources.iter().flat_map(|source| source.split('"'));
+        let paths: Vec<&str> = texts.filter(|it| it.starts_with("/v1/")).collect();
+        assert!(paths.len() >= 13, "{paths:?}");
         for path in paths {
             assert!(guide.contains(path), "docs/guide/admin.md lacks `{path}`");
         }

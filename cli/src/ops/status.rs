@@ -151,11 +151,15 @@ fn cells(row: &Row) -> Vec<String> {
     ]
 }
 
-/// Links that do not stand.
+/// Links that do not stand; that there is none to who is down goes without saying.
 fn missing(overview: &Overview) -> Vec<String> {
+    let is_down = |peer: &str| {
+        let named = |row: &&Row| format!("{}/{}", row.role, row.name) == peer;
+        overview.processes.iter().find(named).is_some_and(|row| row.state == "down")
+    };
     let of = |row: &Row| {
-        let cut: Vec<String> =
-            row.links.iter().filter(|(_, stands)| !**stands).map(|(peer, _)| format!("`{peer}`")).collect();
+        let cut = row.links.iter().filter(|(peer, stands)| !**stands && !is_down(peer));
+        let cut: Vec<String> = cut.map(|(peer, _)| format!("`{peer}`")).collect();
         (!cut.is_empty()).then(|| format!("`{}/{}` has no link to {}.", row.role, row.name, cut.join(", ")))
     };
     overview.processes.iter().filter_map(of).collect()
@@ -181,7 +185,12 @@ mod tests {
             clients: Some(12),
             cpu_percent: Some(3.25),
             memory: Some(64 * 1024 * 1024),
-            links: [("dispatcher/d-1".into(), true), ("dispatcher/d-2".into(), false)].into(),
+            links: [
+                ("dispatcher/d-1".into(), true),
+                ("dispatcher/d-2".into(), false),
+                ("gate/w-1".into(), false),
+            ]
+            .into(),
             ..Row::default()
         };
         let gate = Row { role: "gate".into(), name: "w-1".into(), state: "down", ..Row::default() };
@@ -191,7 +200,7 @@ mod tests {
             `everwake`: 1 of 2 processes up; process `4700` looks after them.
 
             process   state  pid   up for   start  version  entities  spaces  clients  CPU    memory  links
-            game/g-1  up     4711  1 d 1 h  3      0.1.0    250       3       12       3.2 %  64 MiB  1 of 2
+            game/g-1  up     4711  1 d 1 h  3      0.1.0    250       3       12       3.2 %  64 MiB  1 of 3
             gate/w-1  down   -     -        -      -        -         -       -        -      -       -
 
             `game/g-1` has no link to `dispatcher/d-2`."#]]

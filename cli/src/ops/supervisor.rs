@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(all.handle(STAGE_MS + 1, ended("gate/w", false)).len(), 2);
         let kill = |name: &str| Output::Kill(peer(name));
         let hurried = all.handle(STAGE_MS + 2, Input::Hurry);
-        assert_eq!(hurried, [kill("dispatcher/d"), kill("game/a"), kill("game/b")]);
+        assert_eq!(hurried, [kill("game/a"), kill("game/b"), kill("dispatcher/d")]);
     }
 
     #[test]
