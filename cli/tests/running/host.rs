@@ -87,7 +87,7 @@ fn up_brings_back_whoever_dies_and_stops_all_in_order() {
     signal(&row(&before, "d-1")["pid"], "-KILL");
     until_up_again(&desk, "d-1", &row(&before, "d-1")["pid"]);
     signal(&row(&before, "g-2")["pid"], "-STOP");
-    up.until("a life is over");
+    up.until("a life is over process=\"game/g-2\"");
     signal(&row(&before, "g-2")["pid"], "-CONT");
     up.until("All others hold this life of `game/g-2` for dead");
     until_up_again(&desk, "g-2", &row(&before, "g-2")["pid"]);
