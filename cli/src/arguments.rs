@@ -1,6 +1,6 @@
 //! The clap tree: names and help of all commands. What a command takes is in its own file.
 
-use crate::{bots, chat, cluster, commands, connect, dev, map, new};
+use crate::{bots, chat, cluster, commands, connect, dev, map, new, ops};
 use clap::{Parser, Subcommand};
 
 /// A game server whose game is a WebAssembly component, replaced while thousands play.
@@ -29,6 +29,16 @@ pub enum Command {
     Dev(dev::DevCommand),
     /// Runs the two samples: a live map here, a chat in a second terminal.
     Demo(dev::demo::DemoCommand),
+    /// Runs processes of a cluster on this host, and starts those again that die.
+    Up(ops::up::UpCommand),
+    /// Starts processes of a cluster on this host, in the background.
+    Start(ops::start::StartCommand),
+    /// Stops processes of a cluster on this host in order.
+    Stop(ops::stop::StopCommand),
+    /// Ends processes of a cluster on this host at once.
+    Kill(ops::stop::KillCommand),
+    /// Shows what processes of a cluster on this host have said.
+    Logs(ops::logs::LogsCommand),
     /// Runs a dispatcher of a cluster.
     Dispatcher(cluster::dispatcher::DispatcherCommand),
     /// Runs a game of a cluster.
@@ -92,7 +102,7 @@ impl Command {
             }
             _ => return false,
         };
-        admin.admin.is_none()
+        admin.admin.is_none() && admin.config.is_none()
     }
 }
 

@@ -7,6 +7,7 @@
 //! - [`admin`]: the admin API, both ends. [`commands`]: the commands that are its clients.
 //! - [`dev`]: game and gate in one process, builds and swaps on save. [`new`]: a new module.
 //! - [`cluster`]: dispatchers, games and gates in processes of their own.
+//! - [`ops`]: all processes of a cluster on one host: started, looked after, stopped.
 //! - [`ids`]: ids by their start. [`values`]: arguments and attributes between text, JSON and CBOR, by type text.
 //! - [`play`]: a connection to a gate, by names. [`prompt`]: lines that people type.
 //! - [`connect`], [`chat`], [`map`]: clients for the terminal. [`bots`]: many strict ones.
@@ -26,6 +27,7 @@ mod ids;
 mod map;
 mod mistyped;
 mod new;
+mod ops;
 mod play;
 mod prompt;
 mod state;
@@ -74,6 +76,11 @@ fn run(command: Command, terminal: &Terminal) -> anyhow::Result<ExitCode> {
         Command::Build(command) => commands::build::run(&command, terminal),
         Command::Dev(command) => dev::run(command, terminal),
         Command::Demo(command) => dev::demo::run(command, terminal),
+        Command::Up(command) => ops::up::run(&command, terminal),
+        Command::Start(command) => ops::start::run(&command, terminal),
+        Command::Stop(command) => ops::stop::stop(&command, terminal),
+        Command::Kill(command) => ops::stop::kill(&command, terminal),
+        Command::Logs(command) => ops::logs::run(&command, terminal),
         Command::Dispatcher(command) => cluster::dispatcher::run(&command, terminal),
         Command::Game(command) => cluster::game::run(&command, terminal),
         Command::Gate(command) => cluster::gate::run(&command, terminal),

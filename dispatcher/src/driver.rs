@@ -5,7 +5,7 @@
 //!
 //! # Layout
 //! - here: [`serve`], a dispatcher; `server`: its task.
-//! - [`uplinks`]: a game's or a gate's links to all dispatchers.
+//! - [`uplinks`]: a game's or a gate's links to all dispatchers. `board`: which links stand.
 
 use crate::router::RouterConfig;
 use everwake_link::tcp::{DialConfig, ListenConfig, Security, StartError, dial, listen};
@@ -15,11 +15,13 @@ use std::future::Future;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+mod board;
 mod server;
 #[cfg(test)]
 mod tests;
 pub mod uplinks;
 
+pub use board::LinkBoard;
 pub use uplinks::{MemberInputs, UplinkConfig, Uplinks, connect};
 
 /// Batches of events of all links that wait for a core. Each holds about one read of a socket.
@@ -38,6 +40,8 @@ pub struct DispatcherConfig {
     pub limits: Limits,
     /// Any number; see [`DialConfig::seed`].
     pub seed: u64,
+    /// Shows which links stand.
+    pub board: LinkBoard,
 }
 
 /// Serves on a socket that is bound, until `shutdown`. Inside of a tokio runtime.
@@ -46,13 +50,13 @@ pub async fn serve(
     socket: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
-    let DispatcherConfig { router, others, security, limits, seed } = config;
+    let DispatcherConfig { router, others, security, limits, seed, board } = config;
     let us = Identity { peer: router.name.clone(), incarnation: router.incarnation };
     let allowed = Role::ALL.to_vec();
     let mut listener =
         listen(socket, ListenConfig { us: us.clone(), allowed, security: security.clone(), limits })?;
     let (told, mut events) = mpsc::channel(BATCHES_MAX);
-    let mut server = Server::new(router);
+    let mut server = Server::new(router, board);
     for (peer, address) in others {
         if us.peer < peer {
             let (us, security) = (us.clone(), security.clone());

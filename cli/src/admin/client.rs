@@ -1,15 +1,19 @@
 //! The commands' end: blocking, one request at a time.
 
 use super::types::{
-    COMPONENT_BYTES_MAX, CallAnswer, CallRequest, CrashGroup, Problem, ProblemCode, PublicationReport,
-    PublishQuery, RecordRequest, Recording, RollbackRequest, Status, TOO_LARGE, VersionEntry, too_large,
+    COMPONENT_BYTES_MAX, CallAnswer, CallRequest, CrashGroup, Problem, ProblemCode, ProcessStatus,
+    PublicationReport, PublishQuery, RecordRequest, Recording, RollbackRequest, Status, TOO_LARGE,
+    VersionEntry, too_large,
 };
 use crate::failure::{FAULT, HintExt as _, because, hinted};
+use crate::ops;
+use crate::ops::office::Asked;
 use crate::state;
 use clap::Args;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Largest answer that is read. Stops a wrong address from filling memory.
@@ -26,6 +30,12 @@ pub struct AdminAddress {
     /// Token of the admin API; found by `.everwake/dev.json` if left out.
     #[arg(long, value_name = "TOKEN", env = "EVERWAKE_TOKEN", hide_env_values = true, requires = "admin")]
     pub token: Option<String>,
+    /// The file of a cluster with processes on this host, instead of an address.
+    #[arg(long, value_name = "FILE", conflicts_with = "admin")]
+    pub config: Option<PathBuf>,
+    /// Which game of it; the first one that runs if left out.
+    #[arg(long, value_name = "NAME", requires = "config")]
+    pub game: Option<String>,
 }
 
 /// A client of one admin API.
@@ -42,14 +52,23 @@ impl AdminClient {
             let token = address.token.clone().unwrap_or_default();
             return Ok(Self::new(admin, &token));
         }
+        if let Some(config) = &address.config {
+            let (admin, token) = ops::admin_of(config, address.game.as_deref())?;
+            return Ok(Self::new(&admin, &token));
+        }
         let found = state::find()?;
         Ok(Self::new(&found.admin, &found.token))
     }
 
     /// At an address, with a token.
     pub fn new(admin: &str, token: &str) -> Self {
+        Self::patient(admin, token, PATIENCE)
+    }
+
+    /// The same, which waits no longer than this for an answer.
+    pub fn patient(admin: &str, token: &str, most: Duration) -> Self {
         let config = ureq::Agent::config_builder()
-            .timeout_global(Some(PATIENCE))
+            .timeout_global(Some(most))
             .http_status_as_error(false)
             .proxy(None)
             .build();
@@ -79,6 +98,16 @@ impl AdminClient {
     /// What runs.
     pub fn status(&self) -> anyhow::Result<Status> {
         self.get("/v1/status")
+    }
+
+    /// Who it is, and to what it is linked: of a process of a cluster.
+    pub fn process(&self) -> anyhow::Result<ProcessStatus> {
+        self.get("/v1/process")
+    }
+
+    /// Starts or stops processes: of who looks after them.
+    pub fn processes(&self, asked: &Asked) -> anyhow::Result<()> {
+        self.post("/v1/processes", asked)
     }
 
     /// Spaces and entities.

@@ -1,6 +1,7 @@
 //! The server's end: routes, the token, bounded bodies. Knows no game: see [`Deployment`].
 
 use super::deployment::Deployment;
+use super::desk::{self, Desk};
 use super::types::{
     COMPONENT_BYTES_MAX, CallRequest, Problem, ProblemCode, PublicationReport, PublishQuery,
     REQUEST_BYTES_MAX, RecordRequest, RollbackRequest, TOO_LARGE, too_large,
@@ -20,14 +21,15 @@ use std::future::Future;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
-/// Serves until `shutdown` resolves and the requests under way are answered.
+/// Serves a game, as a process of a cluster if it is one, until `shutdown` resolves and the requests under way are answered.
 pub async fn run(
     listener: TcpListener,
     deployment: Arc<dyn Deployment>,
+    desk: Option<Arc<Desk>>,
     token: String,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router(deployment, token)).with_graceful_shutdown(shutdown).await
+    axum::serve(listener, router(deployment, desk, &token)).with_graceful_shutdown(shutdown).await
 }
 
 /// A new token: 128 bits that nobody can guess.
@@ -43,12 +45,10 @@ pub fn mint_token() -> std::io::Result<String> {
 #[derive(Clone)]
 struct Admin {
     deployment: Arc<dyn Deployment>,
-    token: Arc<str>,
 }
 
-fn router(deployment: Arc<dyn Deployment>, token: String) -> Router {
-    let admin = Admin { deployment, token: token.into() };
-    let guarded = Router::new()
+fn router(deployment: Arc<dyn Deployment>, desk: Option<Arc<Desk>>, token: &str) -> Router {
+    let routes = Router::new()
         .route("/v1/publish", post(publish).layer(DefaultBodyLimit::max(COMPONENT_BYTES_MAX)))
         .route("/v1/plan", post(plan).layer(DefaultBodyLimit::max(COMPONENT_BYTES_MAX)))
         .route("/v1/rollback", post(rollback))
@@ -59,22 +59,30 @@ fn router(deployment: Arc<dyn Deployment>, token: String) -> Router {
         .route("/v1/crashes", get(crashes))
         .route("/v1/record", post(record))
         .route("/v1/shutdown", post(shutdown))
-        .route_layer(from_fn_with_state(admin.clone(), check_token))
+        .with_state(Admin { deployment });
+    let routes = desk.into_iter().fold(routes, |routes, desk| routes.merge(desk::routes(desk)));
+    guarded(routes, token)
+}
+
+/// Routes that want the token, beside `health`.
+pub fn guarded(routes: Router, token: &str) -> Router {
+    let token: Arc<str> = token.into();
+    let routes = routes
+        .route_layer(from_fn_with_state(token, check_token))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX));
     Router::new()
         .route(
             "/v1/health",
             get(|| async { Json(json!({"ok": true, "everwake": env!("CARGO_PKG_VERSION")})) }),
         )
-        .merge(guarded)
+        .merge(routes)
         .fallback(|| async {
             Problem::new(ProblemCode::NotFound, "There is no such path.", "See docs/guide/admin.md.")
         })
-        .with_state(admin)
 }
 
-async fn check_token(State(admin): State<Admin>, request: Request, next: Next) -> Response {
-    if bearer(request.headers()).is_some_and(|given| same(given, &admin.token)) {
+async fn check_token(State(token): State<Arc<str>>, request: Request, next: Next) -> Response {
+    if bearer(request.headers()).is_some_and(|given| same(given, &token)) {
         return next.run(request).await;
     }
     let hint = "Send `Authorization: Bearer TOKEN`; `dev` writes its token to `.everwake/dev.json`.";
@@ -240,9 +248,10 @@ mod tests {
     #[test]
     fn the_guide_names_every_path_and_every_code() {
         let guide = include_str!("../../../docs/guide/admin.md");
-        let source = include_str!("server.rs");
-        let paths: Vec<&str> = source.split('"').filter(|it| it.starts_with("/v1/")).collect();
-        assert!(paths.len() >= 11, "{paths:?}");
+        let sources = [include_str!("server.rs"), include_str!("desk.rs"), include_str!("../ops/office.rs")];
+        let texts = sources.iter().flat_map(|source| source.split('"'));
+        let paths: Vec<&str> = texts.filter(|it| it.starts_with("/v1/")).collect();
+        assert!(paths.len() >= 13, "{paths:?}");
         for path in paths {
             assert!(guide.contains(path), "docs/guide/admin.md lacks `{path}`");
         }

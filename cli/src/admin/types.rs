@@ -90,6 +90,23 @@ pub struct GameStatus {
     pub more: BTreeMap<String, Value>,
 }
 
+/// A process of a cluster, whatever its role is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessStatus {
+    /// Role and name.
+    pub process: String,
+    /// Which start of it this is.
+    pub start: u32,
+    /// Version of the binary.
+    pub everwake: String,
+    /// Milliseconds since its start.
+    pub uptime_ms: u64,
+    /// To whom it has a link, and whether that stands.
+    pub links: BTreeMap<String, bool>,
+    /// Clients that it holds; none if its role holds none.
+    pub clients: Option<u64>,
+}
+
 /// One module that runs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

@@ -5,10 +5,11 @@ use super::config::Cluster;
 use super::process::{self, Ended, Process, port_failed, stopped};
 use crate::dev::ports::Protocol;
 use crate::failure::hinted;
+use crate::ops::place::Note;
 use crate::terminal::Terminal;
 use clap::Args;
 use everwake_dispatcher::RouterConfig;
-use everwake_dispatcher::driver::{DispatcherConfig, serve};
+use everwake_dispatcher::driver::{DispatcherConfig, LinkBoard, serve};
 use everwake_link::{Limits, PeerName, Role};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -44,7 +45,9 @@ async fn serve_one(cluster: &Cluster, process: &Process, terminal: &Terminal) ->
     let names = others.iter().map(|(name, _)| name.clone()).collect();
     let games = cluster.processes()?.into_iter().filter(|it| it.role() == Role::Game).collect();
     let incarnation = process.us.incarnation;
+    let board = LinkBoard::default();
     let config = DispatcherConfig {
+        board: board.clone(),
         router: RouterConfig::new(incarnation, peer.clone(), games, names),
         others,
         security,
@@ -52,10 +55,11 @@ async fn serve_one(cluster: &Cluster, process: &Process, terminal: &Terminal) ->
         seed: incarnation.random,
     };
     let stop = stopped()?;
+    let asked = process.open(board, None, Note::default()).await?;
     terminal.good(format!("`{peer}` listens at `{}`.", socket.local_addr()?));
     let (told, hurry) = tokio::sync::oneshot::channel::<()>();
     let stop = async move {
-        stop.await;
+        asked.or(stop).await;
         let _ = told.send(());
     };
     tokio::select! {

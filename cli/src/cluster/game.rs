@@ -10,6 +10,7 @@ use crate::dev::host;
 use crate::dev::ports::Protocol;
 use crate::dev::steer::Steering;
 use crate::failure::{HintExt as _, hinted};
+use crate::ops::place::Note;
 use crate::terminal::Terminal;
 use bytes::Bytes;
 use clap::Args;
@@ -80,10 +81,13 @@ async fn serve(cluster: &Cluster, process: &Process, terminal: &Terminal) -> any
     let token = server::mint_token()?;
     let token_file = process.write_private("admin.token", &token)?;
     let address = admin.local_addr()?;
-    let serving = tokio::spawn(server::run(admin, steering.clone(), token, std::future::pending()));
+    let desk = Arc::new(process.desk(links.board(), None, steering.stop.clone()));
+    let serving = server::run(admin, steering.clone(), Some(desk), token.clone(), std::future::pending());
+    let serving = tokio::spawn(serving);
     for (name, bytes) in modules {
         publish(game.handle(), name, bytes).await?;
     }
+    process.ready(Note { admin: address.to_string(), token, ..Note::default() })?;
     terminal.good(format!(
         "`{peer}` runs; its admin API is at `{address}`, the token in `{}`.",
         token_file.display()

@@ -5,6 +5,7 @@ use super::config::{Cluster, Gate as Listed};
 use super::process::{self, Ended, Process, port_failed, stopped};
 use crate::dev::ports::Protocol;
 use crate::failure::{HintExt as _, hinted};
+use crate::ops::place::Note;
 use crate::terminal::Terminal;
 use clap::Args;
 use everwake_dispatcher::MemberConfig;
@@ -55,6 +56,7 @@ async fn serve(cluster: &Cluster, process: &Process, terminal: &Terminal) -> any
         seed: process.us.incarnation.random,
     })
     .hint("The links to dispatchers do not start.", "Look at `[tls]` in the configuration.")?;
+    let board = links.board();
     let (to_office, from_gate) = mpsc::channel(BATCHES_MAX);
     let (to_gate, from_office) = mpsc::channel(BATCHES_MAX);
     let office = tokio::spawn(serve_office(member, links, inputs, from_gate, to_gate));
@@ -64,7 +66,12 @@ async fn serve(cluster: &Cluster, process: &Process, terminal: &Terminal) -> any
         gate.address(),
         gate.fingerprint()
     ));
-    gate.run(to_office, from_office, stop).await;
+    let sessions = gate.status();
+    let clients = Box::new(move || sessions.borrow().sessions as u64);
+    let (address, cert_hash) = (gate.address().to_string(), gate.fingerprint().to_owned());
+    let how = Note { gate: address, cert_hash, ..Note::default() };
+    let asked = process.open(board, Some(clients), how).await?;
+    gate.run(to_office, from_office, asked.or(stop)).await;
     let _ = tokio::time::timeout(LAST, office).await;
     Ok(if status.borrow().dead { Ended::Outlived } else { Ended::Stopped })
 }

@@ -2,9 +2,13 @@
 
 use super::Which;
 use super::config::{Cluster, file_name_of};
+use crate::admin::desk::{self, Count, Desk};
 use crate::dev::ports::{Protocol, holder};
 use crate::failure::{HintExt as _, because, hinted};
+use crate::ops::life::Life;
+use crate::ops::place::{self, Note};
 use crate::terminal::Terminal;
+use everwake_dispatcher::driver::LinkBoard;
 use everwake_link::{Identity, PeerName, Role};
 use everwake_protocol::cluster::Incarnation;
 use everwake_runtime::driver::entropy;
@@ -13,18 +17,27 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{Format, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+/// Variable of the environment with the pid of whoever looks after the process: it ends with that one, and
+/// leaves time and name of what it says to it.
+pub const PARENT: &str = "EVERWAKE_PARENT";
 /// File that counts how often a process was started.
 const STARTS: &str = "starts";
 
 /// A process that has its folder.
 pub struct Process {
+    /// What it says of itself, and where.
+    note: Note,
+    note_file: PathBuf,
+    started: Instant,
     /// This life of it.
     pub us: Identity,
     /// Its folder.
@@ -33,6 +46,19 @@ pub struct Process {
     pub seed: [u8; 32],
     /// Nobody else has the folder while this is open.
     _lock: File,
+}
+
+/// A command that asks the process to stop.
+pub struct Asked(UnboundedReceiver<()>);
+
+impl Asked {
+    /// Resolves when it comes, or when that other one does.
+    pub async fn or(mut self, other: impl Future<Output = ()>) {
+        tokio::select! {
+            Some(()) = self.0.recv() => {}
+            () = other => {}
+        }
+    }
 }
 
 /// How a process ended.
@@ -53,6 +79,7 @@ pub fn run(
 ) -> anyhow::Result<ExitCode> {
     let cluster = Cluster::load(&which.config)?;
     let peer = PeerName::new(role, &which.name)?;
+    end_with_parent()?;
     start_log(&cluster, &peer);
     let process = Process::begin(&cluster, peer.clone())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -66,6 +93,21 @@ pub fn run(
         Ended::Outlived => Err(hinted(
             format!("All others hold this life of `{peer}` for dead; it has stopped."),
             "Start it again: it begins a new life. It was not to be reached for a while, or another one has its name.",
+        )),
+    }
+}
+
+/// A process that somebody looks after stops when that one is gone, however that comes.
+fn end_with_parent() -> anyhow::Result<()> {
+    let Ok(parent) = std::env::var(PARENT) else { return Ok(()) };
+    #[cfg(target_os = "linux")]
+    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM)?;
+    // It may have ended before.
+    match nix::unistd::getppid().to_string() == parent {
+        true => Ok(()),
+        false => Err(hinted(
+            "Whoever started this process has ended.",
+            format!("`{PARENT}` is for `everwake up` alone: unset it to start a process by hand."),
         )),
     }
 }
@@ -93,7 +135,31 @@ impl Process {
         )?;
         let (random, _) = seed.split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
         let incarnation = Incarnation { start, random: u64::from_be_bytes(*random) };
-        Ok(Process { us: Identity { peer, incarnation }, folder, seed, _lock: lock })
+        let life = Life::ours().unwrap_or_default();
+        let note = Note { life, everwake: env!("CARGO_PKG_VERSION").to_owned(), ..Note::default() };
+        let note_file = place::note_of(cluster, &peer);
+        place::write(&note_file, &note)?;
+        let us = Identity { peer, incarnation };
+        Ok(Process { note, note_file, started: Instant::now(), us, folder, seed, _lock: lock })
+    }
+
+    /// Says to commands that it does what it is for now, and how it is reached.
+    pub fn ready(&self, how: Note) -> anyhow::Result<()> {
+        let Note { life, everwake, .. } = self.note.clone();
+        place::write(&self.note_file, &Note { life, everwake, ready: true, ..how })
+    }
+
+    /// What it answers to commands.
+    pub fn desk(&self, links: LinkBoard, clients: Option<Count>, stop: UnboundedSender<()>) -> Desk {
+        Desk { us: self.us.clone(), started: self.started, links, clients, stop }
+    }
+
+    /// Answers commands from now on, and says how it is reached; tells when one of them asks it to stop.
+    pub async fn open(&self, links: LinkBoard, clients: Option<Count>, how: Note) -> anyhow::Result<Asked> {
+        let (stop, asked) = unbounded_channel();
+        let (admin, token) = desk::open(Arc::new(self.desk(links, clients, stop))).await?;
+        self.ready(Note { admin, token, ..how })?;
+        Ok(Asked(asked))
     }
 
     /// Random bits that are no part of the life's name.
@@ -172,14 +238,18 @@ pub fn port_failed(
     because(error, message, format!("{stop}{other}"))
 }
 
-/// Log lines of everything in this process, under its name.
+/// Log lines of everything in this process, with time and name unless somebody else writes these before them.
 fn start_log(cluster: &Cluster, peer: &PeerName) {
     let filter = EnvFilter::try_from_env(crate::dev::logs::FILTER)
         .unwrap_or_else(|_| EnvFilter::new("info,quinn=warn,ureq=warn"));
-    let format =
-        Named { name: format!("{} {peer}", cluster.name), inner: Format::default().with_ansi(false) };
-    let log = tracing_subscriber::fmt().event_format(format).with_writer(std::io::stderr);
-    let _ = log.with_env_filter(filter).try_init();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
+    let format = Format::default().with_ansi(false);
+    let _ = match std::env::var_os(PARENT) {
+        Some(_) => log.event_format(format.without_time()).try_init(),
+        None => {
+            log.event_format(Named { name: format!("{} {peer}", cluster.name), inner: format }).try_init()
+        }
+    };
 }
 
 struct Named {

@@ -16,12 +16,12 @@ pub mod versions;
 use serde::Serialize;
 
 /// JSON for programs, with a line feed behind each part.
-fn json(value: &impl Serialize) -> anyhow::Result<String> {
+pub fn json(value: &impl Serialize) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(value)?)
 }
 
 /// Rows below a head, columns as wide as they must be.
-fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain(head.get(column).map(|it| it.chars().count())).max().unwrap_or(0)
@@ -44,7 +44,7 @@ fn short(hash: &str) -> &str {
 }
 
 /// `1 space`, `2 spaces`.
-fn count(number: u64, what: &str) -> String {
+pub fn count(number: u64, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 

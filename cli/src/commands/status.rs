@@ -5,16 +5,26 @@ use super::{count, short, table};
 use crate::admin::client::{AdminAddress, AdminClient};
 use crate::admin::types::{GameGlance, ModuleGlance, ModuleStatus, Status};
 use crate::clock::duration_words;
+use crate::cluster::config::Cluster;
+use crate::ops;
 use crate::terminal::Terminal;
 use clap::Args;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 /// Shows what runs: modules, spaces, clients, the last swap.
 #[derive(Debug, Args)]
-#[command(after_long_help = "Examples:
+#[command(
+    after_long_help = "With `--config` it shows all processes of a cluster as this host sees them, and its exit code is 1 \
+unless all are up; with `--game` one of its games.
+
+Examples:
   everwake status
-  everwake status --json | jq '.game.modules[].generation'")]
+  everwake status --config cluster.toml
+  everwake status --config cluster.toml --game g-1
+  everwake status --json | jq '.game.modules[].generation'"
+)]
 pub struct StatusCommand {
     /// Prints the answer as JSON.
     #[arg(long)]
@@ -25,6 +35,9 @@ pub struct StatusCommand {
 
 /// Shows.
 pub fn run(command: &StatusCommand, terminal: &Terminal) -> anyhow::Result<ExitCode> {
+    if let Some(config) = command.address.config.as_ref().filter(|_| command.address.game.is_none()) {
+        return of_cluster(config, command.json, terminal);
+    }
     let status = AdminClient::find(&command.address)?.status()?;
     if command.json {
         terminal.data(&super::json(&status)?);
@@ -32,6 +45,17 @@ pub fn run(command: &StatusCommand, terminal: &Terminal) -> anyhow::Result<ExitC
         terminal.answer(&describe(&status));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// All processes; exit code 1 if one is not up.
+fn of_cluster(config: &Path, json: bool, terminal: &Terminal) -> anyhow::Result<ExitCode> {
+    let overview = ops::status::look(&Cluster::load(config)?)?;
+    match json {
+        true => terminal.data(&super::json(&overview)?),
+        false => terminal.answer(&ops::status::describe(&overview)),
+    }
+    let all_up = overview.processes.iter().all(|row| row.state == "up");
+    Ok(if all_up { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn describe(status: &Status) -> String {

@@ -78,7 +78,8 @@ pub async fn run(setup: Setup, ports: Ports) -> anyhow::Result<bool> {
     let token = server::mint_token()?;
     let components = Components::begin(setup.here.join(state::FOLDER).join(COMPONENTS))?;
     let steering = Arc::new(steer(&host, &events, components.clone()));
-    let serving = tokio::spawn(server::run(admin, steering.clone(), token.clone(), until(stopped.clone())));
+    let serving =
+        tokio::spawn(server::run(admin, steering.clone(), None, token.clone(), until(stopped.clone())));
     let address = DevState {
         pid: std::process::id(),
         admin: admin_address.to_string(),

@@ -69,6 +69,7 @@ impl Desk {
         let mut command = Command::new(env!("CARGO_BIN_EXE_everwake"));
         command.args(args).current_dir(self.path(folder));
         command.env_remove("EVERWAKE_ADMIN").env_remove("EVERWAKE_GATE").env_remove("EVERWAKE_LOG");
+        command.env_remove("EVERWAKE_CLUSTER");
         command.env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests"));
         command
     }

@@ -10,4 +10,6 @@
 mod cluster;
 mod commands;
 mod desk;
+#[cfg(test)]
+mod host;
 mod saves;

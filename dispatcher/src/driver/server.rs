@@ -1,6 +1,6 @@
 //! The task of a dispatcher: events of links to the router, what it says to links.
 
-use super::{has_lost, log};
+use super::{LinkBoard, has_lost, log};
 use crate::router::{Fact, Router, RouterConfig, RouterInput, RouterOutput};
 use crate::share::class_of;
 use bytes::Bytes;
@@ -24,6 +24,7 @@ pub(super) struct Server {
     outputs: Vec<RouterOutput<Bytes>>,
     /// What a link did not take at once. The router hears of it after all else that it said.
     unsent: VecDeque<RouterInput<Bytes>>,
+    board: LinkBoard,
 }
 
 struct Peer {
@@ -45,7 +46,7 @@ pub(super) async fn forward(
 }
 
 impl Server {
-    pub(super) fn new(config: RouterConfig) -> Server {
+    pub(super) fn new(config: RouterConfig, board: LinkBoard) -> Server {
         let mut server = Server {
             router: Router::new(config),
             origin: Instant::now(),
@@ -53,6 +54,7 @@ impl Server {
             lives: HashMap::new(),
             outputs: Vec::new(),
             unsent: VecDeque::new(),
+            board,
         };
         // The time of its first input is the time of its start.
         server.wake();
@@ -60,12 +62,14 @@ impl Server {
     }
 
     pub(super) fn add(&mut self, sender: Sender) {
+        self.board.expect(sender.peer());
         self.links.insert(sender.peer().clone(), Peer { sender, life: None });
     }
 
     pub(super) fn heard(&mut self, peer: &PeerName, batch: Vec<Event>) {
         for event in batch {
             log(peer, &event);
+            self.board.heard(peer, &event);
             if let Some(input) = self.input_of(peer, event) {
                 self.handle(input);
             }

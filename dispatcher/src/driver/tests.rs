@@ -104,6 +104,7 @@ async fn dispatcher(
         security: Security::Loopback,
         limits: Limits::default(),
         seed: 1,
+        board: LinkBoard::default(),
     };
     let (stop, stopped) = oneshot::channel::<()>();
     (stop, tokio::spawn(serve(config, socket, async move { drop(stopped.await) })))

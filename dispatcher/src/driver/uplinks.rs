@@ -4,7 +4,7 @@
 //! What a link gives back comes to the member a little later, and what a report would tell again only once and
 //! when the link stands: an answer at once would be refused at once.
 
-use super::{BATCHES_MAX, has_lost, log};
+use super::{BATCHES_MAX, LinkBoard, has_lost, log};
 use crate::limits::RETRY_MS;
 use crate::member::MemberInput;
 use crate::share::class_to;
@@ -36,6 +36,7 @@ pub struct UplinkConfig {
 pub struct Uplinks {
     /// In the order of a member's places: by name.
     sides: Vec<(Sender, mpsc::UnboundedSender<Back>)>,
+    board: LinkBoard,
 }
 
 /// What all links have for a member, in batches.
@@ -54,13 +55,15 @@ pub fn connect(config: UplinkConfig) -> Result<(Uplinks, MemberInputs), StartErr
     dispatchers.sort_unstable();
     dispatchers.dedup_by(|one, other| one.0 == other.0);
     let (heard, inputs) = mpsc::channel(BATCHES_MAX);
-    let mut sides = Vec::new();
+    let (mut sides, board) = (Vec::new(), LinkBoard::default());
     for (peer, address) in dispatchers {
         let (us, security) = (us.clone(), security.clone());
         let link = dial(DialConfig { us, peer: peer.clone(), address, security, limits, seed })?;
         let (back, backs) = mpsc::unbounded_channel();
         sides.push((link.sender.clone(), back));
+        board.expect(&peer);
         let side = Side {
+            board: board.clone(),
             dispatcher: peer,
             sender: link.sender,
             is_wanted: true,
@@ -70,10 +73,15 @@ pub fn connect(config: UplinkConfig) -> Result<(Uplinks, MemberInputs), StartErr
         };
         tokio::spawn(side.run(link.receiver, backs, heard.clone()));
     }
-    Ok((Uplinks { sides }, inputs))
+    Ok((Uplinks { sides, board }, inputs))
 }
 
 impl Uplinks {
+    /// Shows which links stand, also when this is gone.
+    pub fn board(&self) -> LinkBoard {
+        self.board.clone()
+    }
+
     /// What a member wants to be sent. It never waits; what cannot go comes back among the member's inputs.
     pub fn send(&self, dispatcher: usize, to: Incarnation, message: ToDispatcher<Bytes>) {
         let Some((sender, back)) = self.sides.get(dispatcher) else { return };
@@ -93,6 +101,7 @@ impl Uplinks {
 
 /// One dispatcher's task.
 struct Side {
+    board: LinkBoard,
     dispatcher: PeerName,
     sender: Sender,
     /// Its owner has not gone.
@@ -143,6 +152,7 @@ impl Side {
     fn input_of(&mut self, event: Event) -> Option<MemberInput<Bytes>> {
         let dispatcher = self.dispatcher.clone();
         log(&dispatcher, &event);
+        self.board.heard(&dispatcher, &event);
         match event {
             Event::Up(up) => {
                 self.is_up = true;

@@ -63,9 +63,10 @@ fn with_server(check: impl FnOnce(&str, &MadeUp)) {
     let address = listener.local_addr().unwrap().to_string();
     let deployment = Arc::new(MadeUp::default());
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = runtime.spawn(server::run(listener, deployment.clone(), "secret".into(), async move {
-        let _ = stopped.await;
-    }));
+    let serving =
+        runtime.spawn(server::run(listener, deployment.clone(), None, "secret".into(), async move {
+            let _ = stopped.await;
+        }));
     check(&address, &deployment);
     drop(stop);
     runtime.block_on(serving).unwrap().unwrap();
