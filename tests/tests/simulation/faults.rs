@@ -40,7 +40,13 @@ impl Cluster {
                 let delay_ms_max = [0, 5, 30, 200][self.dice.place(4)];
                 self.links[at][router].delay_ms_max = delay_ms_max;
             }
-            30..36 if self.level >= Level::Dispatchers => self.restart_router(router),
+            // A single one may forget whom it has just declared dead, if all who heard of it die too.
+            30..36
+                if self.level >= Level::Dispatchers
+                    && (self.level < Level::Deaths || self.routers.len() > 1) =>
+            {
+                self.restart_router(router);
+            }
             36..40 if self.level >= Level::Links => self.pause(at, 2_000),
             40..42 if self.level >= Level::Deaths => self.pause(at, 8_000),
             42..45 if self.level >= Level::Deaths => {

@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use witness::Counts;
 
 /// A mistake that is not found in so many seeds is not found.
-const PLANT_SEEDS: u64 = 200;
+const PLANT_SEEDS: u64 = 300;
 /// How long things may go wrong.
 const TROUBLE_STEPS: u64 = 1_500;
 /// How long a cluster may take to come to rest afterwards.
