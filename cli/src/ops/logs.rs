@@ -58,7 +58,10 @@ pub fn run(command: &LogsCommand, terminal: &Terminal) -> anyhow::Result<ExitCod
         tail.skip();
     }
     show(lines, width, terminal);
-    while command.follow {
+    if !command.follow {
+        return Ok(ExitCode::SUCCESS);
+    }
+    loop {
         let mut lines = Vec::new();
         for tail in &mut tails {
             lines.extend(tail.more().into_iter().map(|line| (line, tail.name.clone())));
@@ -66,7 +69,6 @@ pub fn run(command: &LogsCommand, terminal: &Terminal) -> anyhow::Result<ExitCod
         show(lines, width, terminal);
         wait::pause();
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn tails_of(cluster: &Cluster, names: &[String]) -> anyhow::Result<Vec<Tail>> {
