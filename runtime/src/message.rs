@@ -458,6 +458,8 @@ pub struct Traveller {
     pub failed: Option<&'static str>,
     /// What it has said and nobody has acknowledged.
     pub debts: Vec<Debt>,
+    /// Up to where gates have told of its clients: sender, epoch, counter. Spaces do not count that.
+    pub told: Vec<(Id, u32, u64)>,
     /// Everything that makes it up.
     pub body: EntityBody,
 }

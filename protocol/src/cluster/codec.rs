@@ -26,6 +26,8 @@ const ADDRESS_BYTES_MAX: usize = 64;
 impl ToGame {
     /// The kind of [`ToGame::Connected`], which is its first byte.
     pub const CONNECTED: u8 = 1;
+    /// Kind of [`ToGame::Detach`].
+    pub const DETACH: u8 = 6;
 
     /// Whose client it is about.
     pub fn session(&self) -> SessionId {
@@ -107,7 +109,7 @@ impl ToGame {
             3 => ToGame::Acknowledged { session, request: fields.u64()? },
             4 => ToGame::Moved { session, pose: fields.pose()?, motion: fields.motion()? },
             5 => ToGame::RoundTrip { session, ms: fields.f32()? },
-            6 => ToGame::Detach { session, view: fields.u32()?, reason: fields.u32()? },
+            Self::DETACH => ToGame::Detach { session, view: fields.u32()?, reason: fields.u32()? },
             7 => ToGame::Forget { session },
             _ => ToGame::Released { session, view: fields.u32()? },
         };
@@ -122,7 +124,7 @@ impl ToGame {
             ToGame::Acknowledged { .. } => 3,
             ToGame::Moved { .. } => 4,
             ToGame::RoundTrip { .. } => 5,
-            ToGame::Detach { .. } => 6,
+            ToGame::Detach { .. } => Self::DETACH,
             ToGame::Forget { .. } => 7,
             ToGame::Released { .. } => 8,
         }

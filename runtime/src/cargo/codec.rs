@@ -127,6 +127,11 @@ impl Cargo {
         }
     }
 
+    /// Whether a gate says this in its own name, not in that of a session.
+    pub fn is_of_gate(bytes: &[u8]) -> bool {
+        matches!(bytes, [CLIENT, ToGame::CONNECTED | ToGame::DETACH, ..])
+    }
+
     /// From bytes.
     pub fn decode(bytes: Bytes, versions: FindVersion<'_>) -> Result<Cargo, CargoError> {
         Cargo::decode_with(bytes, &|module, hash, _| versions(module, hash))

@@ -54,6 +54,8 @@ pub struct Joined {
     member: Member<Bytes>,
     listing: Listing,
     marks: BTreeMap<EntityId, Marks>,
+    /// The same of what gates say in their own names: no space counts it.
+    told: BTreeMap<EntityId, Marks>,
     /// Sessions that are no more, by when that was and who knows of them.
     closed: VecDeque<(u64, EntityId, Id)>,
     /// Entities whose markers have come, and what came for them since: a dispatcher that was told anew where they are
@@ -77,6 +79,7 @@ impl Joined {
             listing,
             member: Member::new(member),
             marks: BTreeMap::new(),
+            told: BTreeMap::new(),
             closed: VecDeque::new(),
             marked: BTreeMap::new(),
             in_debt: BTreeMap::new(),
@@ -189,6 +192,7 @@ impl Joined {
             ToDispatcher::Gone { entity, epoch } => {
                 say(Say::Gone { entity, epoch });
                 self.marks.remove(&entity);
+                self.told.remove(&entity);
                 self.in_debt.remove(&entity);
                 self.debts.forget(entity);
             }
@@ -215,6 +219,10 @@ impl Joined {
             && let Cargo::Install(traveller) = &mut envelope.payload
         {
             self.marks.remove(&entity);
+            // One that was refused is sent again as it came.
+            if let Some(told) = self.told.remove(&entity) {
+                traveller.told = told.iter().collect();
+            }
             self.in_debt.remove(&entity);
             let senders = self.senders(entity);
             traveller.debts = self.debts.leaves(&self.member, entity, &senders);
@@ -329,7 +337,11 @@ impl Joined {
         };
         if kept && mine {
             let taken = match target {
-                Target::Entity(entity) => self.marks.entry(entity).or_default().take(&envelope),
+                Target::Entity(entity) => {
+                    let is_of_gate = Cargo::is_of_gate(&envelope.payload);
+                    let marks = if is_of_gate { &mut self.told } else { &mut self.marks };
+                    marks.entry(entity).or_default().take(&envelope)
+                }
                 // The core remembers arrivals.
                 _ => Taken::New,
             };
@@ -387,6 +399,9 @@ impl Joined {
                 if !self.game.has_arrived(entity, traveller.epoch) =>
             {
                 self.marks.insert(entity, traveller.body.marks.handed());
+                if !traveller.told.is_empty() {
+                    self.told.insert(entity, traveller.told.iter().copied().collect());
+                }
                 let senders = [space.0, self.game.sender];
                 let mut links = Links { member: &mut self.member, now_ms, heard };
                 self.debts.comes(&mut links, entity, &senders, &mut traveller.debts);

@@ -7,7 +7,7 @@ use crate::versions::ModuleVersion;
 use bytes::Bytes;
 use everwake_protocol::client::Pose;
 use everwake_protocol::outcome::code;
-use everwake_protocol::{EntityId, SessionId};
+use everwake_protocol::{EntityId, Id, SessionId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -123,6 +123,7 @@ pub struct RecordedTraveller {
     pub version: VersionHash,
     pub failed: Option<String>,
     pub debts: Vec<Debt>,
+    pub told: Vec<(Id, u32, u64)>,
     pub body: EntityBody,
 }
 
@@ -211,15 +212,15 @@ impl RecordedInput {
 
 impl RecordedTraveller {
     pub(crate) fn of(traveller: Traveller) -> RecordedTraveller {
-        let Traveller { entity, from, to, pose, epoch, version, failed, debts, body } = traveller;
+        let Traveller { entity, from, to, pose, epoch, version, failed, debts, told, body } = traveller;
         let (version, failed) = (version.hash, failed.map(str::to_owned));
-        RecordedTraveller { entity, from, to, pose, epoch, version, failed, debts, body }
+        RecordedTraveller { entity, from, to, pose, epoch, version, failed, debts, told, body }
     }
 
     pub(crate) fn into_traveller(self, version: Arc<ModuleVersion>) -> Traveller {
-        let RecordedTraveller { entity, from, to, pose, epoch, version: _, failed, debts, body } = self;
+        let RecordedTraveller { entity, from, to, pose, epoch, version: _, failed, debts, told, body } = self;
         let failed = failed.map(|failed| known_code(&failed));
-        Traveller { entity, from, to, pose, epoch, version, failed, debts, body }
+        Traveller { entity, from, to, pose, epoch, version, failed, debts, told, body }
     }
 }
 

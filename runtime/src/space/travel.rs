@@ -48,6 +48,7 @@ impl Space {
             version: self.version.clone(),
             failed: None,
             debts: Vec::new(),
+            told: Vec::new(),
             body: entity.body,
         })));
         for item in items {

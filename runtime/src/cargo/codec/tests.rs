@@ -116,6 +116,7 @@ fn a_traveller_needs_its_version() {
         version: version.clone(),
         failed: Some("gone"),
         debts: vec![DEBT],
+        told: vec![(Id([5; 4]), 1, 7)],
         body,
     };
     let bytes = Cargo::Install(Box::new(traveller)).encode();
@@ -123,7 +124,7 @@ fn a_traveller_needs_its_version() {
     let found =
         |module: &str, wanted: VersionHash| (module == "yard" && wanted == hash).then(|| version.clone());
     let Ok(Cargo::Install(again)) = Cargo::decode(bytes, &found) else { panic!("a traveller") };
-    assert_eq!(again.debts, [DEBT]);
+    assert_eq!((again.debts, again.told), (vec![DEBT], vec![(Id([5; 4]), 1, 7)]));
     assert_eq!((again.entity, again.epoch, again.failed), (id(1), 9, Some("gone")));
     assert_eq!((again.from, again.to, again.pose.x), (Some(id(2)), None, 1.5));
 }

@@ -35,7 +35,18 @@ fn traveller(
     to: Option<EntityId>,
 ) -> Box<Traveller> {
     let (pose, body, version) = (Pose::default(), body(), stage.core().modules["yard"].head.clone());
-    Box::new(Traveller { entity, from, to, pose, epoch: 2, version, failed: None, debts: Vec::new(), body })
+    Box::new(Traveller {
+        entity,
+        from,
+        to,
+        pose,
+        epoch: 2,
+        version,
+        failed: None,
+        debts: Vec::new(),
+        told: Vec::new(),
+        body,
+    })
 }
 
 /// Two rooms of `yard` and an entity in the first one.

@@ -228,6 +228,7 @@ fn a_traveller_is_read_by_the_names_of_the_version_that_it_left() {
             version: leaves,
             failed: None,
             debts: Vec::new(),
+            told: Vec::new(),
             body,
         })));
         bed.out.clear();

@@ -147,6 +147,7 @@ fn messages_take_the_long_way_until_the_flush_is_back() {
         version: bed.version.clone(),
         failed: None,
         debts: Vec::new(),
+        told: Vec::new(),
         body,
     };
     bed.inputs.push_back(Input::Install(Box::new(Traveller { entity: id(2), ..traveller })));
@@ -201,6 +202,7 @@ fn what_was_said_on_the_way_is_not_overtaken_by_the_short_way() {
         version: bed.version.clone(),
         failed: None,
         debts: vec![debt(3), debt(77)],
+        told: Vec::new(),
         body,
     })));
     bed.run();
