@@ -356,12 +356,12 @@ fn other_files_are_refused() {
     let open = |bytes: &[u8]| RecordingReader::open(bytes).unwrap_err().to_string();
     assert_eq!(open(b"{}"), "the file is not a recording");
     assert_eq!(open(b"EWREC\0\0\x09"), "the recording has format 9; this program reads 4");
-    assert_eq!(open(b"EWREC\0\0\x04"), "the recording does not begin with a start");
+    assert_eq!(open(b"EWREC\0\0\x05"), "the recording does not begin with a start");
     assert_eq!(
-        open(b"EWREC\0\0\x04\xff\xff\xff\xff"),
+        open(b"EWREC\0\0\x05\xff\xff\xff\xff"),
         "entry 0 says that it has 4294967295 bytes; at most 536870912 are allowed"
     );
-    assert!(open(b"EWREC\0\0\x04\0\0\0\x01\xff").starts_with("entry 0 does not decode"));
+    assert!(open(b"EWREC\0\0\x05\0\0\0\x01\xff").starts_with("entry 0 does not decode"));
     let reader = RecordingReader::open(file.as_slice()).unwrap();
     let missing = replay(reader, &|_| None, &mut Source(Habits::default()), &ReplayOptions::default());
     assert!(
@@ -373,7 +373,7 @@ fn other_files_are_refused() {
 proptest! {
     #[test]
     fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let mut file = b"EWREC\0\0\x04".to_vec();
+        let mut file = b"EWREC\0\0\x05".to_vec();
         file.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
         file.extend_from_slice(&bytes);
         prop_assert!(RecordingReader::open(file.as_slice()).is_err());
