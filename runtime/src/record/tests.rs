@@ -355,7 +355,7 @@ fn other_files_are_refused() {
     let (file, versions) = record(0, Habits::default(), |script, _| usual(script));
     let open = |bytes: &[u8]| RecordingReader::open(bytes).unwrap_err().to_string();
     assert_eq!(open(b"{}"), "the file is not a recording");
-    assert_eq!(open(b"EWREC\0\0\x09"), "the recording has format 9; this program reads 4");
+    assert_eq!(open(b"EWREC\0\0\x09"), "the recording has format 9; this program reads 5");
     assert_eq!(open(b"EWREC\0\0\x05"), "the recording does not begin with a start");
     assert_eq!(
         open(b"EWREC\0\0\x05\xff\xff\xff\xff"),
