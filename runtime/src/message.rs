@@ -252,6 +252,12 @@ pub enum Input {
         /// Counts the entity's asks; an older one is ignored.
         intent: u32,
     },
+    /// The process wants an entity in no space to go on in another one: as if it had asked itself to leave, which it
+    /// does not notice. Ignored if it is on its way already.
+    Evict {
+        /// Which one.
+        entity: EntityId,
+    },
     /// An entity arrives.
     Install(Box<Traveller>),
     /// A swap: from the next event on this version.
