@@ -252,8 +252,7 @@ pub enum Input {
         /// Counts the entity's asks; an older one is ignored.
         intent: u32,
     },
-    /// The process wants an entity in no space to go on in another one: as if it had asked itself to leave, which it
-    /// does not notice. Ignored if it is on its way already.
+    /// An entity in no space is to go on in another process, as if it had asked. Ignored if it is on its way already.
     Evict {
         /// Which one.
         entity: EntityId,

@@ -129,7 +129,10 @@ fn progress(status: &DrainStatus) -> String {
     let Some(DrainReport { free, gone, spaces, inside, .. }) = &status.game else {
         return format!("It has {clients}.");
     };
-    let went = format!("{} went, {free} are left; it has {clients}", entities(*gone));
+    let went = match (gone, free) {
+        (0, 0) => format!("Nothing of it can go; it has {clients}"),
+        _ => format!("{} went, {free} are left; it has {clients}", entities(*gone)),
+    };
     match spaces {
         0 => format!("{went}."),
         _ => {
