@@ -37,6 +37,8 @@ pub enum Command {
     Stop(ops::stop::StopCommand),
     /// Ends processes of a cluster on this host at once.
     Kill(ops::stop::KillCommand),
+    /// Empties a game or a gate of a cluster, so that it can be stopped.
+    Drain(ops::drain::DrainCommand),
     /// Shows what processes of a cluster on this host have said.
     Logs(ops::logs::LogsCommand),
     /// Runs a dispatcher of a cluster.

@@ -80,6 +80,7 @@ fn run(command: Command, terminal: &Terminal) -> anyhow::Result<ExitCode> {
         Command::Start(command) => ops::start::run(&command, terminal),
         Command::Stop(command) => ops::stop::stop(&command, terminal),
         Command::Kill(command) => ops::stop::kill(&command, terminal),
+        Command::Drain(command) => ops::drain::run(&command, terminal),
         Command::Logs(command) => ops::logs::run(&command, terminal),
         Command::Dispatcher(command) => cluster::dispatcher::run(&command, terminal),
         Command::Game(command) => cluster::game::run(&command, terminal),

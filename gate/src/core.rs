@@ -123,6 +123,7 @@ impl GateCore {
                 self.shared.origins.tidy(now);
                 self.each(now, out, Connection::tick);
             }
+            GateInput::Drain { on } => self.shared.status.drains = on,
             GateInput::Shutdown => self.stop(now, out),
         }
     }
@@ -177,10 +178,12 @@ impl GateCore {
         proven: bool,
         out: &mut Vec<GateOutput>,
     ) {
-        let Shared { limits, origins, unproven, .. } = &mut self.shared;
+        let Shared { limits, origins, unproven, status, .. } = &mut self.shared;
         let place = Place::of(address.ip());
         let refused = if self.stopping {
             Some(("refused-stopping", "the gate is shutting down".to_owned()))
+        } else if status.drains {
+            Some(("refused-draining", "the gate is to stop, and lets nobody in".to_owned()))
         } else if self.connections.len() >= limits.connections {
             Some(("refused-full", format!("{} connections are the limit", limits.connections)))
         } else if proven {

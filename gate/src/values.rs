@@ -78,6 +78,11 @@ pub enum GateInput {
     Dispatched(FromDispatcher<ToGate, ToGame>),
     /// Time goes by; at least four times a second.
     Tick,
+    /// Let nobody in from now on, or again; who is there stays.
+    Drain {
+        /// Which of both.
+        on: bool,
+    },
     /// Close everything, accept nothing.
     Shutdown,
 }
@@ -161,6 +166,8 @@ pub struct GateStatus {
     pub games: usize,
     /// The others hold this life of the gate for dead, and it stops.
     pub dead: bool,
+    /// It lets nobody in.
+    pub drains: bool,
     /// Clients that got an entity in place of one that was lost.
     pub reboots: u64,
     /// Views that began before the game of the one before had said its last.

@@ -252,6 +252,11 @@ pub enum Input {
         /// Counts the entity's asks; an older one is ignored.
         intent: u32,
     },
+    /// An entity in no space is to go on in another process, as if it had asked. Ignored if it is on its way already.
+    Evict {
+        /// Which one.
+        entity: EntityId,
+    },
     /// An entity arrives.
     Install(Box<Traveller>),
     /// A swap: from the next event on this version.

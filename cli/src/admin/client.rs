@@ -1,9 +1,9 @@
 //! The commands' end: blocking, one request at a time.
 
 use super::types::{
-    COMPONENT_BYTES_MAX, CallAnswer, CallRequest, CrashGroup, Problem, ProblemCode, ProcessStatus,
-    PublicationReport, PublishQuery, RecordRequest, Recording, RollbackRequest, Status, TOO_LARGE,
-    VersionEntry, too_large,
+    COMPONENT_BYTES_MAX, CallAnswer, CallRequest, CrashGroup, DrainRequest, DrainStatus, Problem,
+    ProblemCode, ProcessStatus, PublicationReport, PublishQuery, RecordRequest, Recording, RollbackRequest,
+    Status, TOO_LARGE, VersionEntry, too_large,
 };
 use crate::failure::{FAULT, HintExt as _, because, hinted};
 use crate::ops;
@@ -103,6 +103,16 @@ impl AdminClient {
     /// Who it is, and to what it is linked: of a process of a cluster.
     pub fn process(&self) -> anyhow::Result<ProcessStatus> {
         self.get("/v1/process")
+    }
+
+    /// Lets go what can go elsewhere, or no more of it: of a game or a gate of a cluster.
+    pub fn drain(&self, on: bool) -> anyhow::Result<DrainStatus> {
+        self.post("/v1/drain", &DrainRequest { on })
+    }
+
+    /// How far that is.
+    pub fn drain_status(&self) -> anyhow::Result<DrainStatus> {
+        self.get("/v1/drain")
     }
 
     /// Starts or stops processes: of who looks after them.

@@ -174,7 +174,8 @@ async fn shutdown(State(admin): State<Admin>) -> Response {
     Json(Value::Null).into_response()
 }
 
-async fn with_body<B, T>(
+/// Runs what may block with a body, away from the threads that serve.
+pub async fn with_body<B, T>(
     body: Result<Json<B>, JsonRejection>,
     work: impl FnOnce(B) -> Result<T, Problem> + Send + 'static,
 ) -> Response
@@ -189,7 +190,7 @@ where
 }
 
 /// Runs what may block, away from the threads that serve.
-async fn answer<T: Serialize + Send + 'static>(
+pub async fn answer<T: Serialize + Send + 'static>(
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Response {
     match tokio::task::spawn_blocking(work).await {

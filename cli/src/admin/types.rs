@@ -5,7 +5,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 pub use everwake_runtime::game::report::{
-    GameGlance, ModuleGlance, Pauses, ProbationReport, PublicationReport, VersionEntry, VersionState,
+    DrainReport, GameGlance, ModuleGlance, Pauses, ProbationReport, PublicationReport, VersionEntry,
+    VersionState,
 };
 pub use everwake_runtime::wasm::CrashVersion;
 pub use everwake_runtime::wasm::limits::COMPONENT_BYTES_MAX;
@@ -105,6 +106,27 @@ pub struct ProcessStatus {
     pub links: BTreeMap<String, bool>,
     /// Clients that it holds; none if its role holds none.
     pub clients: Option<u64>,
+    /// It takes nothing new.
+    pub drains: bool,
+}
+
+/// Body of `POST /v1/drain`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DrainRequest {
+    /// Take nothing new, and let go what can go; or no more of it.
+    pub on: bool,
+}
+
+/// How far a game or a gate is that is to stop.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainStatus {
+    /// It takes nothing new.
+    pub drains: bool,
+    /// Clients that it holds, or whose entities it has.
+    pub clients: u64,
+    /// Of a game: what goes, and what does not.
+    pub game: Option<DrainReport>,
 }
 
 /// One module that runs.

@@ -3,7 +3,9 @@
 use super::Which;
 use super::config::{Cluster, Game as Listed};
 use super::process::{self, Ended, Process, port_failed, stopped};
+use crate::admin::desk::{Desk, Drain};
 use crate::admin::server;
+use crate::admin::types::{DrainStatus, Problem, ProblemCode};
 use crate::config::Limits;
 use crate::dev::components::Components;
 use crate::dev::host;
@@ -81,7 +83,8 @@ async fn serve(cluster: &Cluster, process: &Process, terminal: &Terminal) -> any
     let token = server::mint_token()?;
     let token_file = process.write_private("admin.token", &token)?;
     let address = admin.local_addr()?;
-    let desk = Arc::new(process.desk(links.board(), None, steering.stop.clone()));
+    let desk = process.desk(links.board(), steering.stop.clone());
+    let desk = Arc::new(Desk { drain: Some(drain(game.handle())), ..desk });
     let serving = server::run(admin, steering.clone(), Some(desk), token.clone(), std::future::pending());
     let serving = tokio::spawn(serving);
     for (name, bytes) in modules {
@@ -162,6 +165,20 @@ fn start(
     let game = Game::join(settings, sink)?;
     let pump = tokio::spawn(pump(inputs, game.handle()));
     Ok(Running { game, links, pump, over })
+}
+
+fn drain(game: GameHandle) -> Drain {
+    let problem = |message: &str| {
+        Problem::new(ProblemCode::Unavailable, message, "`everwake status --config FILE` says who is up.")
+    };
+    Box::new(move |on| match game.drain(on) {
+        Ok(AdminAnswer::Drain(game)) => {
+            Ok(DrainStatus { drains: game.drains, clients: game.clients as u64, game: Some(game) })
+        }
+        Ok(AdminAnswer::Bad(why)) => Err(problem(&format!("The game cannot be drained: {why}."))),
+        Ok(_) => Err(problem("The game answers something else.")),
+        Err(_) => Err(problem("The game has stopped.")),
+    })
 }
 
 /// Hands to the game what links say, as fast as it takes it.

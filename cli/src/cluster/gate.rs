@@ -3,6 +3,8 @@
 use super::Which;
 use super::config::{Cluster, Gate as Listed};
 use super::process::{self, Ended, Process, port_failed, stopped};
+use crate::admin::desk::Drain;
+use crate::admin::types::DrainStatus;
 use crate::dev::ports::Protocol;
 use crate::failure::{HintExt as _, hinted};
 use crate::ops::place::Note;
@@ -68,12 +70,25 @@ async fn serve(cluster: &Cluster, process: &Process, terminal: &Terminal) -> any
     ));
     let sessions = gate.status();
     let clients = Box::new(move || sessions.borrow().sessions as u64);
+    let drain = drain(&gate);
     let (address, cert_hash) = (gate.address().to_string(), gate.fingerprint().to_owned());
     let how = Note { gate: address, cert_hash, ..Note::default() };
-    let asked = process.open(board, Some(clients), how).await?;
+    let asked = process.open(board, Some((clients, drain)), how).await?;
     gate.run(to_office, from_office, asked.or(stop)).await;
     let _ = tokio::time::timeout(LAST, office).await;
     Ok(if status.borrow().dead { Ended::Outlived } else { Ended::Stopped })
+}
+
+/// It lets nobody in; who is there stays until it stops, and is told then to go elsewhere.
+fn drain(gate: &Gate) -> Drain {
+    let (status, drains) = (gate.status(), gate.drains());
+    Box::new(move |on| {
+        if let Some(on) = on {
+            drains.send_replace(on);
+        }
+        let (clients, drains) = (status.borrow().sessions as u64, *drains.borrow());
+        Ok(DrainStatus { drains, clients, game: None })
+    })
 }
 
 fn config(listed: &Listed, process: &Process) -> GateConfig {

@@ -2,7 +2,7 @@
 
 use super::Which;
 use super::config::{Cluster, file_name_of};
-use crate::admin::desk::{self, Count, Desk};
+use crate::admin::desk::{self, Count, Desk, Drain};
 use crate::dev::ports::{Protocol, holder};
 use crate::failure::{HintExt as _, because, hinted};
 use crate::ops::life::Life;
@@ -150,14 +150,21 @@ impl Process {
     }
 
     /// What it answers to commands.
-    pub fn desk(&self, links: LinkBoard, clients: Option<Count>, stop: UnboundedSender<()>) -> Desk {
-        Desk { us: self.us.clone(), started: self.started, links, clients, stop }
+    pub fn desk(&self, links: LinkBoard, stop: UnboundedSender<()>) -> Desk {
+        Desk { us: self.us.clone(), started: self.started, links, clients: None, drain: None, stop }
     }
 
     /// Answers commands from now on, and says how it is reached; tells when one of them asks it to stop.
-    pub async fn open(&self, links: LinkBoard, clients: Option<Count>, how: Note) -> anyhow::Result<Asked> {
+    pub async fn open(
+        &self,
+        links: LinkBoard,
+        holds: Option<(Count, Drain)>,
+        how: Note,
+    ) -> anyhow::Result<Asked> {
         let (stop, asked) = unbounded_channel();
-        let (admin, token) = desk::open(Arc::new(self.desk(links, clients, stop))).await?;
+        let (clients, drain) = holds.unzip();
+        let desk = Desk { clients, drain, ..self.desk(links, stop) };
+        let (admin, token) = desk::open(Arc::new(desk)).await?;
         self.ready(Note { admin, token, ..how })?;
         Ok(Asked(asked))
     }

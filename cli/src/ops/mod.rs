@@ -5,8 +5,9 @@
 //! - [`supervisor`]: which process starts, ends and starts again; a core. [`up`]: what drives it, in the foreground.
 //!   [`office`]: where it is asked; [`journal`]: what processes say, in files with a bound.
 //! - [`wait`]: looking until others have begun or ended.
-//! - [`start`], [`stop`], [`status`], [`logs`]: the commands.
+//! - [`start`], [`stop`], [`drain`], [`status`], [`logs`]: the commands.
 
+pub mod drain;
 pub mod journal;
 pub mod life;
 pub mod logs;

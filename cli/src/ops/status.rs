@@ -24,7 +24,7 @@ pub struct Row {
     pub role: String,
     /// Its name.
     pub name: String,
-    /// `up`, `starting`, `silent` (it runs and does not answer) or `down`.
+    /// `up`, `draining`, `starting`, `silent` (it runs and does not answer) or `down`.
     pub state: &'static str,
     /// None if it does not run here, as all that follows.
     pub pid: Option<u32>,
@@ -93,13 +93,13 @@ fn row(peer: &PeerName, note: Option<&Note>) -> Row {
     row.uptime_ms = note.life.age().and_then(|age| u64::try_from(age.as_millis()).ok());
     if note.ready {
         row.admin = Some(note.admin.clone());
-        row.state = if ask(peer, note, &mut row).is_some() { "up" } else { "silent" };
+        row.state = ask(peer, note, &mut row).unwrap_or("silent");
     }
     row
 }
 
 /// What the process itself says; nothing if it does not answer.
-fn ask(peer: &PeerName, note: &Note, row: &mut Row) -> Option<()> {
+fn ask(peer: &PeerName, note: &Note, row: &mut Row) -> Option<&'static str> {
     let client = AdminClient::patient(&note.admin, &note.token, PATIENCE);
     let process = client.process().ok()?;
     row.start = Some(process.start);
@@ -111,7 +111,7 @@ fn ask(peer: &PeerName, note: &Note, row: &mut Row) -> Option<()> {
         row.spaces = Some(game.modules.iter().map(|module| module.spaces).sum());
         row.entities = Some(game.modules.iter().flat_map(|module| module.entities.values()).sum());
     }
-    Some(())
+    Some(if process.drains { "draining" } else { "up" })
 }
 
 /// As people read it.

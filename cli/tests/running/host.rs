@@ -157,3 +157,64 @@ fn start_outlives_its_command_and_stop_ends_it_all() {
     let said = desk.good(&["stop"]);
     assert!(said.contains("Nothing of it runs here."), "{said}");
 }
+
+/// The entity that a client plays, once it has read what was said at the beginning of a view.
+fn own(client: &mut Running) -> String {
+    let line = || {
+        client.say("own");
+        client.until("Account (own)").trim_start_matches("+ ").to_owned()
+    };
+    std::iter::repeat_with(line).take(2).last().unwrap()
+}
+
+#[test]
+fn nobody_is_cut_off_from_a_game_that_is_drained_and_stopped() {
+    let desk = desk_with_cluster();
+    let _background = Background(&desk);
+    let said = desk.good(&["start"]);
+    let words = said.lines().find(|line| line.contains("Clients connect with")).unwrap();
+    let start = || client(&desk, words, &["connect", "--module", "chat"]);
+    let mut clients: Vec<Running> = (0..6).map(|_| start()).collect();
+    let before: Vec<String> = clients
+        .iter_mut()
+        .map(|client| {
+            client.until("+ ");
+            own(client)
+        })
+        .collect();
+    let both = status(&desk);
+    let [one, other] = ["g-1", "g-2"].map(|name| row(&both, name)["clients"].as_u64().unwrap());
+    assert!(one > 0 && other > 0 && one + other == 6, "{both:#}");
+
+    let said = desk.good(&["drain", "g-1"]);
+    assert!(said.contains("`game/g-1` has let go what can go."), "{said}");
+    assert_eq!(row(&status(&desk), "g-1")["state"], "draining");
+    let after: Vec<String> = clients.iter_mut().map(own).collect();
+    assert_eq!(after, before, "each plays whom it played");
+    // Who comes now plays on the other one, until this one takes what is new again.
+    let mut late = start();
+    late.until("+ ");
+    let now = status(&desk);
+    assert_eq!(
+        (&row(&now, "g-1")["clients"], &row(&now, "g-2")["clients"]),
+        (&0.into(), &7.into()),
+        "{now:#}"
+    );
+    desk.good(&["drain", "g-1", "--cancel"]);
+    assert_eq!(row(&status(&desk), "g-1")["state"], "up");
+
+    desk.good(&["drain", "g-1", "--stop"]);
+    assert_eq!(row(&status(&desk), "g-1")["state"], "down");
+    let last: Vec<String> = clients.iter_mut().map(own).collect();
+    assert_eq!(last, before);
+
+    // A gate waits for its clients, and they for nothing.
+    let (code, said) = desk.run(&["drain", "w-1", "--timeout", "0"]);
+    assert!(code == 1 && said.contains("It has 7 clients."), "{said}");
+    let (code, said) = desk.run(&["drain", "d-0"]);
+    assert!(code == 1 && said.contains("A dispatcher holds nothing"), "{said}");
+    let last: Vec<String> = clients.iter_mut().map(own).collect();
+    assert_eq!(last, before);
+    desk.good(&["drain", "w-1", "--now", "--stop"]);
+    desk.good(&["stop"]);
+}

@@ -469,3 +469,18 @@ mod sessions;
 mod code {
     pub(super) use everwake_protocol::outcome::code::*;
 }
+
+#[test]
+fn who_is_there_stays_while_a_gate_that_is_to_stop_lets_nobody_in() {
+    let mut rig = Rig::new(GateLimits::default());
+    let (playing, _, own) = rig.playing();
+    rig.input(GateInput::Drain { on: true });
+    assert!(rig.core.status().drains);
+    rig.knock("10.0.0.9:1", true);
+    assert!(rig.drain().iter().any(|output| matches!(output, GateOutput::Refuse { .. })));
+    assert_eq!((rig.core.status().refused, rig.core.status().sessions), (1, 1));
+    assert_eq!(rig.ask(playing, 1, own, FOR_ALL), None, "it plays on");
+    rig.input(GateInput::Drain { on: false });
+    rig.knock("10.0.0.9:1", true);
+    assert!(rig.drain().iter().any(|output| matches!(output, GateOutput::Accept { .. })));
+}

@@ -65,6 +65,7 @@ pub struct Gate {
     fingerprint: String,
     core: GateCore,
     status: watch::Sender<GateStatus>,
+    drains: watch::Sender<bool>,
 }
 
 /// Binds a gate and runs it until `shutdown`.
@@ -90,6 +91,7 @@ impl Gate {
             fingerprint: identity.fingerprint,
             core: GateCore::new(config.limits, config.incarnation, config.seed),
             status: watch::Sender::new(GateStatus::default()),
+            drains: watch::Sender::new(false),
         })
     }
 
@@ -106,6 +108,11 @@ impl Gate {
     /// Counts, renewed ten times a second.
     pub fn status(&self) -> watch::Receiver<GateStatus> {
         self.status.subscribe()
+    }
+
+    /// Set to true it lets nobody in, and who is there stays; set to false it does again.
+    pub fn drains(&self) -> watch::Sender<bool> {
+        self.drains.clone()
     }
 
     /// Runs until `shutdown`, until the dispatchers' channels close, or until the others hold this life of the
@@ -131,6 +138,7 @@ impl Gate {
             cut_off: false,
             over: false,
             status: self.status,
+            drains: self.drains.subscribe(),
         };
         tracing::info!(address = %self.address, fingerprint = %self.fingerprint, "gate listens");
         driver.run(&endpoint, from_links, incoming, shutdown).await;
@@ -157,6 +165,7 @@ struct Driver {
     /// The core says that this life of the gate is over.
     over: bool,
     status: watch::Sender<GateStatus>,
+    drains: watch::Receiver<bool>,
 }
 
 impl Driver {
@@ -191,6 +200,10 @@ impl Driver {
                     }
                     None => self.cut_off = true,
                 },
+                Ok(()) = self.drains.changed() => {
+                    let on = *self.drains.borrow_and_update();
+                    self.handle(GateInput::Drain { on });
+                }
                 _ = ticks.tick() => self.tick(),
                 () = &mut shutdown, if stop_at.is_none() => {
                     stop_at = Some(self.stop());

@@ -140,6 +140,8 @@ pub struct Standing {
     pub modules: Vec<HeadMark>,
     /// Publications that it gets ready, or has ready.
     pub staged: Vec<Id>,
+    /// Shards of each module for entities that are in no space.
+    pub nil_shards: u32,
 }
 
 /// Which publication of a module is head.

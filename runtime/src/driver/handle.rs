@@ -231,6 +231,11 @@ impl GameHandle {
         answers.recv().map_err(|_| Stopped)
     }
 
+    /// Takes nothing new and lets go what can go, or no more of it, or says how that stands.
+    pub fn drain(&self, on: Option<bool>) -> Result<AdminAnswer, Stopped> {
+        self.ask(AdminRequest::Drain { on })
+    }
+
     /// Makes a component head, if nothing stands against it.
     pub fn publish(
         &self,

@@ -57,6 +57,11 @@ pub enum AdminRequest {
     },
     /// Everything at a glance.
     Status,
+    /// Take nothing new, and let go what can go; or no more of it; or say how that stands.
+    Drain {
+        /// None: as it is.
+        on: Option<bool>,
+    },
     /// One entity, or a space with its members.
     Inspect {
         /// An entity, a space, or a shard.
@@ -85,6 +90,8 @@ pub enum AdminAnswer {
     Versions(Vec<VersionEntry>),
     /// To `Status`.
     Status(Box<Status>),
+    /// To `Drain`.
+    Drain(super::report::DrainReport),
     /// To `Inspect`.
     View(serde_json::Value),
     /// To `Call`: what the method answered.
@@ -200,6 +207,7 @@ impl GameCore {
             }
             AdminRequest::Versions { module } => self.look(admin, Looked::Versions(module)),
             AdminRequest::Status => self.look(admin, Looked::Status),
+            AdminRequest::Drain { on } => self.drain_asked(admin, on),
             AdminRequest::Inspect { id } => self.inspect(admin, id),
             AdminRequest::Call { who, entity, method, args } => self.call(admin, who, entity, &method, &args),
         }

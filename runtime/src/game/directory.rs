@@ -187,6 +187,16 @@ impl Directory {
         self.spaces.iter().filter(|(_, row)| row.module == module).map(|(id, _)| *id).collect()
     }
 
+    /// Entities in spaces of a kind that have not left, and what is known of each. The space itself is none of them.
+    pub fn inside(&self, kind: SpaceKind) -> impl Iterator<Item = (EntityId, &Location)> {
+        let is_there = move |(entity, at): &(EntityId, &Location)| {
+            at.leaving.is_none()
+                && *entity != at.space
+                && self.spaces.get(&at.space).is_some_and(|row| row.kind == kind)
+        };
+        self.entities.iter().map(|(entity, at)| (*entity, at)).filter(is_there)
+    }
+
     /// How many live entities of each type a module has.
     pub fn census(&self, module: &str) -> BTreeMap<u32, usize> {
         let mut census = BTreeMap::new();

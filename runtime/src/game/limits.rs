@@ -41,6 +41,10 @@ pub const GLANCE_MS_MAX: u64 = 2_000;
 pub const VERSIONS_TOLD_MAX: usize = 32;
 /// How long an answer to `publish` is held for pauses that are not known yet, in ms.
 pub const PAUSES_WAIT_MS: u64 = 300;
+/// Entities of a game that is drained which are asked to go and have not gone. Stops a drain from filling links.
+pub const EVICTIONS_MAX: usize = 256;
+/// How often it is looked who still has to go, in ms.
+pub const DRAIN_AGAIN_MS: u64 = 50;
 /// How long an operator's call or look may take, in ms.
 pub const OPERATOR_MS_MAX: u64 = 10_000;
 /// Open requests of operators.

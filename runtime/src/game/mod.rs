@@ -11,7 +11,7 @@
 //! - `post`: what goes to dispatchers and comes from them. `peers`: the other games, and who leads. `fetch`: what one takes
 //!   from another. `handover`: what a newcomer takes. `asks`, `glance`: what operators ask of several games.
 //! - [`node`]: a game with its own dispatcher; [`joined`]: a game among others.
-//! - [`moves`]: entities that are born, leave, arrive and go.
+//! - [`moves`]: entities that are born, leave, arrive and go. `drain`: all that can go, before the process stops.
 //! - [`sessions`], [`gate`]: clients.
 //! - [`key_value`]: the ordered map of a module.
 //! - [`modules`]: what runs: shards, services, versions and their history.
@@ -25,6 +25,7 @@ pub mod config;
 pub mod debts;
 mod delivery;
 pub mod directory;
+mod drain;
 mod fetch;
 pub mod gate;
 mod glance;
@@ -238,7 +239,7 @@ pub struct GameCore {
     config: GameConfig,
     /// This life of the process.
     incarnation: Incarnation,
-    directory: Directory,
+    pub(crate) directory: Directory,
     sessions: Sessions,
     gates: Gates,
     arrivals: Arrivals,
@@ -278,6 +279,8 @@ pub struct GameCore {
     /// UTC ms after which nobody waits for spaces to close.
     closing: Option<u64>,
     finished: bool,
+    /// It takes nothing new, and lets go what can go.
+    draining: Option<drain::Draining>,
     out: Vec<GameOutput>,
 }
 
@@ -335,6 +338,7 @@ impl GameCore {
             now_ms: 0,
             closing: None,
             finished: false,
+            draining: None,
             out: Vec::new(),
         }
     }
@@ -381,7 +385,8 @@ impl GameCore {
         let modules = self.modules.values().filter_map(|module| module.next_wake_ms(judges)).min();
         let closing = self.closing.filter(|_| !self.finished);
         let peers = self.peers.next_wake_ms();
-        [rehearsals, publications, looks, tickets, modules, closing, peers].into_iter().flatten().min()
+        let drain = self.draining.as_ref().map(|draining| draining.again_ms);
+        [drain, rehearsals, publications, looks, tickets, modules, closing, peers].into_iter().flatten().min()
     }
 
     /// What was counted.
@@ -425,6 +430,7 @@ impl GameCore {
         self.tend_modules();
         self.tend_looks();
         self.tend_peers();
+        self.tend_drain();
         self.finish();
     }
 

@@ -160,11 +160,7 @@ impl GameCore {
 
     /// The nil shard of an entity that is in no space.
     pub(super) fn nil_shard_of(&self, module: &str, entity: EntityId) -> EntityId {
-        let shards = u64::from(self.config.nil_shards.max(1));
-        let [a, b, c, d] = entity.0.0;
-        let hash = u64::from(a ^ c) << 32 | u64::from(b ^ d);
-        let shard = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        nil_shard(self.incarnation, module, u32::try_from(shard % shards).unwrap_or_default())
+        nil_shard(self.incarnation, module, share_of(entity, self.config.nil_shards))
     }
 
     /// An entity is in the space that says so.
@@ -214,7 +210,7 @@ impl GameCore {
     /// An entity has left: bring it to where it goes.
     pub(super) fn departed(&mut self, traveller: Box<Traveller>) {
         let module = &traveller.version.manifest.name;
-        let target = traveller.to.unwrap_or_else(|| self.nil_shard_of(module, traveller.entity));
+        let target = traveller.to.unwrap_or_else(|| self.nil_place_of(module, traveller.entity));
         self.counters.moves += 1;
         self.send_traveller(target, traveller);
     }
@@ -279,4 +275,12 @@ impl GameCore {
         self.gone(traveller.entity);
         self.own_entity_gone(traveller.entity);
     }
+}
+
+/// Which of so many places is an entity's.
+pub(super) fn share_of(entity: EntityId, places: u32) -> u32 {
+    let [a, b, c, d] = entity.0.0;
+    let hash = u64::from(a ^ c) << 32 | u64::from(b ^ d);
+    let share = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    u32::try_from(share % u64::from(places.max(1))).unwrap_or_default()
 }

@@ -46,6 +46,8 @@ pub(super) struct Row {
     pub(super) name: String,
     /// As it said last.
     pub(super) standing: Option<Standing>,
+    /// Of which modules it takes what is new, as the dispatchers hear.
+    open: BTreeSet<String>,
     /// It wants to be let in, and runs this.
     pub(super) join: Option<Vec<HeadMark>>,
     /// It could not be reached: it is greeted again.
@@ -192,6 +194,10 @@ impl GameCore {
                 && member.incarnation != self.incarnation
             {
                 self.meet(member.incarnation, Some(name));
+                if let Some(row) = self.peers.known.get_mut(&member.incarnation) {
+                    let open = member.profile.modules.iter().filter(|_| !member.profile.closed);
+                    row.open = open.cloned().collect();
+                }
             }
         }
     }
@@ -234,7 +240,17 @@ impl GameCore {
             leads: self.peers.lead != Lead::No,
             modules: self.head_marks(),
             staged: staged.map(|staged| staged.order.mark).collect(),
+            nil_shards: self.config.nil_shards.max(1),
         }
+    }
+
+    /// The others that run a module and take what is new: each with its number of nil shards.
+    pub(super) fn takers(&self, module: &str) -> Vec<(Incarnation, u32)> {
+        let takes = |(life, row): (&Incarnation, &Row)| {
+            let shards = row.standing.as_ref()?.nil_shards;
+            row.open.contains(module).then_some((*life, shards))
+        };
+        self.peers.known.iter().filter_map(takes).collect()
     }
 
     pub(super) fn head_marks(&self) -> Vec<HeadMark> {

@@ -73,7 +73,7 @@ impl GameCore {
             modules: self.modules.keys().cloned().collect(),
             labels: self.config.labels.clone(),
             load: u32::try_from(self.directory.sizes().0).unwrap_or(u32::MAX),
-            closed: self.closing.is_some() || !self.is_in(),
+            closed: self.closing.is_some() || self.drains() || !self.is_in(),
         }
     }
 

@@ -366,3 +366,27 @@ pub enum Fact {
         module: String,
     },
 }
+
+/// How far a game is that is to stop.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct DrainReport {
+    /// It takes nothing new.
+    pub drains: bool,
+    /// Other games that take what it lets go.
+    pub takers: usize,
+    /// Entities in no space: they go.
+    pub free: usize,
+    /// Entities that went since it began.
+    pub gone: u64,
+    /// Spaces, which do not go.
+    pub spaces: usize,
+    /// Entities in them.
+    pub inside: usize,
+    /// Clients with an entity here, wherever it is.
+    pub clients: usize,
+    /// Services here, which do not go.
+    pub services: usize,
+    /// Modules whose key-value map is kept here, which does not go.
+    pub maps: usize,
+}

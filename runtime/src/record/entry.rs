@@ -109,6 +109,9 @@ pub enum RecordedInput {
     /// Looked at, or rehearsed: it took a turn and changed nothing.
     Looked,
     Close,
+    Evict {
+        entity: EntityId,
+    },
 }
 
 /// An arriving entity, as data.
@@ -171,6 +174,7 @@ impl RecordedInput {
             Input::Swap(version) => RecordedInput::Swap { version: version.hash },
             Input::Rehearse { .. } | Input::Inspect { .. } => RecordedInput::Looked,
             Input::Close => RecordedInput::Close,
+            Input::Evict { entity } => RecordedInput::Evict { entity },
         }
     }
 
@@ -206,6 +210,7 @@ impl RecordedInput {
             }
             RecordedInput::Looked => Input::Inspect { ticket: 0, entity: None },
             RecordedInput::Close => Input::Close,
+            RecordedInput::Evict { entity } => Input::Evict { entity },
         })
     }
 }

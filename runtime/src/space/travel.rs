@@ -1,7 +1,7 @@
 //! Entities that go to other spaces and come from there, by the marker protocol of rule A8.
 
 use super::commit::Effect;
-use super::entity::{Entity, Slot};
+use super::entity::{Entity, Intent, Slot};
 use super::mailbox::{Fact, Item};
 use super::state::{Space, one_id};
 use crate::guest::Hook;
@@ -13,6 +13,21 @@ use everwake_protocol::cluster::MessageId;
 use everwake_protocol::{EntityId, cbor};
 
 impl Space {
+    /// The process wants an entity to go on elsewhere. One that is about to go by itself does.
+    pub(super) fn evict(&mut self, id: EntityId) {
+        if self.is_real() || id == self.config.id {
+            return;
+        }
+        let Some(entity) = self.world.by_id_mut(id) else { return };
+        if entity.leaving || entity.dying || entity.giving || entity.intent.is_some() {
+            return;
+        }
+        entity.intents = entity.intents.wrapping_add(1);
+        let intent = entity.intents;
+        entity.intent = Some(Intent { to: None, pose: entity.pose, number: intent });
+        self.fifo.push(Output::EnterAsked { entity: id, space: None, intent });
+    }
+
     /// Everything that was sent to the entity before its ask has arrived: its hooks, then it goes.
     pub(super) fn marker(&mut self, id: EntityId, intent: u32) {
         let Some(entity) = self.world.by_id_mut(id) else { return };
@@ -129,6 +144,8 @@ impl Space {
         debts.iter().for_each(|debt| self.detour(debt.target));
         match failed {
             None => self.entered(id),
+            // It wanted to be in no space, or somebody else wanted it to go on: it is where it was.
+            Some(_) if to.is_none() && !self.is_real() => {}
             Some(code) => {
                 let own = self.config.id;
                 if self.is_real() {

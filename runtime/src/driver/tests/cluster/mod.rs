@@ -1,5 +1,6 @@
 //! Publications over all games of a cluster: who decides, who goes over when, and what becomes of it if somebody dies.
 
+mod drain;
 mod model;
 mod rig;
 
