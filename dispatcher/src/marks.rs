@@ -82,16 +82,9 @@ mod tests {
     use everwake_protocol::cluster::{Incarnation, Target};
 
     fn envelope(epoch: u32, counter: u64, after: u64) -> Envelope<()> {
-        Envelope {
-            source: Incarnation::default(),
-            target: Target::Entity(EntityId::default()),
-            message: MessageId { sender: Id::from_u128(1), epoch, counter },
-            after,
-            location_epoch: 0,
-            hops: 0,
-            refusable: true,
-            payload: (),
-        }
+        let message = MessageId { sender: Id::from_u128(1), epoch, counter };
+        let target = Target::Entity(EntityId::default());
+        Envelope { after, ..Envelope::new(Incarnation::default(), target, message, ()) }
     }
 
     #[test]

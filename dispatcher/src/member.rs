@@ -214,7 +214,7 @@ impl<P: Weight + Clone> Member<P> {
                 self.profile = Some(profile.clone());
                 self.tell_each(&|| ToDispatcher::Profile(profile.clone()), out);
             }
-            Say::Ask { ticket, entities } => self.ask(ticket, entities, out),
+            Say::Ask { ticket, died, entities } => self.ask(ticket, died, entities, out),
             Say::Hold { sender, target, hold } => {
                 if let Some((_, side)) = self.side_of(target) {
                     side.outbox.hold((sender, target), hold);
@@ -279,7 +279,13 @@ impl<P: Weight + Clone> Member<P> {
         }
     }
 
-    fn ask(&mut self, ticket: u64, entities: Vec<EntityId>, out: &mut Vec<MemberOutput<P>>) {
+    fn ask(
+        &mut self,
+        ticket: u64,
+        died: Incarnation,
+        entities: Vec<EntityId>,
+        out: &mut Vec<MemberOutput<P>>,
+    ) {
         let mut shares: BTreeMap<usize, Vec<EntityId>> = BTreeMap::new();
         for entity in entities {
             shares.entry(self.share(entity)).or_default().push(entity);
@@ -287,7 +293,8 @@ impl<P: Weight + Clone> Member<P> {
         for (place, entities) in shares {
             let Some(side) = self.sides.get_mut(place) else { continue };
             for part in entities.chunks(REPORTS_MAX) {
-                side.pass_or_hold(place, ToDispatcher::Ask { ticket, entities: part.to_vec() }, out);
+                let entities = part.to_vec();
+                side.pass_or_hold(place, ToDispatcher::Ask { ticket, died, entities }, out);
             }
         }
     }
@@ -427,6 +434,7 @@ impl<P: Weight + Clone> Member<P> {
         }
         for side in &mut self.sides {
             side.acks.retain(|(to, ..), _| *to != life);
+            side.outbox.doubt();
             for (envelope, uncertain) in side.outbox.take_lane(life) {
                 let reason = ReturnReason::Gone;
                 out.push(MemberOutput::Event(MemberEvent::Returned { envelope, reason, uncertain }));
@@ -435,6 +443,8 @@ impl<P: Weight + Clone> Member<P> {
         out.push(MemberOutput::Event(MemberEvent::Dead { life, dispatcher: place }));
         // What was for somebody in there comes back now, what was for others is dropped as a double.
         if let Some(side) = self.sides.get_mut(place) {
+            // Behind what was said before it was heard.
+            side.pass(place, ToDispatcher::Known { alive: Vec::new(), dead: vec![life] }, out);
             side.again(now_ms);
         }
     }

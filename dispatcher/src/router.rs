@@ -154,14 +154,20 @@ impl<P: Weight> Router<P> {
             ToDispatcher::SpaceClosed(report) => self.space_closed(from, &report),
             ToDispatcher::Gone { entity, epoch } => self.entity_gone(from, entity, epoch),
             ToDispatcher::Block { entity, intent } => self.block(from, entity, intent, out),
-            ToDispatcher::Carry(envelope) => self.carry(envelope, self.now_ms, out),
+            ToDispatcher::Carry(envelope) => {
+                let envelope = self.in_doubt(from, envelope);
+                self.carry(envelope, self.now_ms, out);
+            }
             ToDispatcher::Create { place, envelope } => self.create(place, envelope, self.now_ms, out),
             ToDispatcher::Acks { to, acks } => self.send(to, FromDispatcher::Acks(acks), out),
-            ToDispatcher::Ask { ticket, entities } => {
+            ToDispatcher::Ask { ticket, died, entities } => {
                 // Whoever hears what is gone has heard of all who say so.
                 self.members_at_ms = self.members_at_ms.min(self.now_ms);
                 self.tell_members(out);
-                let gone = entities.into_iter().filter(|entity| self.is_gone(*entity)).collect();
+                let is_over = |entity: &everwake_protocol::EntityId| {
+                    self.is_gone(*entity) || self.directory.died_with(*entity, died)
+                };
+                let gone = entities.into_iter().filter(is_over).collect();
                 self.send(from, FromDispatcher::Asked { ticket, gone }, out);
             }
             ToDispatcher::Leave => self.declare_dead(from, Death::Left, out),

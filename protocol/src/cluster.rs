@@ -17,7 +17,7 @@ mod routing;
 
 pub use codec::{CARGO_CLIENT, CARGO_GATE};
 pub use routing::{
-    Ack, BetweenDispatchers, EntityReport, Envelope, FromDispatcher, Member, Placement, Profile,
+    Ack, Attempt, BetweenDispatchers, EntityReport, Envelope, FromDispatcher, Member, Placement, Profile,
     ReturnReason, SpaceReport, ToDispatcher, Weight,
 };
 

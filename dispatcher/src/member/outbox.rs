@@ -2,7 +2,7 @@
 
 use crate::limits::{OUTBOX_BYTES_MAX, OUTBOX_COST_BYTES};
 use everwake_protocol::cluster::{
-    Ack, Envelope, Incarnation, MessageId, Placement, Target, ToDispatcher, Weight,
+    Ack, Attempt, Envelope, Incarnation, MessageId, Placement, Target, ToDispatcher, Weight,
 };
 use everwake_protocol::{EntityId, Id};
 use std::collections::{BTreeMap, VecDeque};
@@ -26,6 +26,8 @@ struct Item<P> {
     envelope: Envelope<P>,
     place: Option<Placement>,
     sent: u32,
+    /// Somebody has died since it was first sent.
+    in_doubt: bool,
 }
 
 impl<P> Default for Outbox<P> {
@@ -101,7 +103,7 @@ impl<P: Weight + Clone> Outbox<P> {
         self.next += 1;
         self.bytes += cost(&envelope.payload);
         self.streams.entry(stream(&envelope)).or_default().push_back(number);
-        self.items.insert(number, Item { envelope, place, sent: 0 });
+        self.items.insert(number, Item { envelope, place, sent: 0, in_doubt: false });
         number
     }
 
@@ -121,6 +123,11 @@ impl<P: Weight + Clone> Outbox<P> {
             .filter(|message| message.epoch == epoch)
             .map_or(0, |message| message.counter);
         let item = self.items.get_mut(&number)?;
+        item.envelope.attempt = match item.sent {
+            0 => Attempt::First,
+            _ if item.in_doubt => Attempt::Doubtful,
+            _ => Attempt::Again,
+        };
         item.sent = item.sent.saturating_add(1);
         item.envelope.after = after;
         let envelope = item.envelope.clone();
@@ -128,6 +135,11 @@ impl<P: Weight + Clone> Outbox<P> {
             Some(place) => ToDispatcher::Create { place, envelope },
             None => ToDispatcher::Carry(envelope),
         })
+    }
+
+    /// Somebody has died: whoever took what was sent before may be no more, and another be there under its name.
+    pub(super) fn doubt(&mut self) {
+        self.items.values_mut().for_each(|item| item.in_doubt |= item.sent > 0);
     }
 
     /// All items, in order.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::limits::OUTBOX_BYTES_MAX;
 use bytes::Bytes;
-use everwake_protocol::cluster::MessageId;
+use everwake_protocol::cluster::{Attempt, MessageId};
 
 const OWN: Incarnation = Incarnation { start: 1, random: 1 };
 const PEER: Incarnation = Incarnation { start: 1, random: 2 };
@@ -27,6 +27,7 @@ fn envelope(target: Target, counter: u64, payload: Bytes) -> Envelope<Bytes> {
         location_epoch: 0,
         hops: 0,
         refusable: true,
+        attempt: Attempt::First,
         payload,
     }
 }
@@ -259,4 +260,29 @@ fn what_is_held_goes_when_its_holds_end_and_not_before() {
     assert_eq!(carried(&desk.carry(to(5, 5))), []);
     assert_eq!(carried(&desk.say(Say::LetGo { sender, target, hold: 2 })), [(3, 2), (5, 3)]);
     assert_eq!(carried(&desk.carry(to(5, 6))), [(6, 5)]);
+}
+
+#[test]
+fn what_was_sent_before_a_death_is_in_doubt_when_it_goes_again() {
+    let mut desk = Desk::open();
+    let attempts = |out: &[MemberOutput<Bytes>]| -> Vec<(u64, Attempt)> {
+        let carry = |output: &MemberOutput<Bytes>| match output {
+            MemberOutput::Send { message: ToDispatcher::Carry(envelope), .. } => {
+                Some((envelope.message.counter, envelope.attempt))
+            }
+            _ => None,
+        };
+        out.iter().filter_map(carry).collect()
+    };
+    use Attempt::{Again, Doubtful, First};
+    assert_eq!(attempts(&desk.carry(to(100, 1))), [(1, First)]);
+    desk.up(DISPATCHER, true);
+    desk.carry(to(100, 2));
+    assert_eq!(attempts(&desk.report()), [(1, Again), (2, First)]);
+    let heard = ToDispatcher::Known { alive: Vec::new(), dead: vec![PEER] };
+    let out = desk.hear(FromDispatcher::Dead(PEER));
+    let told = |output: &MemberOutput<Bytes>| matches!(output, MemberOutput::Send { message, .. } if *message == heard);
+    assert!(out.iter().any(told));
+    desk.carry(to(100, 3));
+    assert_eq!(attempts(&desk.input(MemberInput::Flush)), [(1, Doubtful), (2, Doubtful), (3, Again)]);
 }

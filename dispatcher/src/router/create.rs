@@ -20,6 +20,7 @@ impl<P: Weight> Router<P> {
         let Target::Entity(entity) = envelope.target else {
             return self.give_back(envelope, ReturnReason::NoPlace, out);
         };
+        let is_named = matches!(place, Placement::Named { .. } | Placement::Process(_));
         match self.directory.entity(entity).map(|row| row.place) {
             // Sent again: the game that was chosen knows whether it has made it.
             Some(Place::Making { at, by } | Place::Remaking { at, by, .. })
@@ -28,7 +29,7 @@ impl<P: Weight> Router<P> {
                 return self.make(entity, at, envelope, out);
             }
             Some(_) => return self.give_back(envelope, ReturnReason::Exists, out),
-            None if self.directory.tombstone(entity).is_some() => {
+            None if !is_named && self.directory.tombstone(entity).is_some() => {
                 return self.give_back(envelope, ReturnReason::Gone, out);
             }
             // It may be a creation that is sent again, of what somebody has not told yet.
@@ -47,13 +48,17 @@ impl<P: Weight> Router<P> {
         &mut self,
         entity: EntityId,
         at: Incarnation,
-        envelope: Envelope<P>,
+        mut envelope: Envelope<P>,
         out: &mut Vec<RouterOutput<P>>,
     ) {
+        // Above all that it had before, and the same if it is handed out again.
+        let known = self.directory.entity(entity).map(|row| row.epoch);
+        let next = || self.directory.tombstone(entity).unwrap_or_default().saturating_add(1);
+        envelope.location_epoch = known.unwrap_or_else(next);
         if let Some(process) = self.processes.get_mut(at) {
             process.placed = process.placed.saturating_add(1);
         }
-        self.directory.make(entity, at, envelope.message);
+        self.directory.make(entity, at, envelope.message, envelope.location_epoch);
         self.forward(at, envelope, out);
         self.release(entity, out);
     }
@@ -71,7 +76,7 @@ impl<P: Weight> Router<P> {
             less_loaded(entity, &games).ok_or(ReturnReason::NoPlace)
         };
         match place {
-            Placement::Anywhere { module } => of_two(module, None),
+            Placement::Anywhere { module } | Placement::Named { module } => of_two(module, None),
             Placement::Labelled { module, label } => of_two(module, Some(label)),
             Placement::Space(space) => {
                 self.directory.space(*space).map(|space| space.process).ok_or(ReturnReason::Gone)

@@ -4,7 +4,9 @@ use super::{Death, Fact, Router, RouterOutput};
 use crate::bounded::Bounded;
 use crate::limits::{ABSENT_MS, DEAD_MAX, DEATH_MS, YOUNG_MS};
 use everwake_link::{PeerName, Role};
-use everwake_protocol::cluster::{BetweenDispatchers, FromDispatcher, Incarnation, Profile, Weight};
+use everwake_protocol::cluster::{
+    Attempt, BetweenDispatchers, Envelope, FromDispatcher, Incarnation, Profile, Weight,
+};
 use everwake_protocol::limits::{MEMBERS_MAX, REPORTS_MAX};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,6 +39,8 @@ pub(super) struct Process {
     pub(super) placed: u32,
     /// Whom it knows to be dead, while it reports.
     knows_dead: BTreeSet<Incarnation>,
+    /// Of whose deaths it was told, and has not said that it heard.
+    unheard: BTreeSet<Incarnation>,
 }
 
 impl Process {
@@ -50,6 +54,7 @@ impl Process {
             profile: Profile::default(),
             placed: 0,
             knows_dead: BTreeSet::new(),
+            unheard: BTreeSet::new(),
         }
     }
 }
@@ -156,7 +161,10 @@ impl<P: Weight> Router<P> {
         out: &mut Vec<RouterOutput<P>>,
     ) {
         let Some(process) = self.processes.get_mut(from) else { return };
-        process.knows_dead.extend(dead.iter().copied());
+        if process.standing == Standing::Reporting {
+            process.knows_dead.extend(dead.iter().copied());
+        }
+        process.unheard.retain(|life| !dead.contains(life));
         if process.name.role() == Role::Game {
             for life in dead.into_iter().filter(|life| *life != from) {
                 self.declare_dead(life, Death::Told, out);
@@ -265,8 +273,10 @@ impl<P: Weight> Router<P> {
             out.push(RouterOutput::Fact(Fact::Joined { name, incarnation: from }));
         }
         // Whom it missed the deaths of, while its link was cut.
-        for life in self.processes.dead.keys().filter(|life| !knows.contains(life)) {
-            out.push(RouterOutput::Send { to: from, message: FromDispatcher::Dead(life) });
+        let missed: Vec<Incarnation> =
+            self.processes.dead.keys().filter(|life| !knows.contains(life)).collect();
+        for life in missed {
+            self.tell_death(from, life, out);
         }
         self.members_dirty = true;
         self.directory.end_report(from, report, self.now_ms);
@@ -291,8 +301,8 @@ impl<P: Weight> Router<P> {
                 out.push(RouterOutput::Peer { to, message: BetweenDispatchers::Dead(vec![life]) });
             }
         }
-        for (to, _) in self.processes.iter() {
-            out.push(RouterOutput::Send { to, message: FromDispatcher::Dead(life) });
+        for to in self.processes.lives.keys().copied().collect::<Vec<_>>() {
+            self.tell_death(to, life, out);
         }
         let name = self.processes.lives.remove(&life).map(|process| process.name);
         if let Some(name) = &name {
@@ -303,6 +313,22 @@ impl<P: Weight> Router<P> {
         out.push(RouterOutput::Fact(Fact::Dead { name, incarnation: life, why }));
         self.directory.end_process(life, self.now_ms);
         self.changed = true;
+    }
+
+    fn tell_death(&mut self, to: Incarnation, life: Incarnation, out: &mut Vec<RouterOutput<P>>) {
+        if let Some(process) = self.processes.lives.get_mut(&to) {
+            process.unheard.insert(life);
+            out.push(RouterOutput::Send { to, message: FromDispatcher::Dead(life) });
+        }
+    }
+
+    /// What a process sends again before it says that it has heard of a death may be for whoever died.
+    pub(super) fn in_doubt(&self, from: Incarnation, mut envelope: Envelope<P>) -> Envelope<P> {
+        let process = self.processes.get(from).filter(|_| envelope.attempt == Attempt::Again);
+        if process.is_some_and(|process| !process.unheard.is_empty()) {
+            envelope.attempt = Attempt::Doubtful;
+        }
+        envelope
     }
 
     pub(super) fn declare_silent_dead(&mut self, out: &mut Vec<RouterOutput<P>>) {

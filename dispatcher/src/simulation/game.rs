@@ -104,16 +104,8 @@ impl Game {
     }
 
     fn envelope(&self, target: Target, sender: Id, counter: u64, payload: Say) -> Envelope<Say> {
-        Envelope {
-            source: self.life,
-            target,
-            message: MessageId { sender, epoch: 0, counter },
-            after: 0,
-            location_epoch: 0,
-            hops: 0,
-            refusable: payload == Say::Hello,
-            payload,
-        }
+        let message = MessageId { sender, epoch: 0, counter };
+        Envelope { refusable: payload == Say::Hello, ..Envelope::new(self.life, target, message, payload) }
     }
 
     /// Something that a game does by itself.

@@ -26,8 +26,24 @@ pub struct Envelope<P> {
     /// Its author can be told no if too much waits. What others wait for (answers, arrivals, hand-overs) never
     /// is refused for that; its number is bounded by what was let in before.
     pub refusable: bool,
+    /// Which copy of it this is, as far as is known.
+    pub attempt: Attempt,
     /// What it says.
     pub payload: P,
+}
+
+/// Whether an envelope may have arrived before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Attempt {
+    /// It was never sent before.
+    #[default]
+    First,
+    /// It was.
+    Again,
+    /// And since it was first sent its source has heard of a death, or has not yet heard of one: who was its target
+    /// then may have taken it, and be no more. Only what comes back under its name after a death cares
+    /// ([`Placement::Named`]).
+    Doubtful,
 }
 
 /// How much room something takes where it waits.
@@ -59,7 +75,13 @@ pub enum Placement {
     },
     /// The game of a space.
     Space(EntityId),
-    /// One life of a game.
+    /// As anywhere, for what comes back under its name: that it is no more is no reason to refuse it. Its maker is told
+    /// the location epoch, above all that it had, in the envelope.
+    Named {
+        /// Name of the module.
+        module: String,
+    },
+    /// The same in one life of a game.
     Process(Incarnation),
 }
 
@@ -160,16 +182,19 @@ pub enum ToDispatcher<P> {
         /// At most [`crate::limits::ACKS_MAX`].
         acks: Vec<Ack>,
     },
-    /// Which of these are no more? All of them belong to this dispatcher.
+    /// Which of these are no more, or have died with this life? All of them belong to this dispatcher.
     Ask {
         /// Given back.
         ticket: u64,
+        /// Nobody's: only who is no more.
+        died: Incarnation,
         /// At most [`crate::limits::REPORTS_MAX`].
         entities: Vec<EntityId>,
     },
     /// The process ends in order: its incarnation is over.
     Leave,
-    /// Part of a report: of whom this process knows that he lives, or is dead.
+    /// Part of a report: of whom this process knows that he lives, or is dead. Alone: the answer to
+    /// [`FromDispatcher::Dead`].
     Known {
         /// With their names; at most [`crate::limits::MEMBERS_MAX`].
         alive: Vec<(Incarnation, String)>,
@@ -240,7 +265,7 @@ pub enum FromDispatcher<P, S = P> {
     Asked {
         /// As given.
         ticket: u64,
-        /// Those that are no more.
+        /// Those that are no more, or were at some time in the life that died.
         gone: Vec<EntityId>,
     },
 }
@@ -279,7 +304,7 @@ impl<P> ToDispatcher<P> {
             ToDispatcher::Gone { entity, epoch } => ToDispatcher::Gone { entity, epoch },
             ToDispatcher::Block { entity, intent } => ToDispatcher::Block { entity, intent },
             ToDispatcher::Acks { to, acks } => ToDispatcher::Acks { to, acks },
-            ToDispatcher::Ask { ticket, entities } => ToDispatcher::Ask { ticket, entities },
+            ToDispatcher::Ask { ticket, died, entities } => ToDispatcher::Ask { ticket, died, entities },
             ToDispatcher::Leave => ToDispatcher::Leave,
             ToDispatcher::Known { alive, dead } => ToDispatcher::Known { alive, dead },
         }
@@ -311,21 +336,33 @@ impl<P, S> FromDispatcher<P, S> {
 impl<P> Envelope<P> {
     /// Something that was not on its way yet.
     pub fn new(source: Incarnation, target: Target, message: MessageId, payload: P) -> Envelope<P> {
-        Envelope { source, target, message, after: 0, location_epoch: 0, hops: 0, refusable: false, payload }
+        Envelope {
+            source,
+            target,
+            message,
+            after: 0,
+            location_epoch: 0,
+            hops: 0,
+            refusable: false,
+            attempt: Attempt::First,
+            payload,
+        }
     }
 
     /// The same with another payload.
     pub fn map<Q>(self, change: impl FnOnce(P) -> Q) -> Envelope<Q> {
-        let Envelope { source, target, message, after, location_epoch, hops, refusable, payload } = self;
+        let Envelope { source, target, message, after, location_epoch, hops, refusable, attempt, payload } =
+            self;
         let payload = change(payload);
-        Envelope { source, target, message, after, location_epoch, hops, refusable, payload }
+        Envelope { source, target, message, after, location_epoch, hops, refusable, attempt, payload }
     }
 
     /// The same with another payload, if there is one.
     pub fn try_map<Q>(self, change: impl FnOnce(P) -> Option<Q>) -> Option<Envelope<Q>> {
-        let Envelope { source, target, message, after, location_epoch, hops, refusable, payload } = self;
+        let Envelope { source, target, message, after, location_epoch, hops, refusable, attempt, payload } =
+            self;
         let payload = change(payload)?;
-        Some(Envelope { source, target, message, after, location_epoch, hops, refusable, payload })
+        Some(Envelope { source, target, message, after, location_epoch, hops, refusable, attempt, payload })
     }
 
     /// Whether it is kept at its source until it has arrived.

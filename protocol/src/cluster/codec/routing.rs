@@ -1,7 +1,7 @@
 //! The bytes of what processes and dispatchers say to each other; `docs/dispatchers.md` has all of them.
 
 use crate::cluster::{
-    Ack, BetweenDispatchers, EntityReport, Envelope, FromDispatcher, Incarnation, Member, MessageId,
+    Ack, Attempt, BetweenDispatchers, EntityReport, Envelope, FromDispatcher, Incarnation, Member, MessageId,
     Placement, Profile, ReturnReason, SpaceReport, Target, ToDispatcher,
 };
 use crate::id::EntityId;
@@ -59,9 +59,10 @@ impl ToDispatcher<Bytes> {
                 put_life(out, to);
                 put_list(out, acks, ACKS_MAX, put_ack);
             }
-            ToDispatcher::Ask { ticket, entities } => {
+            ToDispatcher::Ask { ticket, died, entities } => {
                 out.put_u8(13);
                 out.put_u64(*ticket);
+                put_life(out, died);
                 put_list(out, entities, REPORTS_MAX, |out, entity| out.put_id(entity.0));
             }
             ToDispatcher::Leave => out.put_u8(14),
@@ -94,7 +95,10 @@ impl ToDispatcher<Bytes> {
             12 => {
                 ToDispatcher::Acks { to: life(&mut fields)?, acks: list(&mut fields, "acks", ACKS_MAX, ack)? }
             }
-            13 => ToDispatcher::Ask { ticket: fields.u64()?, entities: ids(&mut fields)? },
+            13 => {
+                let (ticket, died) = (fields.u64()?, life(&mut fields)?);
+                ToDispatcher::Ask { ticket, died, entities: ids(&mut fields)? }
+            }
             14 => ToDispatcher::Leave,
             15 => ToDispatcher::Known {
                 alive: list(&mut fields, "alive", MEMBERS_MAX, named)?,
@@ -284,6 +288,7 @@ fn put_envelope(out: &mut Vec<u8>, envelope: &Envelope<Bytes>) {
     out.put_u32(envelope.location_epoch);
     out.put_u8(envelope.hops);
     out.put_u8(u8::from(envelope.refusable));
+    out.put_u8(envelope.attempt as u8);
     out.extend_from_slice(&envelope.payload);
 }
 
@@ -296,8 +301,14 @@ fn envelope(fields: &mut Fields) -> Result<Envelope<Bytes>, WireError> {
         location_epoch: fields.u32()?,
         hops: fields.u8()?,
         refusable: fields.flag("refusable")?,
+        attempt: attempt(fields)?,
         payload: fields.rest(),
     })
+}
+
+fn attempt(fields: &mut Fields) -> Result<Attempt, WireError> {
+    let known = [Attempt::First, Attempt::Again, Attempt::Doubtful];
+    known.get(usize::from(fields.u8()?)).copied().ok_or(WireError::Unused("attempt"))
 }
 
 fn put_placement(out: &mut Vec<u8>, place: &Placement) {
@@ -319,6 +330,10 @@ fn put_placement(out: &mut Vec<u8>, place: &Placement) {
             out.put_u8(4);
             put_life(out, life);
         }
+        Placement::Named { module } => {
+            out.put_u8(5);
+            out.put_text(module, MODULE_NAME_BYTES_MAX);
+        }
     }
 }
 
@@ -331,6 +346,7 @@ fn placement(fields: &mut Fields) -> Result<Placement, WireError> {
         },
         3 => Placement::Space(EntityId(fields.id()?)),
         4 => Placement::Process(life(fields)?),
+        5 => Placement::Named { module: fields.text("module", MODULE_NAME_BYTES_MAX)? },
         _ => return Err(WireError::Unused("place")),
     })
 }

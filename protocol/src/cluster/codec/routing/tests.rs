@@ -21,14 +21,18 @@ fn targets() -> impl Strategy<Value = Target> {
     ]
 }
 
+fn attempts() -> impl Strategy<Value = Attempt> {
+    prop_oneof![Just(Attempt::First), Just(Attempt::Again), Just(Attempt::Doubtful)]
+}
+
 fn envelopes() -> impl Strategy<Value = Envelope<Bytes>> {
     let message = (ids(), any::<u32>(), any::<u64>());
-    let rest = (any::<u64>(), any::<u32>(), any::<u8>(), any::<bool>(), vec(any::<u8>(), 0..20));
+    let rest = (any::<u64>(), any::<u32>(), any::<u8>(), any::<bool>(), attempts(), vec(any::<u8>(), 0..20));
     (lives(), targets(), message, rest).prop_map(|(source, target, message, rest)| {
-        let (after, location_epoch, hops, refusable, payload) = rest;
+        let (after, location_epoch, hops, refusable, attempt, payload) = rest;
         let message = MessageId { sender: message.0.0, epoch: message.1, counter: message.2 };
         let payload = Bytes::from(payload);
-        Envelope { source, target, message, after, location_epoch, hops, refusable, payload }
+        Envelope { source, target, message, after, location_epoch, hops, refusable, attempt, payload }
     })
 }
 
@@ -43,6 +47,7 @@ fn placements() -> impl Strategy<Value = Placement> {
         ("[a-z]{0,9}", "[a-z]{0,9}").prop_map(|(module, label)| Placement::Labelled { module, label }),
         ids().prop_map(Placement::Space),
         lives().prop_map(Placement::Process),
+        "[a-z]{0,9}".prop_map(|module| Placement::Named { module }),
     ]
 }
 
@@ -82,8 +87,11 @@ fn to_dispatcher() -> impl Strategy<Value = ToDispatcher<Bytes>> {
         envelopes().prop_map(ToDispatcher::Carry),
         (placements(), envelopes()).prop_map(|(place, envelope)| ToDispatcher::Create { place, envelope }),
         (lives(), acks()).prop_map(|(to, acks)| ToDispatcher::Acks { to, acks }),
-        (any::<u64>(), vec(ids(), 0..4))
-            .prop_map(|(ticket, entities)| ToDispatcher::Ask { ticket, entities }),
+        (any::<u64>(), lives(), vec(ids(), 0..4)).prop_map(|(ticket, died, entities)| ToDispatcher::Ask {
+            ticket,
+            died,
+            entities
+        }),
         (vec((lives(), "[a-z]{0,9}"), 0..4), vec(lives(), 0..4))
             .prop_map(|(alive, dead)| ToDispatcher::Known { alive, dead }),
     ]
@@ -159,7 +167,11 @@ proptest! {
 
 #[test]
 fn lists_are_bounded() {
-    let many = ToDispatcher::Ask { ticket: 1, entities: vec![EntityId::default(); REPORTS_MAX + 1] };
+    let many = ToDispatcher::Ask {
+        ticket: 1,
+        died: Incarnation::default(),
+        entities: vec![EntityId::default(); REPORTS_MAX + 1],
+    };
     let cut = ToDispatcher::decode(written(|out| many.encode(out)));
     assert!(matches!(cut, Ok(ToDispatcher::Ask { entities, .. }) if entities.len() == REPORTS_MAX));
     let mut bytes = vec![13, 0, 0, 0, 0, 0, 0, 0, 1];
