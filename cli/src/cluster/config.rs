@@ -6,6 +6,7 @@ use crate::failure::{HintExt as _, hinted};
 use everwake_link::tcp::Security;
 use everwake_link::tls::permitted;
 use everwake_link::{PeerName, Role, Tls};
+use everwake_protocol::limits::{LABEL_BYTES_MAX, PROFILE_NAMES_MAX};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -221,6 +222,7 @@ impl Cluster {
         if self.dispatchers.is_empty() {
             return Err(hinted("There is no dispatcher.", "Leave `dispatchers` out, or list at least one."));
         }
+        self.games.iter().try_for_each(Game::check_labels)?;
         let mut ports = BTreeSet::new();
         for dispatcher in &self.dispatchers {
             permitted(dispatcher.listen, self.tls.is_some()).hint(
@@ -237,6 +239,27 @@ impl Cluster {
             if address.port() != 0 && !ports.insert((kind, address)) {
                 return Err(twice(address));
             }
+        }
+        Ok(())
+    }
+}
+
+impl Game {
+    /// Its own name is a label too, and nobody else's may be.
+    fn check_labels(&self) -> anyhow::Result<()> {
+        let bad =
+            |label: &&String| label.is_empty() || label.len() > LABEL_BYTES_MAX || label.starts_with("game/");
+        if let Some(label) = self.labels.iter().find(bad) {
+            return Err(hinted(
+                format!("`game/{}` cannot have the label `{label}`.", self.name),
+                format!("A label has 1 to {LABEL_BYTES_MAX} bytes and is not the name of a game."),
+            ));
+        }
+        if self.labels.len() >= PROFILE_NAMES_MAX {
+            return Err(hinted(
+                format!("`game/{}` has {} labels.", self.name, self.labels.len()),
+                format!("At most {} are allowed.", PROFILE_NAMES_MAX - 1),
+            ));
         }
         Ok(())
     }
@@ -291,6 +314,11 @@ mod tests {
         assert!(problem("dispatchers = []").contains("no dispatcher"));
         assert!(problem("[[games]]\n[[games]]").contains("two processes `game/g-1`"));
         assert!(problem("[[games]]\n[[games]]\nname = \"b\"").contains("127.0.0.1:4748"));
+        assert!(problem("[[games]]\nlabels = [\"big\", \"game/g-2\"]").contains("the label `game/g-2`"));
+        assert!(problem("[[games]]\nlabels = [\"\"]").contains("the label ``"));
+        let labels = |count: usize| format!("[[games]]\nlabels = {:?}", vec!["big"; count]);
+        assert!(problem(&labels(64)).contains("has 64 labels"));
+        Cluster::parse(&labels(63)).unwrap().check().unwrap();
         assert!(problem("[[games]]\nname = \"B c\"").contains("no usable name"));
         let exposed = problem("[[dispatchers]]\nlisten = \"0.0.0.0:1\"");
         assert!(exposed.contains("other machines"), "{exposed}");

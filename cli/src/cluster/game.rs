@@ -143,6 +143,8 @@ fn start(
         config: GameConfig {
             name: listed.name.clone(),
             labels: listed.labels.clone(),
+            games: cluster.games.len(),
+            gates: cluster.gates.len(),
             crash_recordings: Some(process.folder.join("crashes")),
             ..GameConfig::production(cores)
         },
