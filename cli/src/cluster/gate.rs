@@ -2,7 +2,7 @@
 
 use super::Which;
 use super::config::{Cluster, Gate as Listed};
-use super::process::{self, Ended, Process, port_failed, stopped};
+use super::process::{self, Ended, Process, Stop, port_failed};
 use crate::admin::desk::Drain;
 use crate::admin::types::DrainStatus;
 use crate::dev::ports::Protocol;
@@ -38,7 +38,12 @@ pub fn run(command: &GateCommand, terminal: &Terminal) -> anyhow::Result<ExitCod
     process::run(Role::Gate, &command.which, terminal, serve)
 }
 
-async fn serve(cluster: &Cluster, process: &Process, terminal: &Terminal) -> anyhow::Result<Ended> {
+async fn serve(
+    cluster: &Cluster,
+    process: &Process,
+    stop: Stop,
+    terminal: &Terminal,
+) -> anyhow::Result<Ended> {
     let peer = process.us.peer.clone();
     let Some(listed) = cluster.gates.iter().find(|it| it.name == peer.name()) else {
         return Err(hinted(format!("The configuration knows no `{peer}`."), "Add it to `gates`."));
@@ -62,7 +67,7 @@ async fn serve(cluster: &Cluster, process: &Process, terminal: &Terminal) -> any
     let (to_office, from_gate) = mpsc::channel(BATCHES_MAX);
     let (to_gate, from_office) = mpsc::channel(BATCHES_MAX);
     let office = tokio::spawn(serve_office(member, links, inputs, from_gate, to_gate));
-    let (stop, status) = (stopped()?, gate.status());
+    let status = gate.status();
     terminal.good(format!(
         "`{peer}` listens at `{}`; its certificate is `{}`.",
         gate.address(),

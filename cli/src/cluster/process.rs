@@ -16,9 +16,11 @@ use std::fmt;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
@@ -61,6 +63,9 @@ impl Asked {
     }
 }
 
+/// Resolves when somebody wants this process to end: Ctrl-C, or SIGTERM.
+pub type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -75,7 +80,7 @@ pub fn run(
     role: Role,
     which: &Which,
     terminal: &Terminal,
-    serve: impl AsyncFnOnce(&Cluster, &Process, &Terminal) -> anyhow::Result<Ended>,
+    serve: impl AsyncFnOnce(&Cluster, &Process, Stop, &Terminal) -> anyhow::Result<Ended>,
 ) -> anyhow::Result<ExitCode> {
     let cluster = Cluster::load(&which.config)?;
     let peer = PeerName::new(role, &which.name)?;
@@ -83,7 +88,8 @@ pub fn run(
     start_log(&cluster, &peer);
     let process = Process::begin(&cluster, peer.clone())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(serve(&cluster, &process, terminal));
+    // Heard from the beginning on: who is still looking for the others ends in order, too.
+    let ended = runtime.block_on(async { serve(&cluster, &process, stopped()?, terminal).await });
     runtime.shutdown_timeout(Duration::from_millis(100));
     match ended? {
         Ended::Stopped => {
@@ -275,15 +281,15 @@ where
     }
 }
 
-/// Resolves when somebody wants this process to end: Ctrl-C, or SIGTERM.
-pub fn stopped() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    Ok(async move {
+fn stopped() -> std::io::Result<Stop> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(Box::pin(async move {
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
+            _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-    })
+    }))
 }
 
 #[cfg(test)]
