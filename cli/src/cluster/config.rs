@@ -223,21 +223,29 @@ impl Cluster {
             return Err(hinted("There is no dispatcher.", "Leave `dispatchers` out, or list at least one."));
         }
         self.games.iter().try_for_each(Game::check_labels)?;
-        let mut ports = BTreeSet::new();
+        let mut places = BTreeSet::new();
         for dispatcher in &self.dispatchers {
             permitted(dispatcher.listen, self.tls.is_some()).hint(
                 format!("`dispatcher/{}` would be reached from other machines.", dispatcher.name),
                 "Give certificates in `[tls]`: `everwake certs DIR --config FILE` makes them.",
             )?;
-            if !ports.insert(("TCP", dispatcher.listen)) {
-                return Err(twice(dispatcher.listen));
+            if !places.insert(dispatcher.reached_at()) {
+                return Err(twice(&dispatcher.reached_at()));
             }
         }
+        // With [tls] they may be on several machines, and nobody knows which is where before it starts.
+        if self.tls.is_none() { self.check_ports() } else { Ok(()) }
+    }
+
+    /// All are on one machine.
+    fn check_ports(&self) -> anyhow::Result<()> {
         let admin = |game: &Game| ("TCP", (Ipv4Addr::LOCALHOST, game.admin_port).into());
         let gates = self.gates.iter().map(|gate| ("UDP", gate.listen));
-        for (kind, address) in self.games.iter().map(admin).chain(gates) {
+        let dispatchers = self.dispatchers.iter().map(|dispatcher| ("TCP", dispatcher.listen));
+        let mut ports = BTreeSet::new();
+        for (kind, address) in dispatchers.chain(self.games.iter().map(admin)).chain(gates) {
             if address.port() != 0 && !ports.insert((kind, address)) {
-                return Err(twice(address));
+                return Err(twice(&address.to_string()));
             }
         }
         Ok(())
@@ -277,7 +285,7 @@ pub fn file_name_of(peer: &PeerName) -> String {
     format!("{}-{}", peer.role(), peer.name())
 }
 
-fn twice(address: SocketAddr) -> anyhow::Error {
+fn twice(address: &str) -> anyhow::Error {
     hinted(format!("Two processes are to listen at `{address}`."), "Give each its own port.")
 }
 
@@ -319,6 +327,12 @@ mod tests {
         let labels = |count: usize| format!("[[games]]\nlabels = {:?}", vec!["big"; count]);
         assert!(problem(&labels(64)).contains("has 64 labels"));
         Cluster::parse(&labels(63)).unwrap().check().unwrap();
+        let two = "[[dispatchers]]\nname = \"d\"\n[[dispatchers]]\n";
+        assert!(problem(two).contains("127.0.0.1:4750"));
+        assert!(problem("[[dispatchers]]\n[[games]]\nadmin_port = 4750").contains("127.0.0.1:4750"));
+        let apart = "[[games]]\n[[games]]\nname = \"b\"\n[[gates]]\n[[gates]]\nname = \"b\"\n[tls]\n";
+        Cluster::parse(apart).unwrap().check().unwrap();
+        assert!(problem(&format!("{two}[tls]")).contains("127.0.0.1:4750"), "they are reached at one place");
         assert!(problem("[[games]]\nname = \"B c\"").contains("no usable name"));
         let exposed = problem("[[dispatchers]]\nlisten = \"0.0.0.0:1\"");
         assert!(exposed.contains("other machines"), "{exposed}");
