@@ -152,6 +152,7 @@ impl Pool {
     pub(super) fn work(&self, source: &mut dyn GuestSource, core: &CoreInbox) {
         let source = &mut RoomySource { inner: source, pool: self };
         while let Some(cell) = self.next() {
+            source.turn(true);
             let begin = Instant::now();
             loop {
                 // A space that says more than the core can take waits; the core never does.
@@ -164,6 +165,7 @@ impl Pool {
                     break;
                 }
             }
+            source.turn(false);
             self.let_go(cell);
         }
     }
@@ -243,6 +245,10 @@ impl GuestSource for RoomySource<'_> {
             }
             made => made,
         }
+    }
+
+    fn turn(&mut self, runs: bool) {
+        self.inner.turn(runs);
     }
 }
 
