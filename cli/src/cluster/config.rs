@@ -80,6 +80,8 @@ pub struct Gate {
     pub key: PathBuf,
     /// Clients of one address at once.
     pub clients_per_address: usize,
+    /// Threads that serve clients; 0 = one for each core.
+    pub workers: usize,
 }
 
 /// `[tls]`
@@ -129,6 +131,7 @@ impl Default for Gate {
             certificate: PathBuf::new(),
             key: PathBuf::new(),
             clients_per_address: 1_000,
+            workers: 1,
         }
     }
 }

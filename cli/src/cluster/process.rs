@@ -20,6 +20,7 @@ use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::{Event, Subscriber};
@@ -87,7 +88,7 @@ pub fn run(
     end_with_parent()?;
     start_log(&cluster, &peer);
     let process = Process::begin(&cluster, peer.clone())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = runtime_of(workers_of(&cluster, &peer))?;
     // Heard from the beginning on: who is still looking for the others ends in order, too.
     let ended = runtime.block_on(async { serve(&cluster, &process, stopped()?, terminal).await });
     runtime.shutdown_timeout(Duration::from_millis(100));
@@ -100,6 +101,25 @@ pub fn run(
             format!("All others hold this life of `{peer}` for dead; it has stopped."),
             "Start it again: it begins a new life. It was not to be reached for a while, or another one has its name.",
         )),
+    }
+}
+
+/// Threads of its runtime. Almost all that a process does is a chain of short steps, each of which waits for the one
+/// before: over several threads every step would wake another one, which costs more than the step. The spaces of
+/// a game have threads of their own.
+fn workers_of(cluster: &Cluster, peer: &PeerName) -> usize {
+    let gate = || cluster.gates.iter().find(|gate| gate.name == peer.name());
+    match peer.role() {
+        Role::Gate => gate().map_or(1, |gate| gate.workers),
+        Role::Dispatcher | Role::Game => 1,
+    }
+}
+
+fn runtime_of(workers: usize) -> std::io::Result<Runtime> {
+    match workers {
+        0 => Builder::new_multi_thread().enable_all().build(),
+        1 => Builder::new_current_thread().enable_all().build(),
+        some => Builder::new_multi_thread().worker_threads(some).enable_all().build(),
     }
 }
 
