@@ -36,9 +36,9 @@ impl Spectator {
     ) {
         match given {
             Ok(()) => reply.ok(cx, visitor),
-            Err(_) => {
+            Err(error) => {
                 cx.send(visitor.vanish());
-                reply.err(cx, "busy".into());
+                reply.err(cx, error.to_string());
             }
         }
         cx.destroy_me();
