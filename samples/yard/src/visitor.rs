@@ -43,7 +43,7 @@ impl Visitor {
     /// Goes to the yard on a game with this label. `arrived` says that it is there, `stays` that it is not.
     #[rpc(own_client)]
     fn walk(&mut self, cx: &mut Context, label: String) {
-        cx.call(Keeper::only().yard(label)).then(on!(Self::on_yard), ());
+        cx.call(Keeper::only().yard(label)).within(secs(20)).then(on!(Self::on_yard), ());
     }
 
     /// Answers how often that was.
