@@ -21,9 +21,12 @@ pub enum Fault {
 
 /// How long a process is held.
 const HOLD: Duration = Duration::from_secs(10);
-/// Shorter than what makes a death, and longer.
+/// Shorter than what makes a death.
 const SHORT: Duration = Duration::from_millis(1_500);
-const LONG: Duration = Duration::from_secs(5);
+/// Longer: somebody is dead when he was not reached for 3 s.
+const CUT: Duration = Duration::from_secs(5);
+/// Longer: silence is noticed after 3 s, and is a death 3 s later.
+const HOLE: Duration = Duration::from_secs(10);
 /// A process that is held without being dead for anybody.
 const NOTHING: Duration = Duration::from_secs(8);
 
@@ -38,8 +41,8 @@ pub const ALL: &[Fault] = &[
     Fault::Kill("g-2"),
     Fault::Kill("w-1"),
     Fault::Kill("w-2"),
-    Fault::Way(Way::Cut, LONG),
-    Fault::Way(Way::Hole, LONG),
+    Fault::Way(Way::Cut, CUT),
+    Fault::Way(Way::Hole, HOLE),
     Fault::Hold("d-1"),
     Fault::Hold("g-2"),
     Fault::Hold("w-1"),

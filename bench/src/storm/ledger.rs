@@ -2,7 +2,8 @@
 //! come out. It does not know where anybody is connected.
 //!
 //! A *life* is a person from coming into a room to losing its session or its entity; its words are numbered from 1. Who is
-//! in a room from before a word was asked for until it is answered has to hear it, once, in its speaker's order.
+//! in a room from before a word was asked for until all have heard it has to hear it, once, in its speaker's order. A *shout* is
+//! for everybody everywhere, once, in no order.
 
 use everwake_protocol::EntityId;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -119,8 +120,8 @@ struct Life {
 struct Word {
     who: usize,
     asked: Duration,
-    /// Once it is: the room.
-    answered: Option<EntityId>,
+    /// Once it is: where it was said.
+    answered: Option<Reach>,
     heard: HashSet<LifeId>,
 }
 
@@ -142,6 +143,19 @@ pub struct Ledger {
     pub window: Window,
     /// Highest mark of a version that anybody heard.
     pub mark: u64,
+}
+
+/// Whom a word is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    Room(EntityId),
+    Everybody,
+}
+
+impl Reach {
+    fn reaches(self, room: EntityId) -> bool {
+        self == Reach::Everybody || self == Reach::Room(room)
+    }
 }
 
 /// What one ear hears.
@@ -196,9 +210,9 @@ impl Ledger {
     }
 
     /// It was said.
-    pub fn said(&mut self, now: Duration, id: WordId, room: EntityId) {
+    pub fn said(&mut self, now: Duration, id: WordId, reach: Reach) {
         if let Some(word) = self.words.get_mut(&id) {
-            word.answered = Some(room);
+            word.answered = Some(reach);
             self.settle(now, id);
         }
     }
@@ -255,6 +269,22 @@ impl Ledger {
                 self.wrong(wrong, text);
             }
         }
+        self.heard(now, ear, id);
+    }
+
+    /// An ear hears a shout.
+    pub fn hear_shout(&mut self, now: Duration, ear: LifeId, id: WordId) {
+        let Some(life) = self.lives.get_mut(&ear) else { return };
+        if !life.heard.insert(id) {
+            self.wrong(Wrong::Doubled, || format!("{ear} hears the shout {id:?} again"));
+        }
+        if self.denied.contains(&id) {
+            self.wrong(Wrong::Denied, || format!("{ear} hears the shout {id:?}"));
+        }
+        self.heard(now, ear, id);
+    }
+
+    fn heard(&mut self, now: Duration, ear: LifeId, id: WordId) {
         if let Some(word) = self.words.get_mut(&id) {
             word.heard.insert(ear);
             self.settle(now, id);
@@ -264,8 +294,8 @@ impl Ledger {
     /// A word that all have heard who are to hear it is over.
     fn settle(&mut self, now: Duration, id: WordId) {
         let Some(word) = self.words.get(&id) else { return };
-        let Some(room) = word.answered else { return };
-        if self.deaf(word, room).next().is_some() {
+        let Some(reach) = word.answered else { return };
+        if self.deaf(word, reach).next().is_some() {
             return;
         }
         let (who, asked) = (word.who, word.asked);
@@ -274,8 +304,9 @@ impl Ledger {
     }
 
     /// Who ought to have heard a word and has not.
-    fn deaf<'a>(&'a self, word: &'a Word, room: EntityId) -> impl Iterator<Item = LifeId> + 'a {
-        let there = self.lives.iter().filter(move |(_, life)| life.room == room && life.since < word.asked);
+    fn deaf<'a>(&'a self, word: &'a Word, reach: Reach) -> impl Iterator<Item = LifeId> + 'a {
+        let there =
+            self.lives.iter().filter(move |(_, life)| reach.reaches(life.room) && life.since < word.asked);
         there.filter(|(ear, _)| !word.heard.contains(ear)).map(|(ear, _)| *ear)
     }
 
@@ -290,7 +321,7 @@ impl Ledger {
         let over: Vec<(WordId, Word)> = self.words.extract_if(|_, word| word.answered.is_some()).collect();
         for (id, word) in over {
             let deaf: Vec<LifeId> =
-                word.answered.map(|room| self.deaf(&word, room).collect()).unwrap_or_default();
+                word.answered.map(|reach| self.deaf(&word, reach).collect()).unwrap_or_default();
             for ear in deaf {
                 self.wrong(Wrong::Missed, || format!("{ear} never hears {id:?}"));
             }

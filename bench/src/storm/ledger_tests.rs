@@ -1,6 +1,6 @@
 //! The ledger is given wrong histories, and must say so.
 
-use super::ledger::{Act, Counted, Heard, Ledger, LifeId, Window, Wrong};
+use super::ledger::{Act, Counted, Heard, Ledger, LifeId, Reach, Window, Wrong};
 use everwake_protocol::{EntityId, Id};
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ impl Hall {
     /// The speaker asks for a word, and it is answered.
     fn say(&mut self, number: u64) {
         self.ledger.ask(at(number * 10), 0, (self.speaker, number));
-        self.ledger.said(at(number * 10 + 5), (self.speaker, number), ROOM);
+        self.ledger.said(at(number * 10 + 5), (self.speaker, number), Reach::Room(ROOM));
     }
 
     fn hear(&mut self, ear: LifeId, number: u64, seq: u64) {
@@ -193,4 +193,23 @@ fn silence_is_the_longest_time_that_a_word_is_late() {
     hall.ledger.begin(at(2_000));
     hall.ledger.done(at(2_300), Act::Word, 0, at(2_200));
     assert_eq!(hall.ledger.window.silence, at(200));
+}
+
+#[test]
+fn a_shout_is_for_everybody_once() {
+    let mut hall = Hall::new();
+    let far = hall.ledger.next_life();
+    hall.ledger.enter(at(0), far, EntityId::default());
+    let shout = (hall.speaker, 7);
+    hall.ledger.ask(at(10), 0, shout);
+    hall.ledger.said(at(20), shout, Reach::Everybody);
+    for ear in [hall.speaker, hall.ear] {
+        hall.ledger.hear_shout(at(30), ear, shout);
+    }
+    assert_eq!(hall.ledger.waiting(), (0, 1), "one has not heard it");
+    hall.ledger.hear_shout(at(30), far, shout);
+    assert_eq!(hall.ledger.waiting(), (0, 0));
+    hall.has_only(Wrong::Doubled, 0);
+    hall.ledger.hear_shout(at(30), far, shout);
+    hall.has_only(Wrong::Doubled, 1);
 }

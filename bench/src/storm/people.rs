@@ -1,7 +1,7 @@
 //! People of the chat: each comes into its room, says its words whether the last ones were answered or not, hears those of the
 //! others, and comes again when its session or its avatar is lost.
 
-use super::ledger::{Act, Heard, LifeId};
+use super::ledger::{Act, Heard, LifeId, Reach, WordId};
 use super::stage::{AGAIN, DEADLINE_MS, Guest, News, Phase, Stage, begin, code_of, own};
 use everwake_client::{Client, ClientEvent, Value};
 use everwake_protocol::EntityId;
@@ -13,6 +13,11 @@ use tokio::task::JoinHandle;
 pub const PAUSE: Duration = Duration::from_millis(1_000);
 /// With every so manieth word it says what the room is about.
 const TOPIC_EVERY: u64 = 5;
+/// So many of them shout to everybody everywhere, with every word of such a number.
+const SHOUTERS: usize = 10;
+const SHOUT_EVERY: u64 = 7;
+/// Shouts have numbers of their own.
+const SHOUTS: u64 = 1 << 40;
 /// How long the way into a room may take until it is tried again.
 const WAY_IN: Duration = Duration::from_secs(3);
 
@@ -115,6 +120,11 @@ impl Person {
                     None => self.guest.stage.note(|ledger, _| ledger.stumble("a strange word".to_owned())),
                 }
             }
+            News::Event(ClientEvent::Called { method, args, .. }) if method == "notice" => {
+                if let (Some(life), Some(word)) = (&self.life, read_shout(&args)) {
+                    self.guest.stage.note(|ledger, now| ledger.hear_shout(now, life.id, word));
+                }
+            }
             News::Event(_) => {}
         }
     }
@@ -132,23 +142,14 @@ impl Person {
         let (stage, who) = (self.guest.stage.clone(), self.guest.who);
         let Some(life) = self.life.as_mut().filter(|_| stage.phase() == Phase::Play) else { return };
         life.words += 1;
-        let (word, room) = ((life.id, life.words), life.room);
-        stage.note(|ledger, now| ledger.ask(now, who, word));
-        let say = call(life, "say", format!("{} {}", word.0, word.1));
-        let told = stage.clone();
-        begin(async move {
-            match say.await {
-                Ok(_) => told.note(|ledger, now| ledger.said(now, word, room)),
-                Err(error) => {
-                    let (code, may_have) = code_of(&error);
-                    told.note(|ledger, _| ledger.failed(word, code, may_have));
-                }
-            }
-        })
-        .await;
-        if word.1 % TOPIC_EVERY == 0 {
+        let number = life.words;
+        ask(&stage, who, life, "say", (life.id, number), Reach::Room(life.room)).await;
+        if number % SHOUT_EVERY == 0 && who < SHOUTERS {
+            ask(&stage, who, life, "shout", (life.id, SHOUTS + number), Reach::Everybody).await;
+        }
+        if number % TOPIC_EVERY == 0 {
             stage.note(|ledger, _| ledger.begin_request());
-            let topic = call(life, "topic", format!("what {} says", word.0));
+            let topic = call(life, "topic", format!("what {} says", life.id));
             begin(async move {
                 let answer = topic.await;
                 let failed = answer.as_ref().err().map(code_of);
@@ -169,6 +170,23 @@ impl Person {
     }
 }
 
+/// Has a word said, whenever it is answered.
+async fn ask(stage: &Arc<Stage>, who: usize, life: &Life, method: &'static str, word: WordId, reach: Reach) {
+    stage.note(|ledger, now| ledger.ask(now, who, word));
+    let say = call(life, method, format!("{} {}", word.0, word.1));
+    let stage = stage.clone();
+    begin(async move {
+        match say.await {
+            Ok(_) => stage.note(|ledger, now| ledger.said(now, word, reach)),
+            Err(error) => {
+                let (code, may_have) = code_of(&error);
+                stage.note(|ledger, _| ledger.failed(word, code, may_have));
+            }
+        }
+    })
+    .await;
+}
+
 /// A call with one text, which waits long.
 fn call(
     life: &Life,
@@ -181,8 +199,17 @@ fn call(
     async move { session.call_encoded(avatar, method, args.into(), DEADLINE_MS).await }
 }
 
+/// The word of a notice that is a shout.
+fn read_shout(args: &[u8]) -> Option<WordId> {
+    let values = Value::decode_list(args).ok()?;
+    let Some(Value::Text(text)) = values.first() else { return None };
+    let (_, shouted) = text.split_once(" shouts: ")?;
+    let mut parts = shouted.split(' ');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
 /// Number in the room, word, and version; none if it is no word of a person.
-fn read_word(args: &[u8]) -> Option<(u64, (LifeId, u64), u64)> {
+fn read_word(args: &[u8]) -> Option<(u64, WordId, u64)> {
     let values = Value::decode_list(args).ok()?;
     let (Some(Value::Text(text)), Some(Value::Int(seq))) = (values.get(2), values.get(3)) else {
         return None;
@@ -279,6 +306,17 @@ async fn compare(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shouts_are_read_and_other_notices_are_not() {
+        let args = |text: &str| {
+            let mut out = Vec::new();
+            Value::List(vec![Value::Text(text.into())]).encode(&mut out);
+            out
+        };
+        assert_eq!(read_shout(&args("3-9-1 shouts: 12 7 [v10000042]")), Some((12, 7)));
+        assert_eq!(read_shout(&args("no way into the room: gone")), None);
+    }
 
     #[test]
     fn words_are_read_with_and_without_a_version() {
