@@ -118,7 +118,7 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::Nothing => write!(f, "nothing"),
+            Fault::Nothing => write!(f, "no fault"),
             Fault::Kill(name) => write!(f, "kill -9 {name}"),
             Fault::Hold(name) => write!(f, "{name} held for {HOLD:?}"),
             Fault::Way(Way::Hole, time) => write!(f, "g-1 to d-1: nothing passes for {time:?}"),

@@ -143,6 +143,10 @@ pub struct Ledger {
     pub window: Window,
     /// Highest mark of a version that anybody heard.
     pub mark: u64,
+    /// Times that a word was heard.
+    pub words_heard: usize,
+    /// Times that a shout was.
+    pub shouts_heard: usize,
 }
 
 /// Whom a word is for.
@@ -237,6 +241,7 @@ impl Ledger {
         if life.room != room {
             return;
         }
+        self.words_heard += 1;
         let (mut wrongs, before) = (Vec::new(), life.seq);
         if life.heard.insert(id) {
             let last = life.last.entry(id.0).or_default();
@@ -275,6 +280,7 @@ impl Ledger {
     /// An ear hears a shout.
     pub fn hear_shout(&mut self, now: Duration, ear: LifeId, id: WordId) {
         let Some(life) = self.lives.get_mut(&ear) else { return };
+        self.shouts_heard += 1;
         if !life.heard.insert(id) {
             self.wrong(Wrong::Doubled, || format!("{ear} hears the shout {id:?} again"));
         }

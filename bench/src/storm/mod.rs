@@ -248,6 +248,9 @@ impl Storm<'_> {
         if *done == 0 {
             self.problem("no version went live".to_owned());
         }
+        let (words, shouts) = self.stage.note(|ledger, _| (ledger.words_heard, ledger.shouts_heard));
+        self.report.row("in all: words heard", words as f64, "times", None, None, 1);
+        self.report.row("in all: shouts heard", shouts as f64, "times", None, None, 1);
         for wrong in Wrong::ALL {
             let count = self.stage.note(|ledger, _| ledger.count(wrong));
             let line = Some(Line::AtMost(0.0));
