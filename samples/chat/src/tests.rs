@@ -91,7 +91,11 @@ fn a_room_that_is_gone_is_made_again_for_the_next_one() {
     let ada = enter(&mut world, "Ada", "hall");
     let gone = world.space_of(ada).unwrap();
     let room = Ref::<Room>::new(gone);
-    world.act(room, |_, cx| Ok::<_, Fail>(cx.destroy_me())).unwrap();
+    let end = |_: &mut Room, cx: &mut Context| {
+        cx.destroy_me();
+        Ok::<_, Fail>(())
+    };
+    world.act(room, end).unwrap();
     let bob = enter(&mut world, "Bob", "hall");
     assert!(world.space_of(bob).is_some_and(|hall| hall != gone));
 }
