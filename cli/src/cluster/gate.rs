@@ -51,7 +51,7 @@ async fn serve(
     let ways = cluster.ways()?;
     let member =
         MemberConfig::new(process.us.incarnation, ways.iter().map(|(name, _)| name.clone()).collect());
-    let gate = Gate::bind(config(listed, process)).map_err(|error| match error {
+    let gate = Gate::bind(config(listed, process)?).map_err(|error| match error {
         GateError::Bind(address, cause) => port_failed(cause, Protocol::Udp, address.port(), &peer, "listen"),
         other => anyhow::Error::new(other),
     })?;
@@ -96,14 +96,14 @@ fn drain(gate: &Gate) -> Drain {
     })
 }
 
-fn config(listed: &Listed, process: &Process) -> GateConfig {
+fn config(listed: &Listed, process: &Process) -> anyhow::Result<GateConfig> {
     let certificate = match listed.is_for_development() {
         true => CertificateSource::Development,
         false => CertificateSource::Pem { chain: listed.certificate.clone(), key: listed.key.clone() },
     };
     let per_address = listed.clients_per_address;
     let defaults = GateLimits::default();
-    GateConfig {
+    Ok(GateConfig {
         listen: listed.listen,
         certificate,
         limits: GateLimits {
@@ -115,6 +115,6 @@ fn config(listed: &Listed, process: &Process) -> GateConfig {
         },
         incarnation: process.us.incarnation,
         seed: Id::from_bytes(process.secret()),
-        secret: None,
-    }
+        secret: Some(process.lasting_secret()?),
+    })
 }

@@ -34,6 +34,8 @@ use tracing_subscriber::registry::LookupSpan;
 pub const PARENT: &str = "EVERWAKE_PARENT";
 /// File that counts how often a process was started.
 const STARTS: &str = "starts";
+/// File with [`Process::lasting_secret`].
+const SECRET: &str = "secret";
 
 /// A process that has its folder.
 pub struct Process {
@@ -200,8 +202,20 @@ impl Process {
         self.seed.last_chunk::<16>().copied().unwrap_or_default()
     }
 
+    /// Random bytes that stay the same over all lives of the process: drawn by the first one, and kept in its folder.
+    pub fn lasting_secret(&self) -> anyhow::Result<[u8; 32]> {
+        let kept = std::fs::read(self.folder.join(SECRET)).ok();
+        if let Some(secret) = kept.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()) {
+            return Ok(secret);
+        }
+        let secret = entropy::seed()
+            .hint("The operating system gives no random bytes.", "Is `/dev/urandom` there?")?;
+        self.write_private(SECRET, secret)?;
+        Ok(secret)
+    }
+
     /// Writes something that only the owner of the folder reads.
-    pub fn write_private(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
+    pub fn write_private(&self, name: &str, content: impl AsRef<[u8]>) -> anyhow::Result<PathBuf> {
         use std::os::unix::fs::OpenOptionsExt as _;
         let file = self.folder.join(name);
         let _ = std::fs::remove_file(&file);
@@ -210,7 +224,7 @@ impl Process {
             .create_new(true)
             .mode(0o600)
             .open(&file)
-            .and_then(|mut out| out.write_all(text.as_bytes()));
+            .and_then(|mut out| out.write_all(content.as_ref()));
         written
             .hint(format!("The file `{}` cannot be written.", file.display()), "Make room, or allow it.")?;
         Ok(file)
@@ -323,10 +337,12 @@ mod tests {
         let peer: PeerName = "game/g-1".parse().unwrap();
         let first = Process::begin(&cluster, peer.clone()).unwrap();
         assert_eq!(first.us.incarnation.start, 1);
+        let secret = first.lasting_secret().unwrap();
         let error = Process::begin(&cluster, peer.clone()).map(|_| ()).unwrap_err();
         assert!(error.to_string().contains("runs already"), "{error}");
         drop(first);
-        assert_eq!(Process::begin(&cluster, peer).unwrap().us.incarnation.start, 2);
+        let second = Process::begin(&cluster, peer).unwrap();
+        assert_eq!((second.us.incarnation.start, second.lasting_secret().unwrap()), (2, secret));
         assert!(Process::begin(&cluster, "gate/x".parse().unwrap()).is_err());
     }
 }
