@@ -45,6 +45,12 @@ bench *ids:
     cargo build --release --bins
     cargo run --release --bin everwake-bench -- --quick {{ids}}
 
+# A cluster of real processes that are killed and held while people play; fails if somebody sees what nobody may see.
+[group('measure')]
+storm:
+    cargo build --release --bin everwake --bin everwake-bench
+    target/release/everwake-bench storm
+
 # All benchmarks.
 [group('measure')]
 bench-all:

@@ -159,7 +159,7 @@ fn file(component: &Path, games: usize, workers: usize) -> Result<String> {
 }
 
 /// The program that was built with this one.
-fn everwake() -> Result<Command> {
+pub fn everwake() -> Result<Command> {
     let path = std::env::current_exe()?.with_file_name("everwake");
     ensure!(
         path.exists(),

@@ -9,6 +9,7 @@
 //!   and [`scale`].
 //! - [`rpc`], [`chat`], [`idle`], [`swap`]: a server in a process of its own ([`server`], [`echo`], steered
 //!   through [`child`]) and clients in this one ([`load`]).
+//! - [`storm`]: a cluster of real processes while they die.
 
 mod bed;
 mod call;
@@ -29,6 +30,7 @@ mod server;
 mod soak;
 mod spawn;
 mod step;
+mod storm;
 mod swap;
 mod testkit;
 mod trap;
@@ -42,10 +44,10 @@ use std::path::PathBuf;
 /// Measures Everwake, each figure beside its baseline of the same run.
 #[derive(Parser)]
 #[command(
-    after_help = "Examples:\n  cargo run --release --bin everwake-bench -- call swap\n  cargo run --release --bin everwake-bench -- --quick --json"
+    after_help = "Examples:\n  cargo run --release --bin everwake-bench -- call swap\n  cargo run --release --bin everwake-bench -- --quick --json\n  cargo run --release --bin everwake-bench -- storm --quick\n\nThe storm starts the `everwake` beside this program: build both with the same profile. It ends with an error when somebody sees\nwhat nobody may see, or never recovers. `EVERWAKE_FAULTS='kill -9 g,held'` lets only faults with such a name happen."
 )]
 struct Arguments {
-    /// Which benchmarks; none means all.
+    /// Which benchmarks; none means all but `storm`, which runs when it is named.
     ids: Vec<String>,
     /// Fewer runs and smaller sizes: all of it within five minutes on two cores.
     #[arg(long)]
@@ -67,6 +69,9 @@ struct Benchmark {
     about: &'static str,
     run: fn(&mut Report) -> Result<()>,
 }
+
+/// Those that run only when they are named: no figure of theirs is beside a baseline.
+const NAMED_ONLY: &[&str] = &["storm"];
 
 const BENCHMARKS: &[Benchmark] = &[
     Benchmark {
@@ -102,6 +107,7 @@ const BENCHMARKS: &[Benchmark] = &[
     Benchmark { id: "soak", about: "a million events of what comes and goes", run: soak::run },
     Benchmark { id: "swap", about: "new versions under load, in a space of 10,000 entities", run: swap::run },
     Benchmark { id: "idle", about: "connections that do nothing", run: idle::run },
+    Benchmark { id: "storm", about: "a cluster whose processes die, while people play", run: storm::run },
 ];
 
 fn main() -> Result<()> {
@@ -118,7 +124,8 @@ fn main() -> Result<()> {
     }
     let mut report = Report::new(arguments.quick, arguments.json);
     for benchmark in BENCHMARKS {
-        if arguments.ids.is_empty() || arguments.ids.iter().any(|id| id == benchmark.id) {
+        let named = arguments.ids.iter().any(|id| id == benchmark.id);
+        if named || (arguments.ids.is_empty() && !NAMED_ONLY.contains(&benchmark.id)) {
             report.begin(benchmark.id, benchmark.about);
             (benchmark.run)(&mut report)?;
         }

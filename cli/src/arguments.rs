@@ -176,6 +176,7 @@ mod tests {
             include_str!("../../docs/guide/admin.md"),
             include_str!("../../docs/guide/cli.md"),
             include_str!("../../docs/guide/cluster.md"),
+            include_str!("../../docs/guide/deploy.md"),
         ] {
             let found = shown(document);
             assert!(!found.is_empty(), "{document}");

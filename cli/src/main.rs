@@ -21,6 +21,8 @@ mod cluster;
 mod commands;
 mod config;
 mod connect;
+#[cfg(test)]
+mod deploy;
 mod dev;
 mod failure;
 mod ids;

@@ -343,7 +343,7 @@ impl<'a> Reader<'a> {
     /// What follows if a number or a truth value is next, as mostly. None if it is something else, or malformed:
     /// [`Reader::step`] finds out.
     #[inline]
-    fn behind_number(&self) -> Option<&'a [u8]> {
+    pub(crate) fn behind_number(&self) -> Option<&'a [u8]> {
         match self.rest {
             [0x00..=0x17 | 0x20..=0x37 | 0xf4..=NULL, rest @ ..] => Some(rest),
             [0x18 | 0x38, 24..=0xff, rest @ ..] => Some(rest),
@@ -500,12 +500,10 @@ pub fn check_array(input: &[u8]) -> Result<(), CborError> {
 /// False if there is surely no NaN in a sequence of items: no byte that begins a float is followed by
 /// the exponent of one. A look at the bytes, far cheaper than a walk over the items.
 pub fn may_hold_nan(input: &[u8]) -> bool {
-    let begins = |place: &[u8; 3]| match place {
-        [0xfa, sign, rest] => sign & 0x7f == 0x7f && rest & 0x80 != 0,
-        [0xfb, sign, rest] => sign & 0x7f == 0x7f && rest & 0xf0 == 0xf0,
-        _ => false,
-    };
-    input.array_windows().any(begins)
+    let begins = |first: u8, second: u8| (first & 0xfe == 0xfa) & (second & 0x7f == 0x7f);
+    let pairs = input.iter().zip(input.get(1..).unwrap_or_default());
+    // To the end, whatever is found: without a way out the compiler looks at many bytes at once.
+    pairs.fold(false, |found, (first, second)| found | begins(*first, *second))
 }
 
 /// Replaces every NaN in a sequence of items by the canonical one, in place. Stops silently at

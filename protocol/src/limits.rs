@@ -51,8 +51,8 @@ pub const REPORTS_MAX: usize = 1_024;
 pub const MEMBERS_MAX: usize = 1_024;
 /// Modules, and labels, of one game's profile. Stops a list of members from growing without end.
 pub const PROFILE_NAMES_MAX: usize = 64;
-/// A label of a game.
-pub const LABEL_BYTES_MAX: usize = 64;
+/// A label of a game; its own name with its role is one.
+pub const LABEL_BYTES_MAX: usize = PROCESS_NAME_BYTES_MAX;
 /// A process's name with its role: `game/name`.
 pub const PROCESS_NAME_BYTES_MAX: usize = 80;
 

@@ -201,6 +201,12 @@ pub trait Guest: Send {
 pub trait GuestSource: Send {
     /// A fresh instance of a version.
     fn instantiate(&mut self, version: VersionHash) -> Result<Box<dyn Guest>, Trap>;
+
+    /// Whose instances run in turns says when a turn begins and when it is over: the clock that cuts handlers
+    /// need not be precise in between. Until the first turn none runs.
+    fn turn(&mut self, runs: bool) {
+        let _ = runs;
+    }
 }
 
 /// BLAKE3 of a component.

@@ -27,6 +27,7 @@ pub mod message;
 mod prefetch;
 pub mod record;
 pub mod replicate;
+pub mod shards;
 pub mod space;
 pub mod tally;
 pub mod versions;

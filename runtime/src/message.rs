@@ -4,6 +4,7 @@
 //! the space's one output FIFO (`Output`), in commit order.
 
 use crate::guest::{ClientInfo, Origin, TrapKind, VersionHash};
+pub use crate::shards::{nil_shard, service_shard};
 use crate::versions::{MethodKey, ModuleVersion};
 use bytes::Bytes;
 use everwake_protocol::client::Pose;
@@ -252,6 +253,8 @@ pub enum Input {
         /// Counts the entity's asks; an older one is ignored.
         intent: u32,
     },
+    /// The deployment is ready; comes at most once, and not to a space that was made later.
+    Ready,
     /// An entity in no space is to go on in another process, as if it had asked. Ignored if it is on its way already.
     Evict {
         /// Which one.
@@ -585,16 +588,4 @@ pub struct Crash {
     pub log: Vec<String>,
     /// Patch so far, in diagnostic notation, cut at 2 KiB.
     pub patch: String,
-}
-
-/// The id of a service's shard: fixed by names alone, so it is valid before and after everything.
-pub fn service_shard(module: &str, type_name: &str, shard: u32) -> EntityId {
-    let shard = shard.to_be_bytes();
-    EntityId(Id::derive(&[b"service", module.as_bytes(), type_name.as_bytes(), &shard]))
-}
-
-/// The id of one of a module's nil shards in one life of a game: each game has its own.
-pub fn nil_shard(game: Incarnation, module: &str, shard: u32) -> EntityId {
-    let game = [u64::from(game.start), game.random].map(u64::to_be_bytes).concat();
-    EntityId(Id::derive(&[b"nil", &game, module.as_bytes(), &shard.to_be_bytes()]))
 }

@@ -6,6 +6,7 @@ use crate::failure::{HintExt as _, hinted};
 use everwake_link::tcp::Security;
 use everwake_link::tls::permitted;
 use everwake_link::{PeerName, Role, Tls};
+use everwake_protocol::limits::{LABEL_BYTES_MAX, PROFILE_NAMES_MAX};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -79,6 +80,8 @@ pub struct Gate {
     pub key: PathBuf,
     /// Clients of one address at once.
     pub clients_per_address: usize,
+    /// Threads that serve clients; 0 = one for each core.
+    pub workers: usize,
 }
 
 /// `[tls]`
@@ -128,6 +131,7 @@ impl Default for Gate {
             certificate: PathBuf::new(),
             key: PathBuf::new(),
             clients_per_address: 1_000,
+            workers: 1,
         }
     }
 }
@@ -221,22 +225,52 @@ impl Cluster {
         if self.dispatchers.is_empty() {
             return Err(hinted("There is no dispatcher.", "Leave `dispatchers` out, or list at least one."));
         }
-        let mut ports = BTreeSet::new();
+        self.games.iter().try_for_each(Game::check_labels)?;
+        let mut places = BTreeSet::new();
         for dispatcher in &self.dispatchers {
             permitted(dispatcher.listen, self.tls.is_some()).hint(
                 format!("`dispatcher/{}` would be reached from other machines.", dispatcher.name),
                 "Give certificates in `[tls]`: `everwake certs DIR --config FILE` makes them.",
             )?;
-            if !ports.insert(("TCP", dispatcher.listen)) {
-                return Err(twice(dispatcher.listen));
+            if !places.insert(dispatcher.reached_at()) {
+                return Err(twice(&dispatcher.reached_at()));
             }
         }
+        // With [tls] they may be on several machines, and nobody knows which is where before it starts.
+        if self.tls.is_none() { self.check_ports() } else { Ok(()) }
+    }
+
+    /// All are on one machine.
+    fn check_ports(&self) -> anyhow::Result<()> {
         let admin = |game: &Game| ("TCP", (Ipv4Addr::LOCALHOST, game.admin_port).into());
         let gates = self.gates.iter().map(|gate| ("UDP", gate.listen));
-        for (kind, address) in self.games.iter().map(admin).chain(gates) {
+        let dispatchers = self.dispatchers.iter().map(|dispatcher| ("TCP", dispatcher.listen));
+        let mut ports = BTreeSet::new();
+        for (kind, address) in dispatchers.chain(self.games.iter().map(admin)).chain(gates) {
             if address.port() != 0 && !ports.insert((kind, address)) {
-                return Err(twice(address));
+                return Err(twice(&address.to_string()));
             }
+        }
+        Ok(())
+    }
+}
+
+impl Game {
+    /// Its own name is a label too, and nobody else's may be.
+    fn check_labels(&self) -> anyhow::Result<()> {
+        let bad =
+            |label: &&String| label.is_empty() || label.len() > LABEL_BYTES_MAX || label.starts_with("game/");
+        if let Some(label) = self.labels.iter().find(bad) {
+            return Err(hinted(
+                format!("`game/{}` cannot have the label `{label}`.", self.name),
+                format!("A label has 1 to {LABEL_BYTES_MAX} bytes and is not the name of a game."),
+            ));
+        }
+        if self.labels.len() >= PROFILE_NAMES_MAX {
+            return Err(hinted(
+                format!("`game/{}` has {} labels.", self.name, self.labels.len()),
+                format!("At most {} are allowed.", PROFILE_NAMES_MAX - 1),
+            ));
         }
         Ok(())
     }
@@ -254,7 +288,7 @@ pub fn file_name_of(peer: &PeerName) -> String {
     format!("{}-{}", peer.role(), peer.name())
 }
 
-fn twice(address: SocketAddr) -> anyhow::Error {
+fn twice(address: &str) -> anyhow::Error {
     hinted(format!("Two processes are to listen at `{address}`."), "Give each its own port.")
 }
 
@@ -273,11 +307,14 @@ mod tests {
             .map(|it| it.replacen("# ", "", 1) + "\n")
             .collect();
         assert_eq!(Cluster::parse(&tls).unwrap().tls, Some(Certificates::default()));
-        let guide = include_str!("../../../docs/guide/cluster.md");
-        for line in EXAMPLE.lines().filter(|line| line.contains(" = ")) {
-            let key = line.trim_start_matches("# ").split(' ').next().unwrap();
-            assert!(guide.contains(key), "`{key}` is missing in docs/guide/cluster.md");
+        for line in EXAMPLE.lines().filter(|line| line.contains(" = ") && !line.starts_with('#')) {
+            assert!(line.contains(" # "), "what is `{line}`?");
         }
+        let guide = include_str!("../../../docs/guide/cluster.md");
+        assert!(
+            guide.contains(&format!("```toml\n{EXAMPLE}```")),
+            "docs/guide/cluster.md shows another file"
+        );
     }
 
     fn problem(text: &str) -> String {
@@ -291,6 +328,17 @@ mod tests {
         assert!(problem("dispatchers = []").contains("no dispatcher"));
         assert!(problem("[[games]]\n[[games]]").contains("two processes `game/g-1`"));
         assert!(problem("[[games]]\n[[games]]\nname = \"b\"").contains("127.0.0.1:4748"));
+        assert!(problem("[[games]]\nlabels = [\"big\", \"game/g-2\"]").contains("the label `game/g-2`"));
+        assert!(problem("[[games]]\nlabels = [\"\"]").contains("the label ``"));
+        let labels = |count: usize| format!("[[games]]\nlabels = {:?}", vec!["big"; count]);
+        assert!(problem(&labels(64)).contains("has 64 labels"));
+        Cluster::parse(&labels(63)).unwrap().check().unwrap();
+        let two = "[[dispatchers]]\nname = \"d\"\n[[dispatchers]]\n";
+        assert!(problem(two).contains("127.0.0.1:4750"));
+        assert!(problem("[[dispatchers]]\n[[games]]\nadmin_port = 4750").contains("127.0.0.1:4750"));
+        let apart = "[[games]]\n[[games]]\nname = \"b\"\n[[gates]]\n[[gates]]\nname = \"b\"\n[tls]\n";
+        Cluster::parse(apart).unwrap().check().unwrap();
+        assert!(problem(&format!("{two}[tls]")).contains("127.0.0.1:4750"), "they are reached at one place");
         assert!(problem("[[games]]\nname = \"B c\"").contains("no usable name"));
         let exposed = problem("[[dispatchers]]\nlisten = \"0.0.0.0:1\"");
         assert!(exposed.contains("other machines"), "{exposed}");

@@ -2,7 +2,7 @@
 
 use super::Which;
 use super::config::Cluster;
-use super::process::{self, Ended, Process, port_failed, stopped};
+use super::process::{self, Ended, Process, Stop, port_failed};
 use crate::dev::ports::Protocol;
 use crate::failure::hinted;
 use crate::ops::place::Note;
@@ -32,7 +32,12 @@ pub fn run(command: &DispatcherCommand, terminal: &Terminal) -> anyhow::Result<E
     process::run(Role::Dispatcher, &command.which, terminal, serve_one)
 }
 
-async fn serve_one(cluster: &Cluster, process: &Process, terminal: &Terminal) -> anyhow::Result<Ended> {
+async fn serve_one(
+    cluster: &Cluster,
+    process: &Process,
+    stop: Stop,
+    terminal: &Terminal,
+) -> anyhow::Result<Ended> {
     let peer = process.us.peer.clone();
     let listed = cluster.dispatchers.iter().find(|it| it.name == peer.name());
     let Some(listen) = listed.map(|it| it.listen) else {
@@ -54,7 +59,6 @@ async fn serve_one(cluster: &Cluster, process: &Process, terminal: &Terminal) ->
         limits: Limits::default(),
         seed: incarnation.random,
     };
-    let stop = stopped()?;
     let asked = process.open(board, None, Note::default()).await?;
     terminal.good(format!("`{peer}` listens at `{}`.", socket.local_addr()?));
     let (told, hurry) = tokio::sync::oneshot::channel::<()>();

@@ -2,7 +2,7 @@
 
 use super::Which;
 use super::config::{Cluster, Game as Listed};
-use super::process::{self, Ended, Process, port_failed, stopped};
+use super::process::{self, Ended, Process, Stop, port_failed};
 use crate::admin::desk::{Desk, Drain};
 use crate::admin::server;
 use crate::admin::types::{DrainStatus, Problem, ProblemCode};
@@ -60,7 +60,12 @@ struct Running {
     over: UnboundedReceiver<()>,
 }
 
-async fn serve(cluster: &Cluster, process: &Process, terminal: &Terminal) -> anyhow::Result<Ended> {
+async fn serve(
+    cluster: &Cluster,
+    process: &Process,
+    stop: Stop,
+    terminal: &Terminal,
+) -> anyhow::Result<Ended> {
     let peer = &process.us.peer;
     let Some(listed) = cluster.games.iter().find(|it| it.name == peer.name()) else {
         return Err(hinted(format!("The configuration knows no `{peer}`."), "Add it to `games`."));
@@ -71,12 +76,12 @@ async fn serve(cluster: &Cluster, process: &Process, terminal: &Terminal) -> any
     let modules = read_all(listed)?;
     let components = Components::begin(process.folder.join("components"))?;
     let Running { game, links, pump, mut over } = start(cluster, process, listed, components.clone())?;
-    let (stop, mut asked) = unbounded_channel();
+    let (told, mut asked) = unbounded_channel();
     let steering = Arc::new(Steering {
         game: game.handle(),
         gate: cluster.gates.first().map_or(SocketAddr::from(([127, 0, 0, 1], 0)), |gate| gate.listen),
         started: Instant::now(),
-        stop,
+        stop: told,
         components,
         recording: Mutex::default(),
     });
@@ -87,26 +92,29 @@ async fn serve(cluster: &Cluster, process: &Process, terminal: &Terminal) -> any
     let desk = Arc::new(Desk { drain: Some(drain(game.handle())), ..desk });
     let serving = server::run(admin, steering.clone(), Some(desk), token.clone(), std::future::pending());
     let serving = tokio::spawn(serving);
-    for (name, bytes) in modules {
-        publish(game.handle(), name, bytes).await?;
-    }
-    process.ready(Note { admin: address.to_string(), token, ..Note::default() })?;
-    terminal.good(format!(
-        "`{peer}` runs; its admin API is at `{address}`, the token in `{}`.",
-        token_file.display()
-    ));
-    let is_over = tokio::select! {
-        () = stopped()? => false,
-        _ = asked.recv() => false,
-        _ = over.recv() => true,
+    let runs = async {
+        for (name, bytes) in modules {
+            publish(game.handle(), name, bytes).await?;
+        }
+        process.ready(Note { admin: address.to_string(), token, ..Note::default() })?;
+        terminal.good(format!(
+            "`{peer}` runs; its admin API is at `{address}`, the token in `{}`.",
+            token_file.display()
+        ));
+        std::future::pending().await
+    };
+    let ended = tokio::select! {
+        failed = runs => failed,
+        () = stop => Ok(Ended::Stopped),
+        _ = asked.recv() => Ok(Ended::Stopped),
+        _ = over.recv() => Ok(Ended::Outlived),
     };
     serving.abort();
-    if is_over {
+    match ended {
+        Ok(Ended::Stopped) => steering.end_recording(),
         // Nothing that it does counts any more.
-        tracing::error!("this life of the game is over for all others, the game ends");
-        return Ok(Ended::Outlived);
+        ended => return ended,
     }
-    steering.end_recording();
     let handle = game.handle();
     let closed = tokio::time::timeout(STOP_GAME, tokio::task::spawn_blocking(move || game.stop())).await;
     if closed.is_err() {
@@ -143,6 +151,8 @@ fn start(
         config: GameConfig {
             name: listed.name.clone(),
             labels: listed.labels.clone(),
+            games: cluster.games.len(),
+            gates: cluster.gates.len(),
             crash_recordings: Some(process.folder.join("crashes")),
             ..GameConfig::production(cores)
         },

@@ -2,7 +2,7 @@
 
 use super::Which;
 use super::config::{Cluster, Gate as Listed};
-use super::process::{self, Ended, Process, port_failed, stopped};
+use super::process::{self, Ended, Process, Stop, port_failed};
 use crate::admin::desk::Drain;
 use crate::admin::types::DrainStatus;
 use crate::dev::ports::Protocol;
@@ -38,7 +38,12 @@ pub fn run(command: &GateCommand, terminal: &Terminal) -> anyhow::Result<ExitCod
     process::run(Role::Gate, &command.which, terminal, serve)
 }
 
-async fn serve(cluster: &Cluster, process: &Process, terminal: &Terminal) -> anyhow::Result<Ended> {
+async fn serve(
+    cluster: &Cluster,
+    process: &Process,
+    stop: Stop,
+    terminal: &Terminal,
+) -> anyhow::Result<Ended> {
     let peer = process.us.peer.clone();
     let Some(listed) = cluster.gates.iter().find(|it| it.name == peer.name()) else {
         return Err(hinted(format!("The configuration knows no `{peer}`."), "Add it to `gates`."));
@@ -46,7 +51,7 @@ async fn serve(cluster: &Cluster, process: &Process, terminal: &Terminal) -> any
     let ways = cluster.ways()?;
     let member =
         MemberConfig::new(process.us.incarnation, ways.iter().map(|(name, _)| name.clone()).collect());
-    let gate = Gate::bind(config(listed, process)).map_err(|error| match error {
+    let gate = Gate::bind(config(listed, process)?).map_err(|error| match error {
         GateError::Bind(address, cause) => port_failed(cause, Protocol::Udp, address.port(), &peer, "listen"),
         other => anyhow::Error::new(other),
     })?;
@@ -62,7 +67,7 @@ async fn serve(cluster: &Cluster, process: &Process, terminal: &Terminal) -> any
     let (to_office, from_gate) = mpsc::channel(BATCHES_MAX);
     let (to_gate, from_office) = mpsc::channel(BATCHES_MAX);
     let office = tokio::spawn(serve_office(member, links, inputs, from_gate, to_gate));
-    let (stop, status) = (stopped()?, gate.status());
+    let status = gate.status();
     terminal.good(format!(
         "`{peer}` listens at `{}`; its certificate is `{}`.",
         gate.address(),
@@ -91,14 +96,14 @@ fn drain(gate: &Gate) -> Drain {
     })
 }
 
-fn config(listed: &Listed, process: &Process) -> GateConfig {
+fn config(listed: &Listed, process: &Process) -> anyhow::Result<GateConfig> {
     let certificate = match listed.is_for_development() {
         true => CertificateSource::Development,
         false => CertificateSource::Pem { chain: listed.certificate.clone(), key: listed.key.clone() },
     };
     let per_address = listed.clients_per_address;
     let defaults = GateLimits::default();
-    GateConfig {
+    Ok(GateConfig {
         listen: listed.listen,
         certificate,
         limits: GateLimits {
@@ -110,6 +115,6 @@ fn config(listed: &Listed, process: &Process) -> GateConfig {
         },
         incarnation: process.us.incarnation,
         seed: Id::from_bytes(process.secret()),
-        secret: None,
-    }
+        secret: Some(process.lasting_secret()?),
+    })
 }

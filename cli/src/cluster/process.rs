@@ -16,9 +16,12 @@ use std::fmt;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
@@ -31,6 +34,8 @@ use tracing_subscriber::registry::LookupSpan;
 pub const PARENT: &str = "EVERWAKE_PARENT";
 /// File that counts how often a process was started.
 const STARTS: &str = "starts";
+/// File with [`Process::lasting_secret`].
+const SECRET: &str = "secret";
 
 /// A process that has its folder.
 pub struct Process {
@@ -61,6 +66,9 @@ impl Asked {
     }
 }
 
+/// Resolves when somebody wants this process to end: Ctrl-C, or SIGTERM.
+pub type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -75,15 +83,16 @@ pub fn run(
     role: Role,
     which: &Which,
     terminal: &Terminal,
-    serve: impl AsyncFnOnce(&Cluster, &Process, &Terminal) -> anyhow::Result<Ended>,
+    serve: impl AsyncFnOnce(&Cluster, &Process, Stop, &Terminal) -> anyhow::Result<Ended>,
 ) -> anyhow::Result<ExitCode> {
     let cluster = Cluster::load(&which.config)?;
     let peer = PeerName::new(role, &which.name)?;
     end_with_parent()?;
     start_log(&cluster, &peer);
     let process = Process::begin(&cluster, peer.clone())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(serve(&cluster, &process, terminal));
+    let runtime = runtime_of(workers_of(&cluster, &peer))?;
+    // Heard from the beginning on: who is still looking for the others ends in order, too.
+    let ended = runtime.block_on(async { serve(&cluster, &process, stopped()?, terminal).await });
     runtime.shutdown_timeout(Duration::from_millis(100));
     match ended? {
         Ended::Stopped => {
@@ -94,6 +103,25 @@ pub fn run(
             format!("All others hold this life of `{peer}` for dead; it has stopped."),
             "Start it again: it begins a new life. It was not to be reached for a while, or another one has its name.",
         )),
+    }
+}
+
+/// Threads of its runtime. Almost all that a process does is a chain of short steps, each of which waits for the one
+/// before: over several threads every step would wake another one, which costs more than the step. The spaces of
+/// a game have threads of their own.
+fn workers_of(cluster: &Cluster, peer: &PeerName) -> usize {
+    let gate = || cluster.gates.iter().find(|gate| gate.name == peer.name());
+    match peer.role() {
+        Role::Gate => gate().map_or(1, |gate| gate.workers),
+        Role::Dispatcher | Role::Game => 1,
+    }
+}
+
+fn runtime_of(workers: usize) -> std::io::Result<Runtime> {
+    match workers {
+        0 => Builder::new_multi_thread().enable_all().build(),
+        1 => Builder::new_current_thread().enable_all().build(),
+        some => Builder::new_multi_thread().worker_threads(some).enable_all().build(),
     }
 }
 
@@ -174,8 +202,20 @@ impl Process {
         self.seed.last_chunk::<16>().copied().unwrap_or_default()
     }
 
+    /// Random bytes that stay the same over all lives of the process: drawn by the first one, and kept in its folder.
+    pub fn lasting_secret(&self) -> anyhow::Result<[u8; 32]> {
+        let kept = std::fs::read(self.folder.join(SECRET)).ok();
+        if let Some(secret) = kept.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()) {
+            return Ok(secret);
+        }
+        let secret = entropy::seed()
+            .hint("The operating system gives no random bytes.", "Is `/dev/urandom` there?")?;
+        self.write_private(SECRET, secret)?;
+        Ok(secret)
+    }
+
     /// Writes something that only the owner of the folder reads.
-    pub fn write_private(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
+    pub fn write_private(&self, name: &str, content: impl AsRef<[u8]>) -> anyhow::Result<PathBuf> {
         use std::os::unix::fs::OpenOptionsExt as _;
         let file = self.folder.join(name);
         let _ = std::fs::remove_file(&file);
@@ -184,7 +224,7 @@ impl Process {
             .create_new(true)
             .mode(0o600)
             .open(&file)
-            .and_then(|mut out| out.write_all(text.as_bytes()));
+            .and_then(|mut out| out.write_all(content.as_ref()));
         written
             .hint(format!("The file `{}` cannot be written.", file.display()), "Make room, or allow it.")?;
         Ok(file)
@@ -275,15 +315,15 @@ where
     }
 }
 
-/// Resolves when somebody wants this process to end: Ctrl-C, or SIGTERM.
-pub fn stopped() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    Ok(async move {
+fn stopped() -> std::io::Result<Stop> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(Box::pin(async move {
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
+            _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-    })
+    }))
 }
 
 #[cfg(test)]
@@ -297,10 +337,12 @@ mod tests {
         let peer: PeerName = "game/g-1".parse().unwrap();
         let first = Process::begin(&cluster, peer.clone()).unwrap();
         assert_eq!(first.us.incarnation.start, 1);
+        let secret = first.lasting_secret().unwrap();
         let error = Process::begin(&cluster, peer.clone()).map(|_| ()).unwrap_err();
         assert!(error.to_string().contains("runs already"), "{error}");
         drop(first);
-        assert_eq!(Process::begin(&cluster, peer).unwrap().us.incarnation.start, 2);
+        let second = Process::begin(&cluster, peer).unwrap();
+        assert_eq!((second.us.incarnation.start, second.lasting_secret().unwrap()), (2, secret));
         assert!(Process::begin(&cluster, "gate/x".parse().unwrap()).is_err());
     }
 }

@@ -16,16 +16,24 @@ use std::time::Duration;
 /// Shows what runs: modules, spaces, clients, the last swap.
 #[derive(Debug, Args)]
 #[command(
-    after_long_help = "With `--config` it shows all processes of a cluster as this host sees them, and its exit code is 1 \
-unless all are up; with `--game` one of its games.
+    after_long_help = "With `--config` it shows processes of a cluster as this host sees them (all, or those that are named, or with \
+`--here` those that were ever started on this host), and its exit code is 1 unless each of them is up or draining; with `--game` what one of its games runs.
 
 Examples:
   everwake status
   everwake status --config cluster.toml
+  everwake status --config cluster.toml --here
+  everwake status --config cluster.toml gate/w-1
   everwake status --config cluster.toml --game g-1
   everwake status --json | jq '.game.modules[].generation'"
 )]
 pub struct StatusCommand {
+    /// Processes of the cluster; all if none is named.
+    #[arg(value_name = "NAME", requires = "config", conflicts_with = "game")]
+    pub names: Vec<String>,
+    /// Only the processes that were ever started on this host, of which there has to be one.
+    #[arg(long, requires = "config", conflicts_with_all = ["names", "game"])]
+    pub here: bool,
     /// Prints the answer as JSON.
     #[arg(long)]
     pub json: bool,
@@ -36,7 +44,7 @@ pub struct StatusCommand {
 /// Shows.
 pub fn run(command: &StatusCommand, terminal: &Terminal) -> anyhow::Result<ExitCode> {
     if let Some(config) = command.address.config.as_ref().filter(|_| command.address.game.is_none()) {
-        return of_cluster(config, command.json, terminal);
+        return of_cluster(config, command, terminal);
     }
     let status = AdminClient::find(&command.address)?.status()?;
     if command.json {
@@ -47,15 +55,17 @@ pub fn run(command: &StatusCommand, terminal: &Terminal) -> anyhow::Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-/// All processes; exit code 1 if one is not up.
-fn of_cluster(config: &Path, json: bool, terminal: &Terminal) -> anyhow::Result<ExitCode> {
-    let overview = ops::status::look(&Cluster::load(config)?)?;
-    match json {
+/// Its processes; exit code 1 if one does not answer.
+fn of_cluster(config: &Path, command: &StatusCommand, terminal: &Terminal) -> anyhow::Result<ExitCode> {
+    let cluster = Cluster::load(config)?;
+    let mut peers = ops::meant(&cluster, &command.names)?;
+    peers.retain(|peer| !command.here || ops::place::note_of(&cluster, peer).exists());
+    let overview = ops::status::look(&cluster, &peers);
+    match command.json {
         true => terminal.data(&super::json(&overview)?),
         false => terminal.answer(&ops::status::describe(&overview)),
     }
-    let all_up = overview.processes.iter().all(|row| row.state == "up");
-    Ok(if all_up { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if overview.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn describe(status: &Status) -> String {

@@ -53,6 +53,10 @@ pub fn of_fact(fact: &Fact) -> Notice {
         Fact::Joined { rank } => {
             Notice::new(Tone::Plain, format!("This game has joined the others, as number {rank}."))
         }
+        Fact::Ready { games, gates } => Notice::new(
+            Tone::Good,
+            format!("The deployment is ready: {games} games and {gates} gates were there at once."),
+        ),
         Fact::Leads => Notice::new(Tone::Plain, "Publications go by this game.".to_owned()),
         Fact::NotJoined { reason } => {
             Notice::new(Tone::Bad, format!("This game cannot join the others: {reason}."))

@@ -61,9 +61,15 @@ pub struct Overview {
     pub processes: Vec<Row>,
 }
 
-/// Looks at all of them.
-pub fn look(cluster: &Cluster) -> anyhow::Result<Overview> {
-    let peers = cluster.processes()?;
+impl Overview {
+    /// There is somebody, and each answers. One that is drained does what it is told to.
+    pub fn is_well(&self) -> bool {
+        !self.processes.is_empty() && self.processes.iter().all(|row| ["up", "draining"].contains(&row.state))
+    }
+}
+
+/// Looks at these of them.
+pub fn look(cluster: &Cluster, peers: &[PeerName]) -> Overview {
     let notes: Vec<Option<Note>> = peers.iter().map(|peer| living(&note_of(cluster, peer))).collect();
     let used = |notes: &[Option<Note>]| -> Vec<Option<Used>> {
         notes.iter().map(|note| note.as_ref().and_then(|note| note.life.used())).collect()
@@ -80,7 +86,7 @@ pub fn look(cluster: &Cluster) -> anyhow::Result<Overview> {
         }
     }
     let supervisor = living(&supervisor_of(cluster)).map(|note| note.life.pid);
-    Ok(Overview { name: cluster.name.clone(), supervisor, processes: rows })
+    Overview { name: cluster.name.clone(), supervisor, processes: rows }
 }
 
 fn row(peer: &PeerName, note: Option<&Note>) -> Row {
@@ -169,6 +175,18 @@ fn missing(overview: &Overview) -> Vec<String> {
 mod tests {
     use super::*;
     use expect_test::expect;
+
+    #[test]
+    fn it_is_well_if_each_answers_though_it_is_drained() {
+        let of = |states: &[&'static str]| {
+            let row = |state: &&'static str| Row { state, ..Row::default() };
+            Overview { processes: states.iter().map(row).collect(), ..Overview::default() }.is_well()
+        };
+        assert!(of(&["up", "draining"]) && !of(&[]));
+        for state in ["starting", "silent", "down"] {
+            assert!(!of(&["up", state]), "{state}");
+        }
+    }
 
     #[test]
     fn a_cluster_is_readable() {

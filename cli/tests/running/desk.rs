@@ -224,10 +224,25 @@ impl Running {
         self.child.wait().unwrap();
     }
 
-    /// Waits for the end.
+    /// Waits for the end: exit code, and what was said until then.
+    #[track_caller]
     pub(crate) fn end(&mut self) -> (i32, String) {
         drop(self.child.stdin.take());
-        let said: Vec<String> = self.lines.iter().collect();
+        self.ends_within(PATIENCE)
+    }
+
+    /// The same without an end of what is typed, and no longer than this.
+    #[track_caller]
+    pub(crate) fn ends_within(&mut self, patience: Duration) -> (i32, String) {
+        let until = Instant::now() + patience;
+        let mut said: Vec<String> = Vec::new();
+        loop {
+            match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(line) => said.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("does not end:\n{}", said.join("\n")),
+            }
+        }
         let status: ExitStatus = self.child.wait().unwrap();
         (status.code().unwrap_or(-1), said.join("\n"))
     }

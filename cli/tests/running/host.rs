@@ -7,9 +7,9 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 /// How long a death and what follows from it may take on the slowest of machines.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
-fn desk_with_cluster() -> Desk {
+pub(crate) fn desk_with_cluster() -> Desk {
     let desk = Desk::new();
     desk.good(&["build", "--dev", "--out", "chat.wasm"]);
     // Held until all are known, so that no two are the same.
@@ -30,13 +30,13 @@ fn desk_with_cluster() -> Desk {
     desk
 }
 
-fn status(desk: &Desk) -> Value {
+pub(crate) fn status(desk: &Desk) -> Value {
     // Its exit code tells whether all are up, which is no matter of this.
     let (_, said) = desk.run(&["status", "--config", "cluster.toml", "--json"]);
     serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
 }
 
-fn row<'a>(status: &'a Value, name: &str) -> &'a Value {
+pub(crate) fn row<'a>(status: &'a Value, name: &str) -> &'a Value {
     let rows = status["processes"].as_array().unwrap();
     rows.iter().find(|row| row["name"] == name).unwrap()
 }
@@ -60,7 +60,7 @@ fn client(desk: &Desk, words: &str, args: &[&str]) -> Running {
     desk.start(&[args, &flags].concat())
 }
 
-fn signal(pid: &Value, signal: &str) {
+pub(crate) fn signal(pid: &Value, signal: &str) {
     let told = std::process::Command::new("kill").args([signal, &pid.to_string()]).status().unwrap();
     assert!(told.success());
 }
@@ -159,7 +159,7 @@ fn start_outlives_its_command_and_stop_ends_it_all() {
 }
 
 /// The entity that a client plays, once it has read what was said at the beginning of a view.
-fn own(client: &mut Running) -> String {
+pub(crate) fn own(client: &mut Running) -> String {
     let line = || {
         client.say("own");
         client.until("Account (own)").trim_start_matches("+ ").to_owned()

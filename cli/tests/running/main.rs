@@ -12,4 +12,6 @@ mod commands;
 mod desk;
 #[cfg(test)]
 mod host;
+#[cfg(test)]
+mod roles;
 mod saves;

@@ -461,6 +461,7 @@ fn arguments_that_are_no_array_are_answered() {
 }
 
 mod chance;
+mod forged;
 mod limits;
 mod places;
 mod play;

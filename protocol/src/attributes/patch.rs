@@ -18,6 +18,9 @@ pub struct Change<'a> {
     pub raw: &'a [u8],
 }
 
+/// Numbers below this are their own heads.
+const SMALL_MAX: u8 = 24;
+
 /// Takes a patch apart. Ends after the first error.
 #[derive(Clone, Debug)]
 pub struct PatchReader<'a> {
@@ -28,6 +31,19 @@ impl<'a> PatchReader<'a> {
     /// Reads from the start of `patch`.
     pub fn new(patch: &'a [u8]) -> PatchReader<'a> {
         PatchReader { reader: Reader::new(patch) }
+    }
+
+    /// By far the most frequent change: a whole attribute with a small number gets a number. None if it is
+    /// anything else, or malformed: [`PatchReader::read`] finds out.
+    #[inline]
+    fn plain(&mut self) -> Option<Change<'a>> {
+        let before = self.reader.rest();
+        let (&attribute @ ..SMALL_MAX, behind) = before.split_first()? else { return None };
+        let rest = Reader::new(behind).behind_number()?;
+        let value = behind.get(..behind.len() - rest.len())?;
+        let raw = before.get(..before.len() - rest.len())?;
+        self.reader = Reader::new(rest);
+        Some(Change { attribute: u32::from(attribute), key: None, insert: false, value: Some(value), raw })
     }
 
     fn read(&mut self) -> Result<Change<'a>, PatchError> {
@@ -66,7 +82,11 @@ impl<'a> PatchReader<'a> {
 impl<'a> Iterator for PatchReader<'a> {
     type Item = Result<Change<'a>, PatchError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(change) = self.plain() {
+            return Some(Ok(change));
+        }
         if self.reader.is_empty() {
             return None;
         }

@@ -142,6 +142,8 @@ pub struct Standing {
     pub staged: Vec<Id>,
     /// Shards of each module for entities that are in no space.
     pub nil_shards: u32,
+    /// The deployment is ready, as far as it knows.
+    pub ready: bool,
 }
 
 /// Which publication of a module is head.

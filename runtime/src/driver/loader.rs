@@ -55,7 +55,7 @@ impl ModuleLoader for WasmLoader {
     }
 
     fn source(&self) -> Box<dyn GuestSource> {
-        Box::new(WasmSource::new(self.versions.clone()))
+        Box::new(WasmSource::new(self.versions.clone(), self.loader.engine()))
     }
 
     fn report(&self, crash: Crash) -> CrashReport {

@@ -38,6 +38,10 @@ struct State {
     /// Cells at rest that want to be woken.
     wakes: BTreeSet<(u64, EntityId)>,
     wake_of: BTreeMap<EntityId, u64>,
+    /// Workers that wait for something to do.
+    asleep: usize,
+    /// Of these, woken and not yet awake. To wake somebody costs a system call, whether anybody sleeps or not.
+    woken: usize,
     stopped: bool,
     recording: Option<Arc<RecordingSet>>,
 }
@@ -136,10 +140,32 @@ impl Pool {
         let Some(cell) = state.cells.get(&space).cloned() else { return Some(input) };
         if cell.push(input) {
             state.enqueue(cell);
+            self.wake_one(state);
+        }
+        None
+    }
+
+    /// Wakes a worker if one sleeps that nobody has woken; one that is awake looks at the queue by itself.
+    fn wake_one(&self, mut state: MutexGuard<'_, State>) {
+        let sleeps = state.asleep > state.woken;
+        if sleeps {
+            state.woken += 1;
             drop(state);
             self.changed.notify_one();
         }
-        None
+    }
+
+    /// Sleeps until something may have changed, at most so long.
+    fn sleep<'s>(&self, mut state: MutexGuard<'s, State>, wait: Option<Duration>) -> MutexGuard<'s, State> {
+        state.asleep += 1;
+        let mut state = match wait {
+            None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            Some(wait) => self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0,
+        };
+        state.asleep -= 1;
+        // Whoever wakes by itself may take another one's call, who then sleeps on: it does the same work.
+        state.woken = state.woken.saturating_sub(1);
+        state
     }
 
     /// Lets all workers return.
@@ -152,6 +178,7 @@ impl Pool {
     pub(super) fn work(&self, source: &mut dyn GuestSource, core: &CoreInbox) {
         let source = &mut RoomySource { inner: source, pool: self };
         while let Some(cell) = self.next() {
+            source.turn(true);
             let begin = Instant::now();
             loop {
                 // A space that says more than the core can take waits; the core never does.
@@ -164,6 +191,7 @@ impl Pool {
                     break;
                 }
             }
+            source.turn(false);
             self.let_go(cell);
         }
     }
@@ -184,16 +212,14 @@ impl Pool {
         match cell.rest(self.clock.now_ms()) {
             Err(Requeue) => {
                 state.queue.push_back(cell);
-                drop(state);
-                self.changed.notify_one();
+                self.wake_one(state);
             }
             Ok(Some(wake_ms)) => {
                 let earliest = state.wakes.first().is_none_or(|(first, _)| wake_ms < *first);
                 state.wakes.insert((wake_ms, cell.id));
                 state.wake_of.insert(cell.id, wake_ms);
-                drop(state);
                 if earliest {
-                    self.changed.notify_one();
+                    self.wake_one(state);
                 }
             }
             Ok(None) => {}
@@ -210,17 +236,13 @@ impl Pool {
             state.wake_due(self.clock.now_ms());
             if let Some(cell) = state.queue.pop_front() {
                 if !state.queue.is_empty() {
-                    self.changed.notify_one();
+                    self.wake_one(state);
                 }
                 return Some(cell);
             }
-            state = match state.wakes.first() {
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some((wake_ms, _)) => {
-                    let wait = self.clock.until(*wake_ms).max(Duration::from_micros(100));
-                    self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
+            let wake_ms = state.wakes.first().map(|(wake_ms, _)| *wake_ms);
+            let wait = wake_ms.map(|wake_ms| self.clock.until(wake_ms).max(Duration::from_micros(100)));
+            state = self.sleep(state, wait);
         }
     }
 
@@ -243,6 +265,10 @@ impl GuestSource for RoomySource<'_> {
             }
             made => made,
         }
+    }
+
+    fn turn(&mut self, runs: bool) {
+        self.inner.turn(runs);
     }
 }
 

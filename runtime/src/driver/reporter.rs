@@ -172,6 +172,7 @@ fn write_fact(fact: &Fact) {
             tracing::warn!(module, version, runs, "the file is not published, another version runs already");
         }
         Fact::Joined { rank } => tracing::info!(rank, "joined the games of the cluster"),
+        Fact::Ready { games, gates } => tracing::info!(games, gates, "the deployment is ready"),
         Fact::Leads => tracing::info!("publications go by this game"),
         Fact::NotJoined { reason } => tracing::error!(reason, "cannot join the games of the cluster"),
         Fact::Contradicted { module } => {

@@ -17,6 +17,10 @@ pub struct GameConfig {
     pub nil_shards: u32,
     /// Labels by which `entities.create` may ask for this process.
     pub labels: Vec<String>,
+    /// Games that the deployment consists of, this one too: it is ready once that many live, and [`gates`](Self::gates).
+    pub games: usize,
+    /// Gates that it consists of.
+    pub gates: usize,
     /// Clients at once.
     pub sessions_max: usize,
     /// How long a new version is watched.
@@ -51,6 +55,8 @@ impl Default for GameConfig {
             dev: false,
             nil_shards: 4,
             labels: Vec::new(),
+            games: 1,
+            gates: 0,
             sessions_max: 100_000,
             probation_ms: 300_000,
             probation_traps_max: 10,

@@ -12,6 +12,7 @@
 //!   from another. `handover`: what a newcomer takes. `asks`, `glance`: what operators ask of several games.
 //! - [`node`]: a game with its own dispatcher; [`joined`]: a game among others.
 //! - [`moves`]: entities that are born, leave, arrive and go. `drain`: all that can go, before the process stops.
+//! - `deployment`: when all processes are there.
 //! - [`sessions`], [`gate`]: clients.
 //! - [`key_value`]: the ordered map of a module.
 //! - [`modules`]: what runs: shards, services, versions and their history.
@@ -24,6 +25,7 @@ mod asks;
 pub mod config;
 pub mod debts;
 mod delivery;
+mod deployment;
 pub mod directory;
 mod drain;
 mod fetch;
@@ -204,6 +206,8 @@ pub struct SpaceSpec {
     pub version: Arc<ModuleVersion>,
     /// The source of all chance in it.
     pub seed: [u8; 32],
+    /// The deployment is ready.
+    pub ready: bool,
 }
 
 /// What the core has counted since it was started.
@@ -279,6 +283,8 @@ pub struct GameCore {
     /// UTC ms after which nobody waits for spaces to close.
     closing: Option<u64>,
     finished: bool,
+    /// The deployment was complete once.
+    ready: bool,
     /// It takes nothing new, and lets go what can go.
     draining: Option<drain::Draining>,
     out: Vec<GameOutput>,
@@ -309,7 +315,9 @@ impl GameCore {
     }
 
     fn with(config: GameConfig, incarnation: Incarnation, seed: [u8; 32], peers: Peers) -> Self {
+        let ready = config.games <= 1 && config.gates == 0;
         Self {
+            ready,
             config,
             incarnation,
             gates: BTreeMap::new(),

@@ -155,7 +155,8 @@ impl GameCore {
         };
         self.directory.add_space(id, module, kind, epoch);
         self.dispatch(ToDispatcher::Spaces(vec![SpaceReport { space: id, epoch }]));
-        self.out.push(GameOutput::MakeSpace(Box::new(SpaceSpec { id, kind, epoch, version, seed })));
+        let ready = self.ready;
+        self.out.push(GameOutput::MakeSpace(Box::new(SpaceSpec { id, kind, epoch, version, seed, ready })));
     }
 
     /// The nil shard of an entity that is in no space.

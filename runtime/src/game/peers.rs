@@ -232,7 +232,7 @@ impl GameCore {
         self.consider_peers();
     }
 
-    fn standing(&self, asks: bool) -> Standing {
+    pub(super) fn standing(&self, asks: bool) -> Standing {
         let staged = self.staged.values().filter(|staged| !staged.order.plan);
         Standing {
             asks,
@@ -241,6 +241,7 @@ impl GameCore {
             modules: self.head_marks(),
             staged: staged.map(|staged| staged.order.mark).collect(),
             nil_shards: self.config.nil_shards.max(1),
+            ready: self.ready,
         }
     }
 
@@ -260,6 +261,9 @@ impl GameCore {
     fn stands(&mut self, from: Incarnation, mut standing: Standing) {
         // Who was let in may not have heard of it when it said this.
         standing.rank = standing.rank.or_else(|| self.peers.known.get(&from).and_then(Row::rank));
+        if standing.ready {
+            self.become_ready();
+        }
         if standing.leads {
             self.follow(from, standing.rank.unwrap_or(u32::MAX));
         }

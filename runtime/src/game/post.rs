@@ -71,7 +71,7 @@ impl GameCore {
     pub(super) fn profile(&self) -> Profile {
         Profile {
             modules: self.modules.keys().cloned().collect(),
-            labels: self.config.labels.clone(),
+            labels: self.labels(),
             load: u32::try_from(self.directory.sizes().0).unwrap_or(u32::MAX),
             closed: self.closing.is_some() || self.drains() || !self.is_in(),
         }
@@ -162,6 +162,7 @@ impl GameCore {
             gates.values().filter(|gate| !self.gates.contains_key(&gate.random)).copied().collect();
         // Another dispatcher may know a gate that this one has not heard of yet: only death ends one.
         self.gates.extend(gates);
+        self.consider_ready();
         // Clients come once there is a game for them.
         let heads = self.modules.values().filter(|_| self.is_in());
         let schemas: Vec<_> = heads.map(|module| module.head.schema.clone()).collect();

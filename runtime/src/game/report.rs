@@ -355,6 +355,13 @@ pub enum Fact {
     },
     /// Publications go by this game now: it is the one that was let in first of all that live.
     Leads,
+    /// All processes that the deployment consists of are there for the first time.
+    Ready {
+        /// Games that it waited for.
+        games: usize,
+        /// Gates that it waited for.
+        gates: usize,
+    },
     /// This game cannot join the others; it tries again.
     NotJoined {
         /// Why.

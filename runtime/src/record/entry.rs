@@ -50,6 +50,8 @@ pub struct Start {
     pub intervals_ms: (u64, u64),
     /// Events of one drain.
     pub events_per_drain: usize,
+    /// The deployment was ready when the space was made.
+    pub ready: bool,
     /// The space; none if the recording begins with its first input.
     pub snapshot: Option<SpaceSnapshot>,
     /// It was kept when nobody recorded: the module instance had run events before.
@@ -112,6 +114,7 @@ pub enum RecordedInput {
     Evict {
         entity: EntityId,
     },
+    Ready,
 }
 
 /// An arriving entity, as data.
@@ -143,6 +146,7 @@ impl Start {
             epoch: config.epoch,
             intervals_ms: (config.intervals.attributes_ms, config.intervals.positions_ms),
             events_per_drain: config.events_per_drain,
+            ready: config.ready,
             snapshot,
             is_past: false,
         }
@@ -174,6 +178,7 @@ impl RecordedInput {
             Input::Swap(version) => RecordedInput::Swap { version: version.hash },
             Input::Rehearse { .. } | Input::Inspect { .. } => RecordedInput::Looked,
             Input::Close => RecordedInput::Close,
+            Input::Ready => RecordedInput::Ready,
             Input::Evict { entity } => RecordedInput::Evict { entity },
         }
     }
@@ -210,6 +215,7 @@ impl RecordedInput {
             }
             RecordedInput::Looked => Input::Inspect { ticket: 0, entity: None },
             RecordedInput::Close => Input::Close,
+            RecordedInput::Ready => Input::Ready,
             RecordedInput::Evict { entity } => Input::Evict { entity },
         })
     }

@@ -9,7 +9,7 @@ use std::io::{self, Read, Write};
 /// First bytes of a recording.
 pub const MAGIC: [u8; 6] = *b"EWREC\0";
 /// Version of the format.
-pub const FORMAT_VERSION: u16 = 5;
+pub const FORMAT_VERSION: u16 = 6;
 /// Largest entry. The largest one that is written is the snapshot of a full space.
 pub const ENTRY_BYTES_MAX: u32 = 512 * 1024 * 1024;
 

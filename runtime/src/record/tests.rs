@@ -1,5 +1,6 @@
 //! Recordings are written, read back and played again.
 
+use super::format::FORMAT_VERSION;
 use super::*;
 use crate::guest::{
     Event, EventKind, Guest, GuestError, GuestSource, Imports, Origin, Trap, TrapKind, Verdict, VersionHash,
@@ -355,13 +356,17 @@ fn other_files_are_refused() {
     let (file, versions) = record(0, Habits::default(), |script, _| usual(script));
     let open = |bytes: &[u8]| RecordingReader::open(bytes).unwrap_err().to_string();
     assert_eq!(open(b"{}"), "the file is not a recording");
-    assert_eq!(open(b"EWREC\0\0\x09"), "the recording has format 9; this program reads 5");
-    assert_eq!(open(b"EWREC\0\0\x05"), "the recording does not begin with a start");
+    let ours = |rest: &[u8]| [b"EWREC\0", &FORMAT_VERSION.to_be_bytes()[..], rest].concat();
     assert_eq!(
-        open(b"EWREC\0\0\x05\xff\xff\xff\xff"),
+        open(b"EWREC\0\x09\0"),
+        format!("the recording has format 2304; this program reads {FORMAT_VERSION}")
+    );
+    assert_eq!(open(&ours(b"")), "the recording does not begin with a start");
+    assert_eq!(
+        open(&ours(b"\xff\xff\xff\xff")),
         "entry 0 says that it has 4294967295 bytes; at most 536870912 are allowed"
     );
-    assert!(open(b"EWREC\0\0\x05\0\0\0\x01\xff").starts_with("entry 0 does not decode"));
+    assert!(open(&ours(b"\0\0\0\x01\xff")).starts_with("entry 0 does not decode"));
     let reader = RecordingReader::open(file.as_slice()).unwrap();
     let missing = replay(reader, &|_| None, &mut Source(Habits::default()), &ReplayOptions::default());
     assert!(

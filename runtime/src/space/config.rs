@@ -40,6 +40,8 @@ pub struct SpaceConfig {
     pub past_budget: PastBudget,
     /// What to disturb on purpose.
     pub chaos: Chaos,
+    /// The deployment is ready; else [`crate::message::Input::Ready`] says so.
+    pub ready: bool,
 }
 
 impl SpaceConfig {
@@ -57,6 +59,7 @@ impl SpaceConfig {
             keeps_past: true,
             past_budget: PastBudget::default(),
             chaos: Chaos::default(),
+            ready: true,
         }
     }
 }

@@ -83,13 +83,24 @@ impl Space {
             self.mailbox.facts.push_back(Fact::Attach { entity, client });
         }
         let declared = self.version.manifest.types.get(birth.frame.type_index as usize);
-        if declared.is_some_and(|declared| matches!(declared.kind, TypeKind::Space | TypeKind::Service)) {
+        if self.ready
+            && declared.is_some_and(|declared| matches!(declared.kind, TypeKind::Space | TypeKind::Service))
+        {
             self.tell(entity, Hook::Ready, no_args);
         }
         let mut id = Vec::new();
         cbor::id(&mut id, entity.0);
         self.answer(entity, birth.answer, Outcome::Ok(id.into()));
         self.replicate();
+    }
+
+    /// All processes that the deployment consists of are there. Whoever is born later hears it then.
+    pub(super) fn deployment_ready(&mut self) {
+        let own = self.config.id;
+        let was = std::mem::replace(&mut self.ready, true);
+        if !was && self.world.by_id(own).is_some_and(|entity| !entity.unborn) {
+            self.tell(own, Hook::Ready, no_args);
+        }
     }
 
     /// Its constructor failed: it never was.

@@ -42,6 +42,8 @@ pub struct SpaceSnapshot {
     pub former_names: BTreeMap<u64, String>,
     /// It takes nobody in any more.
     pub closing: bool,
+    /// It knows that the deployment is ready.
+    pub ready: bool,
 }
 
 /// An entity with what only its space knows of it.
@@ -121,7 +123,7 @@ impl SpaceCore {
         }
         space.charges = Charges::restore(&snapshot.charges);
         space.former_names = snapshot.former_names;
-        space.closing = snapshot.closing;
+        (space.closing, space.ready) = (snapshot.closing, snapshot.ready);
         for old in snapshot.entities {
             let type_id = old.body.type_id;
             let type_index = space.version.type_by_id.get(&type_id).copied();
@@ -162,6 +164,7 @@ impl Space {
             charges: self.charges.snapshot(),
             former_names: self.former_names.clone(),
             closing: self.closing,
+            ready: self.ready,
         }
     }
 

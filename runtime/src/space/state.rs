@@ -59,6 +59,8 @@ pub(super) struct Space {
     /// Counts messages that left.
     pub(super) counter: u64,
     pub(super) closing: bool,
+    /// The deployment is ready, as far as it knows.
+    pub(super) ready: bool,
 }
 
 /// What happened beside the events, since the space began.
@@ -104,6 +106,7 @@ impl Space {
             now_ms: 0,
             counter: 0,
             closing: false,
+            ready: config.ready,
             visible: visible_attributes(&version),
             version,
             config,

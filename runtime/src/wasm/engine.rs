@@ -2,14 +2,13 @@
 //! interrupts them. Knows nothing of components or events.
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::Arc;
 
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails};
 
 use super::bindings::Module;
+use super::clock::{Ticker, Turns};
 use super::limits;
 use super::state::InstanceState;
 
@@ -70,6 +69,8 @@ pub struct EngineError(String);
 pub struct Engine {
     pub(super) inner: wasmtime::Engine,
     pub(super) linker: Linker<InstanceState>,
+    /// Who runs handlers: without any the clock rests.
+    pub(super) turns: Arc<Turns>,
     config: EngineConfig,
     ticker: Option<Ticker>,
 }
@@ -82,13 +83,15 @@ impl Engine {
         let mut linker = Linker::new(&inner);
         Module::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).map_err(failed)?;
         super::imports::link(&mut linker).map_err(failed)?;
+        let turns = Arc::new(Turns::default());
         let ticker = match config.interruption {
             Interruption::Epoch => {
-                Some(Ticker::start(inner.clone()).map_err(|error| EngineError(error.to_string()))?)
+                let ticker = Ticker::start(inner.clone(), turns.clone());
+                Some(ticker.map_err(|error| EngineError(error.to_string()))?)
             }
             Interruption::Fuel => None,
         };
-        Ok(Arc::new(Self { inner, linker, config, ticker }))
+        Ok(Arc::new(Self { inner, linker, turns, config, ticker }))
     }
 
     /// What it was made with.
@@ -161,34 +164,3 @@ fn pool(config: &EngineConfig) -> PoolingAllocationConfig {
 
 /// Core instances are counted, not reserved, so this only has to be plenty.
 const CORE_INSTANCES_PER_SLOT: u32 = 8;
-
-/// Advances the engine's epoch until it is stopped.
-struct Ticker {
-    stopped: Arc<(Mutex<bool>, Condvar)>,
-    thread: JoinHandle<()>,
-}
-
-impl Ticker {
-    fn start(engine: wasmtime::Engine) -> std::io::Result<Self> {
-        let stopped = Arc::new((Mutex::new(false), Condvar::new()));
-        let shared = stopped.clone();
-        let thread = std::thread::Builder::new().name("epoch".into()).spawn(move || {
-            let (flag, signal) = &*shared;
-            let mut stop = flag.lock().unwrap_or_else(PoisonError::into_inner);
-            while !*stop {
-                let tick = Duration::from_millis(limits::EPOCH_TICK_MS);
-                stop = signal.wait_timeout(stop, tick).unwrap_or_else(PoisonError::into_inner).0;
-                engine.increment_epoch();
-            }
-        })?;
-        Ok(Self { stopped, thread })
-    }
-
-    fn stop(self) {
-        let (flag, signal) = &*self.stopped;
-        *flag.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        signal.notify_all();
-        // A thread that panicked has nothing left to stop.
-        let _ = self.thread.join();
-    }
-}

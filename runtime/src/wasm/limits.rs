@@ -23,6 +23,9 @@ pub const MIGRATIONS_BUDGET_MS_MAX: u32 = 2_000;
 pub const FUEL_PER_MS: u64 = 1_000_000;
 /// How often running code can be interrupted.
 pub const EPOCH_TICK_MS: u64 = 1;
+/// The same while nothing seems to run: by so much later is a handler cut that does not end and began then. A
+/// process without events wakes a tenth as often for it.
+pub const EPOCH_REST_MS: u64 = 10;
 
 /// Linear memory of one instance, over all its memories, if the module asks for nothing.
 pub const MEMORY_BYTES_DEFAULT: usize = 64 * 1024 * 1024;

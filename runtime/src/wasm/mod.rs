@@ -5,6 +5,7 @@
 
 mod bindings;
 mod cache;
+mod clock;
 mod contract;
 mod convert;
 mod cpu;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::clock::Turn;
+use super::engine::Engine;
 use super::load::LoadedVersion;
 use crate::guest::{Guest, GuestSource, Trap, TrapKind, VersionHash};
 
@@ -35,16 +37,17 @@ impl LoadedVersions {
 }
 
 /// Makes instances of whatever is loaded at that moment.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct WasmSource {
     versions: LoadedVersions,
+    turn: Turn,
 }
 
 impl WasmSource {
-    /// Each space gets a source of its own over the shared table.
+    /// Each thread gets a source of its own over the shared table of an engine's versions.
     #[must_use]
-    pub fn new(versions: LoadedVersions) -> Self {
-        Self { versions }
+    pub fn new(versions: LoadedVersions, engine: &Engine) -> Self {
+        Self { versions, turn: Turn::of(engine.turns.clone()) }
     }
 }
 
@@ -55,5 +58,9 @@ impl GuestSource for WasmSource {
             return Err(Trap { kind: TrapKind::Instantiate, message, frames: Vec::new() });
         };
         Ok(Box::new(loaded.instantiate()?))
+    }
+
+    fn turn(&mut self, runs: bool) {
+        self.turn.runs(runs);
     }
 }

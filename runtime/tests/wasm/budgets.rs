@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use everwake_runtime::guest::{Trap, TrapKind, Verdict};
-use everwake_runtime::wasm::{EngineConfig, WasmGuest};
+use everwake_runtime::guest::{GuestSource, Trap, TrapKind, Verdict};
+use everwake_runtime::wasm::{Engine, EngineConfig, LoadedVersions, Loader, WasmGuest, WasmSource};
 
-use crate::probe::{BAD_PATCH, COUNT, GROW, NOTHING, RECURSE, SPIN, load, loaded, run};
+use crate::host::Recorder;
+use crate::probe::{BAD_PATCH, COUNT, GROW, NOTHING, RECURSE, SPIN, component, event, load, loaded, run};
 
 fn trap(guest: &mut WasmGuest, method: u32) -> Trap {
     match run(guest, method, 0).0 {
@@ -27,6 +28,24 @@ fn an_endless_loop_is_cut_and_its_neighbour_is_not() {
     assert_eq!(run(&mut neighbour, COUNT, 0).1.answers[0], [0x1a, 0, 0, 0, 2][..]);
     let mut fresh = version.instantiate().unwrap();
     assert_eq!(run(&mut fresh, COUNT, 0).1.answers[0], [0x1a, 0, 0, 0, 1][..], "made anew");
+}
+
+/// Nobody has said that a turn begins: the clock that cuts goes on all the same.
+#[test]
+fn an_endless_loop_is_cut_while_the_clock_rests() {
+    let engine = Engine::new(EngineConfig { instances: 4, ..EngineConfig::default() }).unwrap();
+    let version = Loader::new(engine.clone()).load(component()).unwrap();
+    let versions = LoadedVersions::default();
+    versions.add(version.clone());
+    let mut source = WasmSource::new(versions, &engine);
+    let spin = |source: &mut WasmSource| {
+        let mut guest = source.instantiate(version.hash()).unwrap();
+        guest.handle(&event(SPIN, 0), Box::new(Recorder::default())).1
+    };
+    for runs in [false, true, false] {
+        source.turn(runs);
+        assert!(matches!(spin(&mut source), Verdict::Trapped(Trap { kind: TrapKind::TimedOut, .. })));
+    }
 }
 
 /// A budget of CPU time: events that wait long for the processor are not cut.

@@ -135,7 +135,7 @@ fn cached_code_that_was_changed_is_compiled_again() {
 #[test]
 fn versions_come_and_go_while_sources_live() {
     let versions = LoadedVersions::default();
-    let mut source = WasmSource::new(versions.clone());
+    let mut source = WasmSource::new(versions.clone(), &engine());
     let hash = loaded().hash();
     let missing = source.instantiate(hash).err().unwrap();
     assert_eq!(missing.kind, TrapKind::Instantiate);

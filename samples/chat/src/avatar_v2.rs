@@ -13,6 +13,14 @@ pub trait AvatarClient {
     fn notice(text: String);
 }
 
+/// What there is to see for a person.
+#[attr_type]
+pub struct Sight {
+    pub name: String,
+    pub room: String,
+    pub topic: String,
+}
+
 /// A person in the chat.
 #[entity(client = AvatarClient)]
 pub struct Avatar {
@@ -70,6 +78,24 @@ impl Avatar {
         cx.broadcast::<Self>(Filter::everyone()).notice(text);
     }
 
+    /// Says what the room is about; everybody in it sees that.
+    #[rpc(own_client, limit = "6000 per min")]
+    fn topic(&mut self, cx: &mut Context, text: String) -> Result<(), Refused> {
+        self.active = cx.now();
+        if text.len() > 100 {
+            return Err(Refused("too-long".into()));
+        }
+        cx.space(|room: &mut Room, _| room.topic = text).map_err(|_| Refused("no-room".into()))
+    }
+
+    /// Who it is, where it is, and what the room is about.
+    #[rpc(own_client, limit = "6000 per min")]
+    fn look(&mut self, cx: &mut Context) -> Sight {
+        self.active = cx.now();
+        let topic = cx.space(|room: &mut Room, _| room.topic.clone()).unwrap_or_default();
+        Sight { name: self.name.clone(), room: self.room.clone(), topic }
+    }
+
     /// Who is in the room, sorted by name.
     #[rpc(own_client, limit = "6000 per min")]
     fn who(&mut self, cx: &mut Context) -> List<String> {
@@ -102,6 +128,10 @@ impl Avatar {
 
     fn on_enter_space(&mut self, cx: &mut Context) {
         self.room = cx.space(|room: &mut Room, _| room.name()).unwrap_or_default();
+    }
+
+    fn on_enter_failed(&mut self, cx: &mut Context, _: Id, why: String) {
+        cx.client(self).notice(format!("no way into the room: {why}"));
     }
 
     fn on_leave_space(&mut self) {

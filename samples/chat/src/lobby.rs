@@ -60,6 +60,7 @@ impl Lobby {
     fn on_room(&mut self, cx: &mut Context, name: String, room: Result<Ref<Room>, CallError>) {
         let waiting = self.waiting.remove(&name).unwrap_or_default();
         if let Ok(room) = room {
+            cx.watch(room, on!(Self::on_room_gone), name.clone());
             self.rooms.insert(name, room);
         }
         for reply in waiting.iter() {
@@ -68,5 +69,10 @@ impl Lobby {
                 Err(_) => reply.err(cx, "busy".into()),
             }
         }
+    }
+
+    /// Its game has died. Whoever wants it next has it made again, on another one.
+    fn on_room_gone(&mut self, _: &mut Context, name: String, _: Gone) {
+        self.rooms.remove(&name);
     }
 }

@@ -17,13 +17,16 @@ pub trait RoomClient {
 pub struct Room {
     #[attr(all_clients)]
     name: String,
+    /// What it is about, as whoever is in it has said last.
+    #[attr(all_clients)]
+    pub topic: String,
     said: u64,
 }
 
 #[methods]
 impl Room {
     fn new(_: &mut Context, name: String) -> Self {
-        Self { name, said: 0 }
+        Self { name, topic: String::new(), said: 0 }
     }
 
     fn on_member_enter(&mut self, cx: &mut Context, who: Ref<Avatar>) {

@@ -73,3 +73,29 @@ fn who_is_silent_for_five_minutes_is_shown_the_door() {
     world.advance(secs(90));
     assert!(!world.exists(ada) && world.exists(bob));
 }
+
+#[test]
+fn what_a_room_is_about_is_for_all_in_it_to_see() {
+    let mut world = World::new();
+    let (ada, bob) = (enter(&mut world, "Ada", "hall"), enter(&mut world, "Bob", "hall"));
+    world.client_call(ada.topic("clocks".into())).unwrap();
+    let sight = world.client_call(bob.look()).unwrap();
+    assert_eq!((sight.name, sight.room, sight.topic), ("Bob".into(), "hall".into(), "clocks".into()));
+    let refused = world.client_call(bob.topic("x".repeat(101))).unwrap_err();
+    assert_eq!(refused.refused::<String>().as_deref(), Some("too-long"));
+}
+
+#[test]
+fn a_room_that_is_gone_is_made_again_for_the_next_one() {
+    let mut world = World::new();
+    let ada = enter(&mut world, "Ada", "hall");
+    let gone = world.space_of(ada).unwrap();
+    let room = Ref::<Room>::new(gone);
+    let end = |_: &mut Room, cx: &mut Context| {
+        cx.destroy_me();
+        Ok::<_, Fail>(())
+    };
+    world.act(room, end).unwrap();
+    let bob = enter(&mut world, "Bob", "hall");
+    assert!(world.space_of(bob).is_some_and(|hall| hall != gone));
+}

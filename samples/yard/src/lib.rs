@@ -1,16 +1,18 @@
 //! A yard: two hundred monsters think ten times a second, fifty walkers wander, monsters chase and strike, both
-//! die and come back. Whoever connects watches.
+//! die and come back. Whoever connects watches, or plays along: visitors go from yard to yard.
 
 use everwake::*;
 
 mod keeper;
 mod monster;
 mod spectator;
+mod visitor;
 mod walker;
 
 pub use keeper::{Keeper, Yard};
 pub use monster::{Mode, Monster};
 pub use spectator::Spectator;
+pub use visitor::Visitor;
 pub use walker::Walker;
 
 #[cfg(test)]
@@ -36,5 +38,5 @@ fn somewhere(cx: &Context) -> Vec3 {
 module! {
     name: "yard",
     label: "yard",
-    types: [Spectator, Yard, Monster, Walker, Keeper],
+    types: [Spectator, Yard, Monster, Walker, Keeper, Visitor],
 }

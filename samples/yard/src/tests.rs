@@ -8,7 +8,7 @@ type World = mock::World<Module>;
 fn yard() -> (World, Ref<Yard>) {
     let mut world = World::new().with_seed(7);
     let keeper = world.shard::<Keeper>(0);
-    let yard = world.call(keeper.yard()).unwrap();
+    let yard = world.call(keeper.yard(String::new())).unwrap();
     (world, yard)
 }
 
@@ -52,4 +52,24 @@ fn a_spectator_stands_in_the_middle_until_its_client_leaves() {
     assert_eq!(world.client_call(spectator.version()), Ok(VERSION.to_owned()));
     world.disconnect(spectator);
     assert!(!world.exists(spectator));
+}
+
+#[test]
+fn a_visitor_goes_from_yard_to_yard() {
+    let mut world = World::new().with_seed(7);
+    let spectator = world.connect::<Spectator>();
+    let first = world.space_of(spectator);
+    let vera = world.client_call(spectator.play("vera".into())).unwrap();
+    assert!(!world.exists(spectator), "it has given its client away");
+    let keeper = world.shard::<Keeper>(0);
+    let [east, west] = ["east", "west"].map(|label| world.call(keeper.yard(label.into())).unwrap());
+    for (walks, yard, label) in [(2, east, "east"), (3, west, "west"), (4, east, "east")] {
+        world.client_call(vera.walk(label.into())).unwrap();
+        assert_eq!(world.space_of(vera), Some(yard.id()));
+        assert_eq!((world.get(vera).walks, world.get(vera).yard.as_str()), (walks, label));
+        assert_eq!(world.received(vera).last().unwrap().args::<(String,)>(), (label.to_owned(),));
+    }
+    assert!(first.is_some() && first != Some(east.id()) && east != west);
+    world.disconnect(vera);
+    assert!(!world.exists(vera));
 }

@@ -7,9 +7,10 @@ use std::path::Path;
 const SKIPPED: [&str; 7] = [".git", ".everwake", "target", "node_modules", "corpus", "artifacts", "results"];
 
 /// What the root may hold. A new entry is the first thing that a visitor sees: think twice.
-const ROOT: [&str; 37] = [
+const ROOT: [&str; 39] = [
     ".ci",
     ".config",
+    ".dockerignore",
     ".everwake",
     ".git",
     ".gitattributes",
@@ -30,6 +31,7 @@ const ROOT: [&str; 37] = [
     "client",
     "clippy.toml",
     "deny.toml",
+    "deploy",
     "dispatcher",
     "docs",
     "fuzz",

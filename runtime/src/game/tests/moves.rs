@@ -334,6 +334,7 @@ fn entities_are_created_only_where_they_may_be() {
     };
     assert_eq!(codes("Avatar", Place::Anywhere), [""; 0]);
     assert_eq!(codes("Room", Place::Labelled("big".into())), [""; 0]);
+    assert_eq!(codes("Room", Place::Labelled("game/game".into())), [""; 0], "its own name");
     assert_eq!(codes("Room", Place::Labelled("small".into())), [code::UNAVAILABLE]);
     assert_eq!(codes("Avatar", Place::InSpace(id(999))), [code::GONE]);
     assert_eq!(codes("Avatar", Place::InSpace(lobby)), [code::GONE]);

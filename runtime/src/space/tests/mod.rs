@@ -6,6 +6,7 @@ mod chaos;
 mod clients;
 mod limits;
 mod order;
+mod ready;
 mod recorded;
 mod swap;
 mod ticks;

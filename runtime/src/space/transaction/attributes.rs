@@ -66,8 +66,8 @@ fn apply_all(
     // What stands side by side in the patch and is to be written as it is, is written at once.
     let (mut same_from, mut place) = (0, 0);
     for change in PatchReader::new(changes) {
-        let change = change.map_err(|error| error.to_string())?;
-        let (change, column) = resolve(table, change)?;
+        let mut change = change.map_err(|error| error.to_string())?;
+        let column = resolve(table, &mut change)?;
         let applied = entity.body.attributes.apply(&change, column, Some(&mut *undo));
         let changed = applied.map_err(|error| error.to_string())?.changed;
         let begin = place;
@@ -91,7 +91,7 @@ fn apply_all(
 }
 
 /// The guest's index becomes the small id; the value must begin like one of the type's.
-fn resolve<'a, 't>(table: &'t TypeTable, change: Change<'a>) -> Result<(Change<'a>, Column<'t>), String> {
+fn resolve<'t>(table: &'t TypeTable, change: &mut Change<'_>) -> Result<Column<'t>, String> {
     let index = change.attribute;
     let Some(attribute) = table.attributes.get(index as usize) else {
         return Err(format!("no attribute {index}"));
@@ -102,8 +102,8 @@ fn resolve<'a, 't>(table: &'t TypeTable, change: Change<'a>) -> Result<(Change<'
     {
         return Err(format!("attribute {index}: a value of another type"));
     }
-    let column = Column { shape: attribute.shape, initial: &attribute.initial };
-    Ok((Change { attribute: attribute.id, ..change }, column))
+    change.attribute = attribute.id;
+    Ok(Column { shape: attribute.shape, initial: &attribute.initial })
 }
 
 pub(super) fn spawn(
@@ -147,11 +147,11 @@ fn may_spawn(space: &Space, type_index: u32, at: Pose) -> Result<Pose, GuestErro
 /// Sets whole attributes, by the guest's indexes.
 fn fill(table: &TypeTable, sequence: &[u8], attributes: &mut Attributes) -> Result<(), String> {
     for change in PatchReader::new(sequence) {
-        let change = change.map_err(|error| error.to_string())?;
+        let mut change = change.map_err(|error| error.to_string())?;
         if change.key.is_some() {
             return Err(format!("attribute {}: only whole attributes", change.attribute));
         }
-        let (change, column) = resolve(table, change)?;
+        let column = resolve(table, &mut change)?;
         attributes.apply(&change, column, None).map_err(|error| error.to_string())?;
     }
     Ok(())

@@ -58,12 +58,15 @@ fn manifest(number: i64) -> Manifest {
             name: "Post".into(),
             kind: TypeKind::Service,
             shards: SHARDS,
-            attributes: vec![attribute("hits", "i64", &[0])],
+            attributes: vec![attribute("hits", "i64", &[0]), attribute("heard", "i64", &[0])],
+            hooks: 1 << Hook::Ready as u32,
             methods: vec![
                 method("hit", &[], "list<i64>"),
                 method("crash", &[], "unit"),
                 method("room", &[], "unit"),
                 method("walker", &[], "unit"),
+                method("walker_at", &[("label", "string")], "unit"),
+                method("heard", &[], "list<i64>"),
                 told.clone(),
             ],
             ..EntityType::default()
@@ -136,6 +139,24 @@ fn model(manifest: &Manifest, number: i64) -> Model {
         .on("Post", "crash", |_| Err(Stop::Trap(TrapKind::Fault, "on purpose".into())))
         .on("Post", "room", make(ROOM))
         .on("Post", "walker", make(WALKER))
+        .on("Post", "walker_at", |cx| {
+            let (me, (_, told)) = (cx.me(), cx.method("Post", "told")?);
+            let label =
+                cx.args().text().map_err(|_| Stop::Trap(TrapKind::Fault, "no label".into()))?.to_owned();
+            let (place, args) = (Place::Labelled(label), Bytes::from_static(&[0x80]));
+            cx.host.create(WALKER, args, place, then(me, told))?;
+            Ok(())
+        })
+        .on("Post", "heard", move |cx| {
+            let me = cx.me();
+            let heard = cx.number(me, 1)?;
+            Ok(cx.host.answer(answer(number, heard))?)
+        })
+        .hook("Post", Hook::Ready, |cx| {
+            let me = cx.me();
+            let heard = cx.number(me, 1)? + 1;
+            cx.set(me, 1, heard)
+        })
         .on("Post", "told", |_| Ok(()))
         .on("Walker", "go", |cx| {
             let (me, room) =

@@ -10,7 +10,9 @@ use crate::game::admin::{AdminAnswer, AdminRequest, ModuleStatus, Status};
 use crate::game::publish::PublishOptions;
 use crate::game::report::{Fact, PublicationReport};
 use bytes::Bytes;
-use everwake_dispatcher::{MemberConfig, MemberInput, Router, RouterConfig, RouterInput, RouterOutput};
+use everwake_dispatcher::{
+    MemberConfig, MemberInput, Router, RouterConfig, RouterInput, RouterOutput, share,
+};
 use everwake_link::PeerName;
 use everwake_protocol::EntityId;
 use everwake_protocol::cluster::{FromDispatcher, Incarnation, ToDispatcher};
@@ -35,6 +37,8 @@ pub(super) struct Rig {
     pub(super) storms: bool,
     /// The newest generation that each space ran.
     generations: BTreeMap<(Incarnation, EntityId), u32>,
+    /// Games that the deployment consists of.
+    pub(super) expected: usize,
 }
 
 pub(super) struct Place {
@@ -69,6 +73,7 @@ impl Rig {
             lost: None,
             storms: false,
             generations: BTreeMap::new(),
+            expected: 1,
         };
         let game_name = |at: usize| -> PeerName { format!("game/g-{at}").parse().unwrap() };
         for at in 0..dispatchers {
@@ -110,6 +115,7 @@ impl Rig {
         let config = GameConfig {
             name: format!("g-{at}"),
             nil_shards: 2,
+            games: self.expected,
             probation_traps_max: 2,
             probation_ms: 30_000,
             ..GameConfig::default()
@@ -286,6 +292,23 @@ impl Rig {
             self.step();
         }
         true
+    }
+
+    /// The dispatcher that an entity's messages go by.
+    pub(super) fn way_of(&self, entity: EntityId) -> Option<usize> {
+        let names = self.names();
+        share::of_entity(entity, names.iter().map(PeerName::name))
+    }
+
+    /// The dispatcher by which one game says something to another.
+    pub(super) fn lane(&self, from: usize, to: usize) -> Option<usize> {
+        let names = self.names();
+        let life = |at: usize| self.places[at].life;
+        share::of_lane(life(from), life(to), names.iter().map(PeerName::name))
+    }
+
+    fn names(&self) -> Vec<PeerName> {
+        (0..self.routers.len()).map(router_name).collect()
     }
 
     pub(super) fn ask(&mut self, at: usize, request: AdminRequest) -> u64 {
