@@ -52,6 +52,11 @@ impl Marks {
         self.last.iter().map(|(sender, (epoch, counter))| (*sender, *epoch, *counter))
     }
 
+    /// Whether something of a sender was ever taken.
+    pub fn knows(&self, sender: Id) -> bool {
+        self.last.contains_key(&sender)
+    }
+
     /// Forgets a sender of whom nothing comes any more.
     pub fn forget(&mut self, sender: Id) {
         self.last.remove(&sender);

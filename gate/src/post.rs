@@ -99,6 +99,6 @@ impl Post {
         payload: ToGame,
     ) -> Envelope<ToGame> {
         let source = self.incarnation;
-        Envelope { source, target, message, after: 0, location_epoch: 0, hops: 0, refusable, payload }
+        Envelope { refusable, ..Envelope::new(source, target, message, payload) }
     }
 }

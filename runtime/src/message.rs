@@ -255,6 +255,8 @@ pub enum Input {
     },
     /// The deployment is ready; comes at most once, and not to a space that was made later.
     Ready,
+    /// A game has died, or somebody came from where that was not known yet: whoever is watched may have been in it.
+    GameDied,
     /// An entity in no space is to go on in another process, as if it had asked. Ignored if it is on its way already.
     Evict {
         /// Which one.

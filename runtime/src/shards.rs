@@ -9,6 +9,13 @@ pub fn service_shard(module: &str, type_name: &str, shard: u32) -> EntityId {
     EntityId(Id::derive(&[b"service", module.as_bytes(), type_name.as_bytes(), &shard]))
 }
 
+/// The sender of what a service's shard says in one life of a game.
+pub fn shard_sender(game: Incarnation, shard: EntityId) -> Id {
+    let game = [u64::from(game.start), game.random].map(u64::to_be_bytes).concat();
+    let shard: Vec<u8> = shard.0.0.iter().flat_map(|word| word.to_be_bytes()).collect();
+    Id::derive(&[b"shard", &game, &shard])
+}
+
 /// The id of one of a module's nil shards in one life of a game: each game has its own.
 pub fn nil_shard(game: Incarnation, module: &str, shard: u32) -> EntityId {
     let game = [u64::from(game.start), game.random].map(u64::to_be_bytes).concat();

@@ -38,6 +38,7 @@ impl SpaceSettings {
     pub(super) fn make(&self, spec: &SpaceSpec) -> Cell {
         let mut config = SpaceConfig::new(spec.id, spec.kind, spec.seed);
         config.epoch = spec.epoch;
+        config.sender = spec.sender;
         config.ready = spec.ready;
         config.chaos = self.chaos;
         config.past_budget = self.past_budget.clone();

@@ -139,16 +139,10 @@ mod tests {
     fn the_gate_is_refused_while_too_much_waits_and_operators_are_not() {
         let (inbox, outbox) = traffic();
         let message = |refusable| {
-            ToDispatcher::Carry(Envelope {
-                source: Incarnation::default(),
-                target: Target::Entity(EntityId::default()),
-                message: MessageId::default(),
-                after: 0,
-                location_epoch: 0,
-                hops: 0,
-                refusable,
-                payload: ToGame::RoundTrip { session: SessionId::default(), ms: 1.0 },
-            })
+            let target = Target::Entity(EntityId::default());
+            let payload = ToGame::RoundTrip { session: SessionId::default(), ms: 1.0 };
+            let envelope = Envelope::new(Incarnation::default(), target, MessageId::default(), payload);
+            ToDispatcher::Carry(Envelope { refusable, ..envelope })
         };
         for _ in 0..CORE_INPUTS_MAX {
             inbox.offer(message(true)).expect("room");

@@ -15,7 +15,7 @@ use everwake_dispatcher::member::{Member, MemberConfig, MemberEvent, MemberInput
 use everwake_dispatcher::{Marks, Taken};
 use everwake_link::Class;
 use everwake_protocol::cluster::{
-    Ack, Envelope, FromDispatcher, Incarnation, ReturnReason, Target, ToDispatcher, ToGame,
+    Ack, Attempt, Envelope, FromDispatcher, Incarnation, ReturnReason, Target, ToDispatcher, ToGame,
 };
 use everwake_protocol::{EntityId, Id};
 use std::collections::{BTreeMap, VecDeque};
@@ -198,7 +198,7 @@ impl Joined {
             }
             ToDispatcher::Block { entity, intent } => self.block(now_ms, entity, intent, heard),
             ToDispatcher::Profile(profile) => say(Say::Profile(profile)),
-            ToDispatcher::Ask { ticket, entities } => say(Say::Ask { ticket, entities }),
+            ToDispatcher::Ask { ticket, died, entities } => say(Say::Ask { ticket, died, entities }),
             ToDispatcher::Leave => say(Say::Leave),
             // The member reports and acknowledges by itself.
             ToDispatcher::Report
@@ -232,7 +232,7 @@ impl Joined {
 
     /// Under which senders goes what an entity says here.
     fn senders(&self, entity: EntityId) -> Vec<Id> {
-        let space = self.game.directory.location(entity).map(|at| at.space.0);
+        let space = self.game.directory.location(entity).map(|at| self.game.sender_of(at.space));
         space.into_iter().chain([self.game.sender]).collect()
     }
 
@@ -339,8 +339,15 @@ impl Joined {
             let taken = match target {
                 Target::Entity(entity) => {
                     let is_of_gate = Cargo::is_of_gate(&envelope.payload);
+                    let is_named = self.game.is_named(entity);
                     let marks = if is_of_gate { &mut self.told } else { &mut self.marks };
-                    marks.entry(entity).or_default().take(&envelope)
+                    let marks = marks.entry(entity).or_default();
+                    if is_named && envelope.attempt == Attempt::Doubtful && !marks.knows(message.sender) {
+                        // Who had this name before may have taken it: it goes round until it is returned.
+                        self.member.handle(now_ms, MemberInput::Say(Say::Carry(envelope)), heard);
+                        return None;
+                    }
+                    marks.take(&envelope)
                 }
                 // The core remembers arrivals.
                 _ => Taken::New,
@@ -402,7 +409,7 @@ impl Joined {
                 if !traveller.told.is_empty() {
                     self.told.insert(entity, traveller.told.iter().copied().collect());
                 }
-                let senders = [space.0, self.game.sender];
+                let senders = [self.game.sender_of(space), self.game.sender];
                 let mut links = Links { member: &mut self.member, now_ms, heard };
                 self.debts.comes(&mut links, entity, &senders, &mut traveller.debts);
             }

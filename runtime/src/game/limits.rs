@@ -60,3 +60,8 @@ pub const CRASH_LINES_MS: u64 = 10_000;
 /// To how many an entity may have said something that has not arrived, when it leaves a game; with more it leaves a
 /// little later. Stops one that speaks to thousands from taking them all along.
 pub const DEBTS_MAX: usize = 1_024;
+/// How long a service that no game could take is left alone, in ms. Stops games that are all being emptied from asking
+/// without end.
+pub const SERVICES_AGAIN_MS: u64 = 1_000;
+/// Up to how long after a death somebody arrives who was under way when it was heard, in ms.
+pub const DEATH_HEARD_MS: u64 = 10_000;

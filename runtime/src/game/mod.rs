@@ -73,7 +73,7 @@ use peers::Peers;
 use post::{Arrivals, Gates};
 use report::Fact;
 use sessions::Sessions;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Into the core.
@@ -202,6 +202,8 @@ pub struct SpaceSpec {
     pub kind: SpaceKind,
     /// Epoch of the space.
     pub epoch: u32,
+    /// Under which sender its messages go.
+    pub sender: Id,
     /// The version that it starts with.
     pub version: Arc<ModuleVersion>,
     /// The source of all chance in it.
@@ -271,9 +273,13 @@ pub struct GameCore {
     publications: BTreeMap<Id, publish::Publication>,
     counters: Counters,
     /// Modules whose key-value map is kept here.
-    homes: BTreeSet<String>,
+    homes: BTreeMap<String, u32>,
     /// How often each shard was made.
     shard_epochs: BTreeMap<EntityId, u32>,
+    /// When the last death of a game was heard, UTC ms.
+    last_death_ms: Option<u64>,
+    /// When to ask again for services that nobody could take.
+    services_again_ms: Option<u64>,
     seed: [u8; 32],
     /// Who says what the core itself says.
     sender: Id,
@@ -338,8 +344,10 @@ impl GameCore {
             staged: BTreeMap::new(),
             publications: BTreeMap::new(),
             counters: Counters::default(),
-            homes: BTreeSet::new(),
+            homes: BTreeMap::new(),
             shard_epochs: BTreeMap::new(),
+            last_death_ms: None,
+            services_again_ms: None,
             seed,
             sender: Id::derive(&[b"core", &seed]),
             minted: 0,
@@ -394,7 +402,11 @@ impl GameCore {
         let closing = self.closing.filter(|_| !self.finished);
         let peers = self.peers.next_wake_ms();
         let drain = self.draining.as_ref().map(|draining| draining.again_ms);
-        [drain, rehearsals, publications, looks, tickets, modules, closing, peers].into_iter().flatten().min()
+        let services = self.services_again_ms;
+        [drain, services, rehearsals, publications, looks, tickets, modules, closing, peers]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// What was counted.
@@ -439,6 +451,7 @@ impl GameCore {
         self.tend_looks();
         self.tend_peers();
         self.tend_drain();
+        self.tend_services();
         self.finish();
     }
 
@@ -480,7 +493,7 @@ impl GameCore {
         }
         // Shards are always there.
         match row.kind {
-            SpaceKind::Nil => self.make_space(space, &row.module, SpaceKind::Nil),
+            SpaceKind::Nil => self.make_space(space, &row.module, SpaceKind::Nil, 0),
             SpaceKind::Service => self.remake_service(space, &row.module),
             SpaceKind::Space => {}
         }

@@ -377,7 +377,7 @@ impl GameCore {
         self.dispatch(ToDispatcher::Profile(self.profile()));
         self.announce(&name);
         for shard in 0..self.config.nil_shards.max(1) {
-            self.make_space(nil_shard(self.incarnation, &name, shard), &name, SpaceKind::Nil);
+            self.make_space(nil_shard(self.incarnation, &name, shard), &name, SpaceKind::Nil, 0);
         }
         self.fact(Fact::Started {
             module: name,
@@ -400,7 +400,7 @@ impl GameCore {
     /// All games run a module's head: its home and the services that it has not got yet begin.
     pub(super) fn begin_services(&mut self, name: &str) {
         if self.is_in() && self.modules.get(name).is_some_and(|module| module.done) {
-            if !self.homes.contains(name) {
+            if !self.homes.contains_key(name) {
                 self.claim_home(name);
             }
             self.start_services(name);
@@ -416,10 +416,10 @@ impl GameCore {
     }
 
     /// This game is the home of a module from now on.
-    pub(super) fn make_home(&mut self, home: EntityId, name: &str) {
+    pub(super) fn make_home(&mut self, home: EntityId, name: &str, epoch: u32) {
         if self.modules.contains_key(name) {
-            self.homes.insert(name.to_owned());
-            let (space, epoch) = (home, 1);
+            let (space, epoch) = (home, epoch.max(1));
+            self.homes.insert(name.to_owned(), epoch);
             self.dispatch(ToDispatcher::Spaces(vec![SpaceReport { space, epoch }]));
             let report = EntityReport { entity: home, space, epoch, leaving: false };
             self.dispatch(ToDispatcher::Entities(vec![report]));
@@ -441,7 +441,7 @@ impl GameCore {
                     Some(_) => {}
                     None => {
                         let (target, message) = (Target::Entity(id), self.message_id());
-                        let place = Placement::Anywhere { module: module.clone() };
+                        let place = Placement::Named { module: module.clone() };
                         let cargo = Cargo::Service { module, type_name, shard };
                         let envelope = self.envelope(target, message, false, cargo);
                         self.dispatch(ToDispatcher::Create { place, envelope });
@@ -451,12 +451,19 @@ impl GameCore {
         }
     }
 
-    /// A shard of a service is to be here.
-    pub(super) fn make_service(&mut self, id: EntityId, module: String, type_name: String, shard: u32) {
+    /// A shard of a service is to be here, under this epoch or a higher one.
+    pub(super) fn make_service(
+        &mut self,
+        id: EntityId,
+        module: String,
+        type_name: String,
+        shard: u32,
+        epoch: u32,
+    ) {
         if !self.modules.contains_key(&module) || self.closing.is_some() {
             return self.gone(id);
         }
-        self.make_space(id, &module, SpaceKind::Service);
+        self.make_space(id, &module, SpaceKind::Service, epoch);
         self.construct_service(id, module, type_name, shard);
     }
 
@@ -466,7 +473,7 @@ impl GameCore {
         for kind in head.manifest.types.iter().filter(|kind| kind.kind == TypeKind::Service) {
             let shard = (0..kind.shards).find(|shard| service_shard(name, &kind.name, *shard) == id);
             if let Some(shard) = shard {
-                return self.make_service(id, name.to_owned(), kind.name.clone(), shard);
+                return self.make_service(id, name.to_owned(), kind.name.clone(), shard, 0);
             }
         }
         // The version has no such service any more.

@@ -8,11 +8,12 @@ use crate::cargo::{Cargo, Creation};
 use crate::guest::Place;
 use crate::manifest::TypeKind;
 use crate::message::{AnswerTo, Input, Traveller, nil_shard};
+use crate::shards::shard_sender;
 use bytes::Bytes;
-use everwake_protocol::EntityId;
 use everwake_protocol::client::Pose;
 use everwake_protocol::cluster::{EntityReport, Envelope, Placement, SpaceReport, Target, ToDispatcher};
 use everwake_protocol::outcome::{Outcome, code};
+use everwake_protocol::{EntityId, Id};
 
 impl GameCore {
     /// `entities.create`, asked for in a space: whoever has room makes it.
@@ -65,7 +66,7 @@ impl GameCore {
     }
 
     /// This game was chosen to make something.
-    pub(super) fn make(&mut self, entity: EntityId, cargo: Cargo) {
+    pub(super) fn make(&mut self, entity: EntityId, cargo: Cargo, epoch: u32) {
         // Services and homes come back under the same name.
         let once = matches!(cargo, Cargo::Create(_) | Cargo::Client(_));
         if self.directory.location(entity).is_some() || (once && !self.arrivals.take(entity, 0)) {
@@ -75,9 +76,9 @@ impl GameCore {
         match cargo {
             Cargo::Create(creation) => self.make_entity(entity, *creation),
             Cargo::Service { module, type_name, shard } => {
-                self.make_service(entity, module, type_name, shard)
+                self.make_service(entity, module, type_name, shard, epoch)
             }
-            Cargo::Home { module } => self.make_home(entity, &module),
+            Cargo::Home { module } => self.make_home(entity, &module, epoch),
             Cargo::Client(to_game) => self.connected(entity, to_game),
             _ => self.counters.dropped += 1,
         }
@@ -112,7 +113,7 @@ impl GameCore {
             (TypeKind::Space, _) if self.directory.sizes().1 >= super::limits::SPACES_MAX => Err(code::LIMIT),
             (TypeKind::Space, _) if self.closing.is_some() => Err(code::UNAVAILABLE),
             (TypeKind::Space, _) => {
-                self.make_space(entity, module, SpaceKind::Space);
+                self.make_space(entity, module, SpaceKind::Space, 0);
                 Ok(entity)
             }
             (TypeKind::Entity, Place::InSpace(space)) => match self.directory.space(*space) {
@@ -140,8 +141,8 @@ impl GameCore {
         self.answer(answer, outcome);
     }
 
-    /// Has a space made, with the version that is head.
-    pub(super) fn make_space(&mut self, id: EntityId, module: &str, kind: SpaceKind) {
+    /// Has a space made, with the version that is head; a shard under this epoch or a higher one.
+    pub(super) fn make_space(&mut self, id: EntityId, module: &str, kind: SpaceKind, least: u32) {
         let Some(version) = self.modules.get(module).map(|module| module.head.clone()) else { return };
         let seed = self.mint_seed();
         let epoch = match kind {
@@ -149,14 +150,24 @@ impl GameCore {
             // Shards are made again under the same id: their messages must not pass for old ones.
             SpaceKind::Nil | SpaceKind::Service => {
                 let epoch = self.shard_epochs.entry(id).or_default();
-                *epoch += 1;
+                *epoch = least.max(*epoch + 1);
                 *epoch
             }
         };
         self.directory.add_space(id, module, kind, epoch);
         self.dispatch(ToDispatcher::Spaces(vec![SpaceReport { space: id, epoch }]));
-        let ready = self.ready;
-        self.out.push(GameOutput::MakeSpace(Box::new(SpaceSpec { id, kind, epoch, version, seed, ready })));
+        let (sender, ready) = (self.sender_of(id), self.ready);
+        let spec = SpaceSpec { id, kind, epoch, sender, version, seed, ready };
+        self.out.push(GameOutput::MakeSpace(Box::new(spec)));
+    }
+
+    /// Under which sender a space's messages go. A shard of a service that died with its game comes back in another
+    /// one under the same id: what it says must not pass for what it said there.
+    pub(super) fn sender_of(&self, space: EntityId) -> Id {
+        match self.directory.space(space).map(|row| row.kind) {
+            Some(SpaceKind::Service) => shard_sender(self.incarnation, space),
+            _ => space.0,
+        }
     }
 
     /// The nil shard of an entity that is in no space.
@@ -241,7 +252,14 @@ impl GameCore {
             row.kind != SpaceKind::Service && row.module == traveller.version.manifest.name
         });
         match fits {
-            true => self.hand(space, Input::Install(traveller)),
+            true => {
+                self.hand(space, Input::Install(traveller));
+                // It may have been under way when its old game, and this one, heard of it.
+                let heard = |at_ms: u64| self.now_ms < at_ms.saturating_add(super::limits::DEATH_HEARD_MS);
+                if self.last_death_ms.is_some_and(heard) {
+                    self.hand(space, Input::GameDied);
+                }
+            }
             false => self.arrival_refused(traveller, code::GONE),
         }
     }

@@ -1,10 +1,10 @@
 //! What the game says to dispatchers and hears from them. Everything for an entity goes that way, also if it is
 //! here (rule C8).
 
-use super::{GameCore, GameOutput, limits};
+use super::{GameCore, GameOutput, SpaceKind, limits};
 use crate::cargo::{Cargo, home_of};
 use crate::guest::VersionHash;
-use crate::message::{AnswerTo, Message};
+use crate::message::{AnswerTo, Input, Message};
 use crate::versions::ModuleVersion;
 use everwake_protocol::cluster::{
     Ack, EntityReport, Envelope, FromDispatcher, Incarnation, Member, MessageId, Profile, ReturnReason,
@@ -37,9 +37,9 @@ impl GameCore {
     /// Who is here: all spaces, and the entities that a dispatcher looks after.
     pub fn reports(&self, looks_after: impl Fn(EntityId) -> bool) -> (Vec<SpaceReport>, Vec<EntityReport>) {
         let (mut spaces, mut entities) = self.directory.report();
-        for home in self.homes.iter().map(|module| home_of(module)) {
-            spaces.push(SpaceReport { space: home, epoch: 1 });
-            entities.push(EntityReport { entity: home, space: home, epoch: 1, leaving: false });
+        for (home, epoch) in self.homes.iter().map(|(module, epoch)| (home_of(module), *epoch)) {
+            spaces.push(SpaceReport { space: home, epoch });
+            entities.push(EntityReport { entity: home, space: home, epoch, leaving: false });
         }
         entities.retain(|report| looks_after(report.entity));
         (spaces, entities)
@@ -47,8 +47,16 @@ impl GameCore {
 
     /// Whether an entity is here, or is being made here.
     pub fn has(&self, entity: EntityId) -> bool {
-        let home = || self.homes.iter().any(|module| home_of(module) == entity);
-        self.directory.location(entity).is_some_and(|at| at.leaving.is_none()) || home()
+        self.directory.location(entity).is_some_and(|at| at.leaving.is_none()) || self.is_home(entity)
+    }
+
+    /// Whether somebody here comes back under its name in another game, once this one is dead.
+    pub(super) fn is_named(&self, entity: EntityId) -> bool {
+        self.directory.space(entity).is_some_and(|row| row.kind == SpaceKind::Service) || self.is_home(entity)
+    }
+
+    fn is_home(&self, entity: EntityId) -> bool {
+        self.homes.keys().any(|module| home_of(module) == entity)
     }
 
     /// Whether an entity has come under this epoch before.
@@ -185,8 +193,24 @@ impl GameCore {
             return;
         }
         self.game_died(incarnation);
+        self.last_death_ms = Some(self.now_ms);
+        for space in self.directory.spaces().map(|(space, _)| space).collect::<Vec<_>>() {
+            self.hand(space, Input::GameDied);
+        }
+        self.begin_all_services();
+    }
+
+    fn begin_all_services(&mut self) {
         for module in self.modules.keys().cloned().collect::<Vec<_>>() {
             self.begin_services(&module);
+        }
+    }
+
+    /// Asks once more for what nobody could take.
+    pub(super) fn tend_services(&mut self) {
+        if self.services_again_ms.is_some_and(|at_ms| at_ms <= self.now_ms) {
+            self.services_again_ms = None;
+            self.begin_all_services();
         }
     }
 
@@ -207,9 +231,9 @@ impl GameCore {
             }
             Target::Entity(entity) => match &envelope.payload {
                 Cargo::Create(_) | Cargo::Service { .. } | Cargo::Home { .. } => {
-                    self.make(entity, envelope.payload);
+                    self.make(entity, envelope.payload, envelope.location_epoch);
                 }
-                Cargo::Client(ToGame::Connected { .. }) => self.make(entity, envelope.payload),
+                Cargo::Client(ToGame::Connected { .. }) => self.make(entity, envelope.payload, 0),
                 _ => self.for_entity(entity, envelope),
             },
         }
@@ -225,13 +249,16 @@ impl GameCore {
 
     fn for_entity(&mut self, entity: EntityId, envelope: Envelope<Cargo>) {
         let here = self.directory.location(entity).filter(|at| at.leaving.is_none()).map(|at| at.space);
-        let Envelope { source, target, message, after, location_epoch, hops, refusable, payload } = envelope;
+        let Envelope { source, target, message, after, location_epoch, hops, refusable, attempt, payload } =
+            envelope;
         match (here, payload) {
             (_, Cargo::KeyValue(ask)) => self.key_value(*ask),
             // Whoever sent it here did not know yet that the entity has gone on. Its source still answers for it.
             (None, payload) => {
-                let envelope =
-                    Envelope { source, target, message, after, location_epoch, hops, refusable, payload };
+                #[rustfmt::skip]
+                let envelope = Envelope {
+                    source, target, message, after, location_epoch, hops, refusable, attempt, payload,
+                };
                 self.dispatch(ToDispatcher::Carry(envelope));
             }
             (Some(space), Cargo::Message(message)) => self.hand_message(space, message),
@@ -260,8 +287,12 @@ impl GameCore {
             Cargo::KeyValue(ask) => {
                 self.answer(AnswerTo::Entity { entity: ask.owner, call: ask.call }, outcome);
             }
-            // Somebody else has it, or will.
-            Cargo::Service { .. } | Cargo::Home { .. } => {}
+            // Somebody else has it.
+            Cargo::Service { .. } | Cargo::Home { .. } if reason == ReturnReason::Exists => {}
+            Cargo::Service { .. } | Cargo::Home { .. } => {
+                let again_ms = self.now_ms.saturating_add(limits::SERVICES_AGAIN_MS);
+                self.services_again_ms.get_or_insert(again_ms);
+            }
             Cargo::Peer(peer) => {
                 if let Target::Process(life) = envelope.target {
                     self.unreached(life, &peer);

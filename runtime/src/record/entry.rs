@@ -50,6 +50,8 @@ pub struct Start {
     pub intervals_ms: (u64, u64),
     /// Events of one drain.
     pub events_per_drain: usize,
+    /// Under which its messages go.
+    pub sender: Id,
     /// The deployment was ready when the space was made.
     pub ready: bool,
     /// The space; none if the recording begins with its first input.
@@ -115,6 +117,7 @@ pub enum RecordedInput {
         entity: EntityId,
     },
     Ready,
+    GameDied,
 }
 
 /// An arriving entity, as data.
@@ -144,6 +147,7 @@ impl Start {
             space: config.id,
             kind: config.kind,
             epoch: config.epoch,
+            sender: config.sender,
             intervals_ms: (config.intervals.attributes_ms, config.intervals.positions_ms),
             events_per_drain: config.events_per_drain,
             ready: config.ready,
@@ -179,6 +183,7 @@ impl RecordedInput {
             Input::Rehearse { .. } | Input::Inspect { .. } => RecordedInput::Looked,
             Input::Close => RecordedInput::Close,
             Input::Ready => RecordedInput::Ready,
+            Input::GameDied => RecordedInput::GameDied,
             Input::Evict { entity } => RecordedInput::Evict { entity },
         }
     }
@@ -216,6 +221,7 @@ impl RecordedInput {
             RecordedInput::Looked => Input::Inspect { ticket: 0, entity: None },
             RecordedInput::Close => Input::Close,
             RecordedInput::Ready => Input::Ready,
+            RecordedInput::GameDied => Input::GameDied,
             RecordedInput::Evict { entity } => Input::Evict { entity },
         })
     }

@@ -123,6 +123,7 @@ impl Player {
         let (attributes_ms, positions_ms) = start.intervals_ms;
         config.intervals = Intervals { attributes_ms, positions_ms };
         config.keeps_past = false;
+        config.sender = start.sender;
         config.ready = start.ready;
         let running = options.on.clone().unwrap_or_else(|| recorded.clone());
         let report = ReplayReport {

@@ -3,7 +3,7 @@
 use super::budget::PastBudget;
 use crate::limits;
 use crate::replicate::Intervals;
-use everwake_protocol::EntityId;
+use everwake_protocol::{EntityId, Id};
 use serde::{Deserialize, Serialize};
 
 /// What kind of actor this is; they share all mechanisms and differ in who reaches whom.
@@ -26,6 +26,8 @@ pub struct SpaceConfig {
     pub kind: SpaceKind,
     /// Epoch of the space: goes into the ids of its messages.
     pub epoch: u32,
+    /// Under which its messages go: its id, or for a service one of each life.
+    pub sender: Id,
     /// Seeds the chance of its events.
     pub seed: [u8; 32],
     /// How often clients are told.
@@ -52,6 +54,7 @@ impl SpaceConfig {
             id,
             kind,
             epoch: 1,
+            sender: id.0,
             seed,
             intervals: Intervals::default(),
             events_per_drain: limits::EVENTS_PER_DRAIN,

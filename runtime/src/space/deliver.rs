@@ -127,6 +127,7 @@ impl Space {
             Input::Rehearse { ticket, version } => return Next::Rehearse { ticket, version },
             Input::Marker { entity, intent } => self.marker(entity, intent),
             Input::Ready => self.deployment_ready(),
+            Input::GameDied => self.watch_again(),
             Input::Evict { entity } => self.evict(entity),
             Input::Moved { session, target, pose, motion } => self.moved(session, target, pose, motion),
             Input::RoundTrip { session, target, ms } => self.round_trip(session, target, ms),

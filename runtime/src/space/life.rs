@@ -12,7 +12,7 @@ use crate::replicate::Change;
 use bytes::Bytes;
 use everwake_protocol::client::Pose;
 use everwake_protocol::outcome::{Outcome, code};
-use everwake_protocol::{EntityId, cbor};
+use everwake_protocol::{EntityId, Id, cbor};
 
 /// An entity that the host makes.
 pub(super) struct Birth {
@@ -72,7 +72,9 @@ impl Space {
         let table = self.version.types.get(type_index as usize)?;
         let declared = self.version.manifest.types.get(type_index as usize)?;
         let body = empty_body(table.id, declared.schema, table.attribute_ids);
-        let newborn = Entity { unborn: true, ..Entity::new(entity, type_index, pose, 1, body) };
+        // A shard's own entity stands and falls with it, under the same epoch.
+        let epoch = if entity == self.config.id { self.config.epoch } else { 1 };
+        let newborn = Entity { unborn: true, ..Entity::new(entity, type_index, pose, epoch, body) };
         Some(self.world.insert(newborn))
     }
 
@@ -100,6 +102,24 @@ impl Space {
         let was = std::mem::replace(&mut self.ready, true);
         if !was && self.world.by_id(own).is_some_and(|entity| !entity.unborn) {
             self.tell(own, Hook::Ready, no_args);
+        }
+    }
+
+    /// Says all watches of others elsewhere once more: whoever has died with its game took along who watched it. Of
+    /// those that live each is known already, and of the dead it comes back.
+    pub(super) fn watch_again(&mut self) {
+        let watches: Vec<(EntityId, EntityId, Id)> = self
+            .world
+            .iter()
+            .flat_map(|(_, entity)| {
+                let watches = entity.body.watches.iter();
+                watches.map(|(watch, data)| (entity.id, data.target, *watch))
+            })
+            .filter(|(_, target, _)| self.world.slot(*target).is_none())
+            .collect();
+        for (owner, target, watch) in watches {
+            let again = self.message(Some(owner), target, Body::Watch { watch, owner });
+            self.route(again);
         }
     }
 

@@ -189,7 +189,7 @@ impl Space {
 
     pub(super) fn next_message_id(&mut self) -> MessageId {
         self.counter += 1;
-        MessageId { sender: self.config.id.0, epoch: self.config.epoch, counter: self.counter }
+        MessageId { sender: self.config.sender, epoch: self.config.epoch, counter: self.counter }
     }
 
     /// A message of this space's, not yet numbered.

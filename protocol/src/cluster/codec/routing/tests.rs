@@ -174,7 +174,8 @@ fn lists_are_bounded() {
     };
     let cut = ToDispatcher::decode(written(|out| many.encode(out)));
     assert!(matches!(cut, Ok(ToDispatcher::Ask { entities, .. }) if entities.len() == REPORTS_MAX));
-    let mut bytes = vec![13, 0, 0, 0, 0, 0, 0, 0, 1];
+    let mut bytes = vec![13];
+    bytes.extend_from_slice(&[0; 8 + 12]);
     bytes.extend_from_slice(&(REPORTS_MAX as u16 + 1).to_be_bytes());
     assert_eq!(ToDispatcher::decode(bytes.into()), Err(WireError::TooLong("entities", REPORTS_MAX)));
     assert_eq!(FromDispatcher::decode(Bytes::from_static(&[9])), Err(WireError::Kind(9)));

@@ -1,6 +1,7 @@
 //! Publications over all games of a cluster: who decides, who goes over when, and what becomes of it if somebody dies.
 
 mod complete;
+mod deaths;
 mod drain;
 mod model;
 mod rig;
@@ -22,6 +23,24 @@ fn shards() -> Vec<EntityId> {
 fn shard_at(rig: &Rig, at: usize) -> EntityId {
     let spaces = rig.places[at].game.as_ref().unwrap().spaces();
     shards().into_iter().find(|shard| spaces.contains(shard)).expect("a shard")
+}
+
+/// Rooms or walkers of a game.
+fn of(rig: &Rig, at: usize, kind: &str) -> Vec<EntityId> {
+    let game = rig.places[at].game.as_ref().unwrap();
+    let all = EntityId::default()..=EntityId(everwake_protocol::Id([u32::MAX; 4]));
+    let spaces = game.spaces().into_iter();
+    let found = spaces.flat_map(|space| {
+        let within = game.with_space(space, |core| core.entities_within(&all)).unwrap();
+        within.into_iter().map(move |entity| (space, entity))
+    });
+    found
+        .filter(|(space, entity)| match kind {
+            "room" => space == entity && !shards().contains(entity),
+            _ => space != entity,
+        })
+        .map(|(_, entity)| entity)
+        .collect()
 }
 
 fn version_at(rig: &mut Rig, at: usize) -> i64 {
@@ -316,22 +335,6 @@ fn who_comes_from_a_game_that_has_gone_over_finds_a_space_that_has_too() {
             rig.call(leader, shard, "room", json!([]));
         }
         rig.pass(300);
-        let of = |rig: &Rig, at: usize, kind: &str| -> Vec<EntityId> {
-            let game = rig.places[at].game.as_ref().unwrap();
-            let all = EntityId::default()..=EntityId(everwake_protocol::Id([u32::MAX; 4]));
-            let spaces = game.spaces().into_iter();
-            let found = spaces.flat_map(|space| {
-                let within = game.with_space(space, |core| core.entities_within(&all)).unwrap();
-                within.into_iter().map(move |entity| (space, entity))
-            });
-            found
-                .filter(|(space, entity)| match kind {
-                    "room" => space == entity && !shards().contains(entity),
-                    _ => space != entity,
-                })
-                .map(|(_, entity)| entity)
-                .collect()
-        };
         // A slow way: that game has it ready, and does not hear that all have.
         let late = (0..3).find(|at| *at != leader && !of(&rig, *at, "room").is_empty());
         let Some(late) = late else { continue };

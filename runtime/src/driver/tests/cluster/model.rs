@@ -58,7 +58,7 @@ fn manifest(number: i64) -> Manifest {
             name: "Post".into(),
             kind: TypeKind::Service,
             shards: SHARDS,
-            attributes: vec![attribute("hits", "i64", &[0]), attribute("heard", "i64", &[0])],
+            attributes: ["hits", "heard", "lost"].map(|name| attribute(name, "i64", &[0])).to_vec(),
             hooks: 1 << Hook::Ready as u32,
             methods: vec![
                 method("hit", &[], "list<i64>"),
@@ -67,6 +67,9 @@ fn manifest(number: i64) -> Manifest {
                 method("walker", &[], "unit"),
                 method("walker_at", &[("label", "string")], "unit"),
                 method("heard", &[], "list<i64>"),
+                method("watch", &[("whom", "id")], "unit"),
+                method("lose", &[("context", "any"), ("reason", "any")], "unit"),
+                method("lost", &[], "list<i64>"),
                 told.clone(),
             ],
             ..EntityType::default()
@@ -158,6 +161,22 @@ fn model(manifest: &Manifest, number: i64) -> Model {
             cx.set(me, 1, heard)
         })
         .on("Post", "told", |_| Ok(()))
+        .on("Post", "watch", |cx| {
+            let (me, (_, lose)) = (cx.me(), cx.method("Post", "lose")?);
+            let whom = cx.args().id().map_err(|_| Stop::Trap(TrapKind::Fault, "nobody".into()))?;
+            cx.host.watch(me, EntityId(whom), lose, Bytes::from_static(&[cbor::NULL]))?;
+            Ok(())
+        })
+        .on("Post", "lose", |cx| {
+            let me = cx.me();
+            let lost = cx.number(me, 2)? + 1;
+            cx.set(me, 2, lost)
+        })
+        .on("Post", "lost", move |cx| {
+            let me = cx.me();
+            let lost = cx.number(me, 2)?;
+            Ok(cx.host.answer(answer(number, lost))?)
+        })
         .on("Walker", "go", |cx| {
             let (me, room) =
                 (cx.me(), cx.args().id().map_err(|_| Stop::Trap(TrapKind::Fault, "no room".into()))?);
