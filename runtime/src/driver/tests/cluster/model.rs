@@ -161,22 +161,6 @@ fn model(manifest: &Manifest, number: i64) -> Model {
             cx.set(me, 1, heard)
         })
         .on("Post", "told", |_| Ok(()))
-        .on("Post", "watch", |cx| {
-            let (me, (_, lose)) = (cx.me(), cx.method("Post", "lose")?);
-            let whom = cx.args().id().map_err(|_| Stop::Trap(TrapKind::Fault, "nobody".into()))?;
-            cx.host.watch(me, EntityId(whom), lose, Bytes::from_static(&[cbor::NULL]))?;
-            Ok(())
-        })
-        .on("Post", "lose", |cx| {
-            let me = cx.me();
-            let lost = cx.number(me, 2)? + 1;
-            cx.set(me, 2, lost)
-        })
-        .on("Post", "lost", move |cx| {
-            let me = cx.me();
-            let lost = cx.number(me, 2)?;
-            Ok(cx.host.answer(answer(number, lost))?)
-        })
         .on("Walker", "go", |cx| {
             let (me, room) =
                 (cx.me(), cx.args().id().map_err(|_| Stop::Trap(TrapKind::Fault, "no room".into()))?);
@@ -193,8 +177,30 @@ fn model(manifest: &Manifest, number: i64) -> Model {
             let steps = cx.number(me, 0)? + 1;
             cx.set(me, 0, steps)
         });
+    let model = watching(model, number);
     match number {
         BELL => model.on("Bell", "hit", move |cx| Ok(cx.host.answer(answer(number, 0))?)),
         _ => model,
     }
+}
+
+/// A shard of the service watches others, and counts whom it has lost.
+fn watching(model: Model, number: i64) -> Model {
+    model
+        .on("Post", "watch", |cx| {
+            let (me, (_, lose)) = (cx.me(), cx.method("Post", "lose")?);
+            let whom = cx.args().id().map_err(|_| Stop::Trap(TrapKind::Fault, "nobody".into()))?;
+            cx.host.watch(me, EntityId(whom), lose, Bytes::from_static(&[cbor::NULL]))?;
+            Ok(())
+        })
+        .on("Post", "lose", |cx| {
+            let me = cx.me();
+            let lost = cx.number(me, 2)? + 1;
+            cx.set(me, 2, lost)
+        })
+        .on("Post", "lost", move |cx| {
+            let me = cx.me();
+            let lost = cx.number(me, 2)?;
+            Ok(cx.host.answer(answer(number, lost))?)
+        })
 }
