@@ -214,7 +214,7 @@ impl<P: Weight + Clone> Member<P> {
                 self.profile = Some(profile.clone());
                 self.tell_each(&|| ToDispatcher::Profile(profile.clone()), out);
             }
-            Say::Ask { ticket, died, entities } => self.ask(ticket, died, entities, out),
+            Say::Ask { ticket, entities } => self.ask(ticket, entities, out),
             Say::Hold { sender, target, hold } => {
                 if let Some((_, side)) = self.side_of(target) {
                     side.outbox.hold((sender, target), hold);
@@ -279,13 +279,7 @@ impl<P: Weight + Clone> Member<P> {
         }
     }
 
-    fn ask(
-        &mut self,
-        ticket: u64,
-        died: Incarnation,
-        entities: Vec<EntityId>,
-        out: &mut Vec<MemberOutput<P>>,
-    ) {
+    fn ask(&mut self, ticket: u64, entities: Vec<EntityId>, out: &mut Vec<MemberOutput<P>>) {
         let mut shares: BTreeMap<usize, Vec<EntityId>> = BTreeMap::new();
         for entity in entities {
             shares.entry(self.share(entity)).or_default().push(entity);
@@ -293,8 +287,7 @@ impl<P: Weight + Clone> Member<P> {
         for (place, entities) in shares {
             let Some(side) = self.sides.get_mut(place) else { continue };
             for part in entities.chunks(REPORTS_MAX) {
-                let entities = part.to_vec();
-                side.pass_or_hold(place, ToDispatcher::Ask { ticket, died, entities }, out);
+                side.pass_or_hold(place, ToDispatcher::Ask { ticket, entities: part.to_vec() }, out);
             }
         }
     }

@@ -160,14 +160,11 @@ impl<P: Weight> Router<P> {
             }
             ToDispatcher::Create { place, envelope } => self.create(place, envelope, self.now_ms, out),
             ToDispatcher::Acks { to, acks } => self.send(to, FromDispatcher::Acks(acks), out),
-            ToDispatcher::Ask { ticket, died, entities } => {
+            ToDispatcher::Ask { ticket, entities } => {
                 // Whoever hears what is gone has heard of all who say so.
                 self.members_at_ms = self.members_at_ms.min(self.now_ms);
                 self.tell_members(out);
-                let is_over = |entity: &everwake_protocol::EntityId| {
-                    self.is_gone(*entity) || self.directory.died_with(*entity, died)
-                };
-                let gone = entities.into_iter().filter(is_over).collect();
+                let gone = entities.into_iter().filter(|entity| self.is_gone(*entity)).collect();
                 self.send(from, FromDispatcher::Asked { ticket, gone }, out);
             }
             ToDispatcher::Leave => self.declare_dead(from, Death::Left, out),

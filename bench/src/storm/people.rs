@@ -2,7 +2,7 @@
 //! others, and comes again when its session or its avatar is lost.
 
 use super::ledger::{Act, Heard, LifeId, Reach, WordId};
-use super::stage::{AGAIN, DEADLINE_MS, Guest, News, Phase, Stage, begin, code_of, own};
+use super::stage::{AGAIN, DEADLINE_MS, Guest, News, Phase, Stage, begin, came, code_of, own};
 use everwake_client::{Client, ClientEvent, Value};
 use everwake_protocol::EntityId;
 use std::sync::Arc;
@@ -60,18 +60,6 @@ pub async fn play(stage: Arc<Stage>, who: usize, rooms: usize) {
             _ = phases.changed() => {}
         }
         person.check();
-    }
-}
-
-/// Resolves when the way in has ended, if there is one. Dropping it loses nothing.
-async fn came(coming: &mut Option<JoinHandle<Entered>>) -> Entered {
-    match coming {
-        Some(way) => {
-            let entered = way.await.ok().flatten();
-            *coming = None;
-            entered
-        }
-        None => std::future::pending().await,
     }
 }
 

@@ -135,6 +135,18 @@ pub struct Guest {
     generation: u32,
 }
 
+/// Resolves when somebody's way in has ended, if there is one. Dropping it loses nothing.
+pub async fn came<T>(coming: &mut Option<JoinHandle<Option<T>>>) -> Option<T> {
+    match coming {
+        Some(way) => {
+            let entered = way.await.ok().flatten();
+            *coming = None;
+            entered
+        }
+        None => std::future::pending().await,
+    }
+}
+
 impl Guest {
     /// Connects, and tries until it works.
     pub async fn connect(stage: &Arc<Stage>, who: usize, module: &'static str) -> Guest {

@@ -2,7 +2,7 @@
 //! all the while.
 
 use super::ledger::{Act, Counted};
-use super::stage::{AGAIN, DEADLINE_MS, Guest, News, Phase, Stage, code_of, own};
+use super::stage::{AGAIN, DEADLINE_MS, Guest, News, Phase, Stage, came, code_of, own};
 use everwake_client::{Client, ClientEvent, Value};
 use everwake_protocol::EntityId;
 use std::sync::Arc;
@@ -59,17 +59,6 @@ pub async fn play(stage: Arc<Stage>, who: usize) {
             _ = phases.changed() => {}
         }
         visitor.check();
-    }
-}
-
-async fn came(coming: &mut Option<JoinHandle<Entered>>) -> Entered {
-    match coming {
-        Some(way) => {
-            let entered = way.await.ok().flatten();
-            *coming = None;
-            entered
-        }
-        None => std::future::pending().await,
     }
 }
 

@@ -80,40 +80,30 @@ fn describe(status: &Status) -> String {
         text.push_str(&format!("\nIt records to `{file}`."));
     }
     let rows: Vec<Vec<String>> = status.game.modules.iter().map(row).collect();
-    let head = [
-        "module",
-        "label",
-        "version",
-        "generation",
-        "state",
-        "clients",
-        "spaces",
-        "entities",
-        "crashes",
-        "last pause p99",
-    ];
-    text.push_str(&format!("\n\n{}", table(&head, &rows)));
+    text.push_str(&format!("\n\n{}", table(&COLUMNS, &rows)));
     if !status.game.games.is_empty() {
         text.push_str(&format!("\n\n{}", games(&status.game.games)));
     }
     text
 }
 
+/// What is said of each module.
+const COLUMNS: [&str; 10] = [
+    "module",
+    "label",
+    "version",
+    "generation",
+    "state",
+    "clients",
+    "spaces",
+    "entities",
+    "crashes",
+    "last pause p99",
+];
+
 /// Which game of a cluster runs what.
 fn games(games: &[GameGlance]) -> String {
-    let head = [
-        "game",
-        "module",
-        "label",
-        "version",
-        "generation",
-        "state",
-        "clients",
-        "spaces",
-        "entities",
-        "crashes",
-        "last pause p99",
-    ];
+    let head: Vec<&str> = ["game"].into_iter().chain(COLUMNS).collect();
     let rows: Vec<Vec<String>> = games.iter().flat_map(rows_of).collect();
     let leader = games.iter().find(|game| game.leads);
     let leads = leader.map_or_else(String::new, |game| format!("\nPublications go by `{}`.", game.name));

@@ -109,12 +109,10 @@ pub enum Say<P> {
     },
     /// What this process is like.
     Profile(Profile),
-    /// Which of these are no more, or have died with this life? Answers come by dispatcher, under the same ticket.
+    /// Which of these are no more? Answers come by dispatcher, under the same ticket.
     Ask {
         /// Given back.
         ticket: u64,
-        /// Nobody's: only who is no more.
-        died: Incarnation,
         /// Any number.
         entities: Vec<EntityId>,
     },

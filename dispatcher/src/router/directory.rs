@@ -14,18 +14,10 @@ pub(super) struct Directory {
     entities: HashMap<EntityId, Row>,
     /// To which life an arrival of an entity was handed that nobody has told to be there since.
     arriving: BTreeMap<EntityId, Incarnation>,
-    tombstones: Bounded<EntityId, Tombstone>,
+    /// Entities that are no more, or came back under their name since, with the last epoch in which they were.
+    tombstones: Bounded<EntityId, u32>,
     /// Rows that end with time.
     limits: usize,
-}
-
-/// Of an entity that is no more, or was none once and came back under its name.
-#[derive(Clone, Copy, Debug)]
-struct Tombstone {
-    /// The last one in which it was.
-    epoch: u32,
-    /// With whom it died, if it did.
-    died: Option<Incarnation>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -100,12 +92,7 @@ impl Directory {
     }
 
     pub(super) fn tombstone(&self, entity: EntityId) -> Option<u32> {
-        self.tombstones.get(&entity).map(|tombstone| tombstone.epoch)
-    }
-
-    /// Whether an entity was in a life of a process when that ended.
-    pub(super) fn died_with(&self, entity: EntityId, life: Incarnation) -> bool {
-        self.tombstones.get(&entity).is_some_and(|tombstone| tombstone.died == Some(life))
+        self.tombstones.get(&entity).copied()
     }
 
     /// Sets a place and keeps the rest.
@@ -286,11 +273,7 @@ impl Directory {
             } else {
                 // Of one that was leaving the arrival may be under way still, and counts.
                 let left = matches!(row.place, Place::Leaving { .. });
-                self.bury_with(
-                    entity,
-                    if left { row.epoch.saturating_sub(1) } else { row.epoch },
-                    Some(dead),
-                );
+                self.bury(entity, if left { row.epoch.saturating_sub(1) } else { row.epoch });
             }
         }
         let lost: Vec<EntityId> =
@@ -299,7 +282,7 @@ impl Directory {
             self.arriving.remove(&entity);
             if let Some(Row { place: Place::Orphan { .. }, epoch, .. }) = self.entities.get(&entity).copied()
             {
-                self.bury_with(entity, epoch, Some(dead));
+                self.bury(entity, epoch);
             }
         }
         self.spaces.retain(|_, space| space.process != dead);
@@ -326,16 +309,12 @@ impl Directory {
 
     /// No more, with the last epoch in which it was.
     fn bury(&mut self, entity: EntityId, epoch: u32) {
-        self.bury_with(entity, epoch, None);
-    }
-
-    fn bury_with(&mut self, entity: EntityId, epoch: u32, died: Option<Incarnation>) {
         if let Some(old) = self.entities.remove(&entity) {
             self.limits -= usize::from(old.place.until_ms().is_some());
         }
         self.arriving.remove(&entity);
-        let epoch = self.tombstone(entity).unwrap_or_default().max(epoch);
-        self.tombstones.insert(entity, Tombstone { epoch, died });
+        let last = self.tombstone(entity).unwrap_or_default().max(epoch);
+        self.tombstones.insert(entity, last);
     }
 
     /// Rows of a kind, in order of their ids.

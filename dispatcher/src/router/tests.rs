@@ -541,10 +541,7 @@ fn processes_hear_of_each_other_and_of_what_is_gone() {
         ["game/a", "game/b", "gate/g"]
     );
     assert_eq!(members[0].profile.load, 4);
-    let out = desk.say(
-        G,
-        ToDispatcher::Ask { ticket: 8, died: Incarnation::default(), entities: vec![id(FOX), id(1)] },
-    );
+    let out = desk.say(G, ToDispatcher::Ask { ticket: 8, entities: vec![id(FOX), id(1)] });
     assert_eq!(told(&out, G, &FromDispatcher::Asked { ticket: 8, gone: vec![id(1)] }), 1);
 }
 

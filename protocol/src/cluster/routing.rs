@@ -19,7 +19,8 @@ pub struct Envelope<P> {
     /// all of them have been acknowledged. A receiver takes nothing behind a hole: it will come again. So order
     /// is kept end to end, whatever gets lost on the way.
     pub after: u64,
-    /// Location epoch under which an entity arrives; 0 for everything but [`Target::Arrival`].
+    /// Location epoch under which an entity arrives; of a creation its dispatcher says under which the entity is made.
+    /// 0 for everything else.
     pub location_epoch: u32,
     /// How often a dispatcher has handed it to a process. Whoever makes one says 0.
     pub hops: u8,
@@ -182,12 +183,10 @@ pub enum ToDispatcher<P> {
         /// At most [`crate::limits::ACKS_MAX`].
         acks: Vec<Ack>,
     },
-    /// Which of these are no more, or have died with this life? All of them belong to this dispatcher.
+    /// Which of these are no more? All of them belong to this dispatcher.
     Ask {
         /// Given back.
         ticket: u64,
-        /// Nobody's: only who is no more.
-        died: Incarnation,
         /// At most [`crate::limits::REPORTS_MAX`].
         entities: Vec<EntityId>,
     },
@@ -265,7 +264,7 @@ pub enum FromDispatcher<P, S = P> {
     Asked {
         /// As given.
         ticket: u64,
-        /// Those that are no more, or were at some time in the life that died.
+        /// Those that are no more.
         gone: Vec<EntityId>,
     },
 }
@@ -304,7 +303,7 @@ impl<P> ToDispatcher<P> {
             ToDispatcher::Gone { entity, epoch } => ToDispatcher::Gone { entity, epoch },
             ToDispatcher::Block { entity, intent } => ToDispatcher::Block { entity, intent },
             ToDispatcher::Acks { to, acks } => ToDispatcher::Acks { to, acks },
-            ToDispatcher::Ask { ticket, died, entities } => ToDispatcher::Ask { ticket, died, entities },
+            ToDispatcher::Ask { ticket, entities } => ToDispatcher::Ask { ticket, entities },
             ToDispatcher::Leave => ToDispatcher::Leave,
             ToDispatcher::Known { alive, dead } => ToDispatcher::Known { alive, dead },
         }

@@ -198,7 +198,7 @@ impl Joined {
             }
             ToDispatcher::Block { entity, intent } => self.block(now_ms, entity, intent, heard),
             ToDispatcher::Profile(profile) => say(Say::Profile(profile)),
-            ToDispatcher::Ask { ticket, died, entities } => say(Say::Ask { ticket, died, entities }),
+            ToDispatcher::Ask { ticket, entities } => say(Say::Ask { ticket, entities }),
             ToDispatcher::Leave => say(Say::Leave),
             // The member reports and acknowledges by itself.
             ToDispatcher::Report

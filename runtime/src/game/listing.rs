@@ -56,8 +56,7 @@ impl Listing {
         for (dispatcher, id) in self.ids.iter().enumerate().filter(|(at, _)| !self.complete.contains(at)) {
             self.tickets += 1;
             self.asked.insert(self.tickets, dispatcher);
-            let (ticket, died) = (self.tickets, Incarnation::default());
-            let say = Say::Ask { ticket, died, entities: vec![*id] };
+            let say = Say::Ask { ticket: self.tickets, entities: vec![*id] };
             member.handle(now_ms, MemberInput::Say(say), out);
         }
     }

@@ -29,22 +29,6 @@ fn what_has_a_name_comes_back_under_a_higher_epoch() {
 }
 
 #[test]
-fn who_asks_hears_who_died_with_whom_though_it_is_there_again() {
-    let mut desk = Desk::complete();
-    let ask = |died| ToDispatcher::Ask { ticket: 1, died, entities: vec![id(FOX), id(HOME)] };
-    let gone = |ids: &[u128]| FromDispatcher::Asked {
-        ticket: 1,
-        gone: ids.iter().map(|number| id(*number)).collect(),
-    };
-    desk.say(A, ToDispatcher::Leave);
-    desk.create(FOX, 1, Placement::Named { module: String::new() });
-    desk.tell(B, [ToDispatcher::Spaces(vec![space(FOX, 2)]), report(FOX, FOX, 2, false)]);
-    assert_eq!(told(&desk.say(G, ask(A)), G, &gone(&[FOX, HOME])), 1);
-    assert_eq!(told(&desk.say(G, ask(B)), G, &gone(&[HOME])), 1);
-    assert_eq!(told(&desk.say(G, ask(Incarnation::default())), G, &gone(&[HOME])), 1);
-}
-
-#[test]
 fn what_goes_again_before_a_death_is_heard_is_in_doubt() {
     let mut desk = Desk::complete();
     let sent = |desk: &mut Desk, attempt| {

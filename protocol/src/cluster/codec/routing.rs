@@ -59,10 +59,9 @@ impl ToDispatcher<Bytes> {
                 put_life(out, to);
                 put_list(out, acks, ACKS_MAX, put_ack);
             }
-            ToDispatcher::Ask { ticket, died, entities } => {
+            ToDispatcher::Ask { ticket, entities } => {
                 out.put_u8(13);
                 out.put_u64(*ticket);
-                put_life(out, died);
                 put_list(out, entities, REPORTS_MAX, |out, entity| out.put_id(entity.0));
             }
             ToDispatcher::Leave => out.put_u8(14),
@@ -95,10 +94,7 @@ impl ToDispatcher<Bytes> {
             12 => {
                 ToDispatcher::Acks { to: life(&mut fields)?, acks: list(&mut fields, "acks", ACKS_MAX, ack)? }
             }
-            13 => {
-                let (ticket, died) = (fields.u64()?, life(&mut fields)?);
-                ToDispatcher::Ask { ticket, died, entities: ids(&mut fields)? }
-            }
+            13 => ToDispatcher::Ask { ticket: fields.u64()?, entities: ids(&mut fields)? },
             14 => ToDispatcher::Leave,
             15 => ToDispatcher::Known {
                 alive: list(&mut fields, "alive", MEMBERS_MAX, named)?,

@@ -1,7 +1,7 @@
 //! A module whose versions play in the clusters: a service of several shards, and walkers that go into rooms.
 
 use crate::driver::ModelLoader;
-use crate::guest::{Continuation, GuestError, Hook, Place, TrapKind};
+use crate::guest::{Continuation, GuestError, Hook, Part, Place, TrapKind};
 use crate::manifest::{EntityType, Exposure, Manifest, Method, TypeKind};
 use crate::space::model::{Model, Stop};
 use crate::versions::samples::{attribute, fields};
@@ -68,6 +68,7 @@ fn manifest(number: i64) -> Manifest {
                 method("walker_at", &[("label", "string")], "unit"),
                 method("heard", &[], "list<i64>"),
                 method("watch", &[("whom", "id")], "unit"),
+                method("greet", &[("whom", "id")], "unit"),
                 method("lose", &[("context", "any"), ("reason", "any")], "unit"),
                 method("lost", &[], "list<i64>"),
                 told.clone(),
@@ -192,6 +193,12 @@ fn watching(model: Model, number: i64) -> Model {
             let whom = cx.args().id().map_err(|_| Stop::Trap(TrapKind::Fault, "nobody".into()))?;
             cx.host.watch(me, EntityId(whom), lose, Bytes::from_static(&[cbor::NULL]))?;
             Ok(())
+        })
+        .on("Post", "greet", |cx| {
+            let (me, (type_index, method)) = (cx.me(), cx.method("Post", "hit")?);
+            let whom = cx.args().id().map_err(|_| Stop::Trap(TrapKind::Fault, "nobody".into()))?;
+            let (target, args) = (EntityId(whom), Bytes::from_static(&[0x80]));
+            Ok(cx.host.post(me, Part { target, type_index, method, args })?)
         })
         .on("Post", "lose", |cx| {
             let me = cx.me();

@@ -33,6 +33,8 @@ pub(super) struct Rig {
     pub(super) held: Option<(usize, Held)>,
     /// What gets lost on its way to anybody.
     pub(super) lost: Option<Held>,
+    /// What others have taken of its messages this place never hears.
+    pub(super) deaf: Option<usize>,
     /// Everybody may die at any time, so one may outlive itself.
     pub(super) storms: bool,
     /// The newest generation that each space ran.
@@ -71,6 +73,7 @@ impl Rig {
             facts: Vec::new(),
             held: None,
             lost: None,
+            deaf: None,
             storms: false,
             generations: BTreeMap::new(),
             expected: 1,
@@ -253,7 +256,9 @@ impl Rig {
         if self.held.is_some_and(|(place, held)| place == at && is(held)) {
             return;
         }
-        let is_lost = self.lost.is_some_and(is);
+        let is_unheard = self.deaf == Some(at)
+            && matches!(self.links[at][router].back.front(), Some(FromDispatcher::Acks(_)));
+        let is_lost = is_unheard || self.lost.is_some_and(is);
         if let Some(message) = self.links[at][router].back.pop_front().filter(|_| !is_lost) {
             let heard = MemberInput::Heard { dispatcher: router_name(router), message };
             if let Some(game) = &mut self.places[at].game {
