@@ -73,6 +73,31 @@ fn what_a_service_took_before_it_died_does_not_run_again_after() {
     assert!(reborn > 4, "{reborn}");
 }
 
+/// Also if no dispatcher knows any more that there was another life: its numbers begin anew, and are no doubles.
+#[test]
+fn what_a_service_says_in_its_next_life_is_heard_by_whom_it_spoke_to_before() {
+    for seed in 0..12 {
+        let mut rig = Rig::running(seed, 3, 1 + seed as usize % 3);
+        let listener = shards()[0];
+        let at = hosts(&rig, listener)[0];
+        let Some(speaker) = shards().into_iter().find(|shard| hosts(&rig, *shard)[0] != at) else { continue };
+        let greet = |rig: &mut Rig| {
+            let host = hosts(rig, speaker)[0];
+            (0..3).for_each(|_| drop(rig.call(host, speaker, "greet", json!([listener.to_string()]))));
+            rig.pass(500);
+        };
+        greet(&mut rig);
+        assert_eq!(hits(&mut rig, listener), 4, "seed {seed}");
+        let dead = hosts(&rig, speaker)[0];
+        rig.kill(dead);
+        (0..1 + seed as usize % 3).for_each(|router| rig.restart_router(router));
+        assert!(rig.until(30_000, |rig| hosts(rig, speaker).len() == 1), "seed {seed}");
+        rig.pass(500);
+        greet(&mut rig);
+        assert_eq!(hits(&mut rig, listener), 8, "seed {seed}");
+    }
+}
+
 #[test]
 fn who_watches_somebody_hears_once_that_its_game_has_died() {
     for seed in 0..12 {
